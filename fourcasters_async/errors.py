@@ -1,0 +1,142 @@
+"""The errors of the library. Everything it raises on purpose is a `FourcastersError`."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+_Parts = tuple[type["FourcastersError"], tuple[Any, ...], dict[str, Any]]
+
+
+class FourcastersError(Exception):
+    """The base of every error of this library. None of them holds a token or a password."""
+
+    def __reduce__(self) -> tuple[object, _Parts]:
+        """Pickle the message and the attributes, whatever the constructor asks for."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(
+    kind: type[FourcastersError], args: tuple[Any, ...], state: dict[str, Any]
+) -> FourcastersError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidRequestError(FourcastersError, ValueError):
+    """An argument can only be a mistake. Nothing was sent; the message names the argument."""
+
+
+class SessionClosedError(FourcastersError):
+    """The session was closed, and a closed session stays closed. Nothing was sent."""
+
+
+class NotSentError(FourcastersError):
+    """The request provably never reached the exchange: it had no effect."""
+
+
+class OutcomeUnknownError(FourcastersError):
+    """The request left and no usable answer came: it may have taken effect.
+
+    `attempts` is how many times it was sent; `__cause__` is what ended the last attempt.
+    """
+
+    attempts: int
+
+    def __init__(self, message: str, *, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+
+class DecodeError(FourcastersError):
+    """An answer is not what the endpoint answers. `path` says where: `"$.data[3].odds"`."""
+
+    path: str
+
+    def __init__(self, message: str, *, path: str = "$") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class OrdersNotCancelledError(FourcastersError):
+    """The exchange answered for a game, and some of its orders are known not to be cancelled."""
+
+
+class ApiError(FourcastersError):
+    """The exchange said no.
+
+    `status` is the HTTP status, `message` the exchange's own words, `code` the number in the
+    object form of its errors (`None` in the string form), `endpoint` the method and path.
+    """
+
+    status: int
+    message: str
+    code: int | None
+    endpoint: str
+
+    def __init__(
+        self, message: str, *, status: int, endpoint: str, code: int | None = None
+    ) -> None:
+        super().__init__(f"{endpoint}: {status} {message}")
+        self.status = status
+        self.message = message
+        self.code = code
+        self.endpoint = endpoint
+
+
+class BadRequestError(ApiError):
+    """400 or 422: the exchange does not accept the request as it is."""
+
+
+class AuthenticationError(ApiError):
+    """401: no token, or one that is unknown or expired."""
+
+
+class ForbiddenError(ApiError):
+    """403: the account may not do this, or the order is somebody else's."""
+
+
+class NotFoundError(ApiError):
+    """404: no such game, or no such open order."""
+
+
+class ConflictError(ApiError):
+    """409: the order cannot be cancelled, for example because it is filled."""
+
+
+class RateLimitedError(ApiError):
+    """429: too many requests.
+
+    `retry_after` is the seconds the exchange asks to wait, `None` where it names none.
+    """
+
+    retry_after: float | None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        endpoint: str,
+        code: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, endpoint=endpoint, code=code)
+        self.retry_after = retry_after
+
+
+class ServerError(ApiError):
+    """5xx in answer to a read. In answer to a write a 5xx is an `OutcomeUnknownError`."""
+
+
+class UnsettledCancelsError(FourcastersError, ExceptionGroup[FourcastersError]):
+    """The games of a fan-out that are not known to be clear, one exception a game."""
+
+    # Redeclared because FourcastersError would otherwise win over the group's own pickling.
+    def __new__(cls, message: str, errors: Sequence[FourcastersError]) -> Self:
+        """Group `errors`, at least one, under `message`."""
+        return super().__new__(cls, message, errors)
+
+    def derive(self, errors: Sequence[FourcastersError]) -> "UnsettledCancelsError":  # type: ignore[override]  # the group holds no others
+        """Make the group that `split` and `subgroup` return."""
+        return UnsettledCancelsError(self.message, errors)

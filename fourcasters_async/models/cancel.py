@@ -1,0 +1,29 @@
+"""What the exchange says of one order that it was asked to cancel."""
+
+from attrs import define
+
+
+# Not frozen: these are made by the thousand while the market moves, and frozen records cost
+# nearly half as much again to make.
+@define
+class CancelResult:
+    """One order's answer to a cancel.
+
+    Only `success` is always there. `reason` is the exchange's own words on failure. `odds` are
+    American. `filled` (risk matched before the cancel), `offered` (0 after a cancel) and
+    `remaining` (risk that was still open and is released now) are in account currency. `side`
+    and `number` come over the Orders WebSocket alone.
+    """
+
+    success: bool
+    reason: str | None = None
+    order_id: str | None = None
+    description: str | None = None
+    odds: int | None = None
+    filled: float | None = None
+    offered: float | None = None
+    remaining: float | None = None
+    game_id: str | None = None
+    user_reference: str | None = None
+    side: str | None = None
+    number: float | None = None

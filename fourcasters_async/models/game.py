@@ -1,0 +1,41 @@
+"""A game as it is quoted inside orders and bets."""
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+
+@frozen
+class Participant:
+    """One side of a game. `home_away` is `"home"` or `"away"`; `score` comes once it has ended."""
+
+    participant_id: str | None = None
+    long_name: str | None = None
+    short_name: str | None = None
+    home_away: str | None = None
+    main_pitcher: str | None = None
+    rotation_number: str | None = None
+    futures_side: str | None = None
+    score: float | None = None
+
+
+@frozen
+class Game:
+    """The game that an order is on. `start` is aware; `participants` are away first, then home.
+
+    `parent_game_id` is the whole game of which this one is a period, named by `period_name`.
+    """
+
+    game_id: str | None = None
+    league: str | None = None
+    sport: str | None = None
+    start: datetime | None = None
+    ended: bool | None = None
+    event_name: str | None = None
+    is_futures: bool | None = None
+    is_specials: bool | None = None
+    tournament_name: str | None = None
+    period_name: str | None = None
+    parent_game_id: str | None = None
+    live: bool | None = None
+    participants: list[Participant] = field(factory=list)

@@ -1,0 +1,50 @@
+"""An order that rests in the book."""
+
+from datetime import datetime
+
+from attrs import frozen
+
+from fourcasters_async.models.game import Game
+from fourcasters_async.models.market import MarketType
+
+
+@frozen
+class OpenOrder:
+    """One open order of the account, as `GET /user/getUnmatched` tells it.
+
+    `odds` are American; `bet`, `filled`, `offered` and `remaining` are in account currency;
+    `created_at` and `expiry` are aware. `remaining` is what can still be matched.
+    `taken_ratio` carries float noise and may be slightly negative. `origin` is `"offer"` or
+    `"wager"`. A `type` that this library does not know is kept as its plain string. Any field
+    may be missing from an answer, and is then `None`.
+    """
+
+    order_id: str | None = None
+    tx_id: str | None = None
+    type: MarketType | str | None = None
+    bet: float | None = None
+    odds: int | None = None
+    spread: float | None = None
+    total: float | None = None
+    participant_id: str | None = None
+    other_participant_id: str | None = None
+    market: str | None = None
+    side: str | None = None
+    filled: float | None = None
+    offered: float | None = None
+    remaining: float | None = None
+    taken_ratio: float | None = None
+    expiry: datetime | None = None
+    created_at: datetime | None = None
+    origin: str | None = None
+    user_reference: str | None = None
+    wager_request_id: str | None = None
+    graded: bool | None = None
+    closed: bool | None = None
+    admin_refund: bool | None = None
+    game: Game | None = None
+
+    @property
+    def game_id(self) -> str | None:
+        """The id of the game that the order is on, where the exchange told it."""
+        return None if self.game is None else self.game.game_id
