@@ -1,0 +1,48 @@
+"""One endpoint call as a value."""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Generic, TypeVar
+
+import orjson
+from attrs import Factory, field, frozen
+
+T = TypeVar("T")
+
+
+class Effect(Enum):
+    """What a request does at the exchange, from which follows when it may be repeated."""
+
+    READ = "read"
+    CANCEL = "cancel"
+
+
+@frozen
+class Request(Generic[T]):
+    """One endpoint call: what goes out, and what is to come back.
+
+    `answer` is the type that the answer decodes to and `at` the keys that lead to it. `urgent`
+    requests may use the share of the rate limit that is kept for cancels. `check` says why a
+    well-formed answer cannot be the answer to this request, `None` if it can.
+    """
+
+    method: str
+    path: str
+    answer: type[T]
+    effect: Effect
+    at: tuple[str, ...] = ("data",)
+    # A body can hold a password.
+    body: Mapping[str, object] | None = field(default=None, repr=False)
+    check: Callable[[T], str | None] | None = None
+    urgent: bool = field(
+        default=Factory(lambda self: self.effect is Effect.CANCEL, takes_self=True), kw_only=True
+    )
+
+    @property
+    def endpoint(self) -> str:
+        """The method and the path, as error messages name them."""
+        return f"{self.method} {self.path}"
+
+    def content(self) -> bytes:
+        """Return the body as it goes out."""
+        return b"" if self.body is None else orjson.dumps(self.body)

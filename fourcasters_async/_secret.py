@@ -1,0 +1,20 @@
+"""Strings that must never be shown."""
+
+from typing import NoReturn
+
+
+class Secret(str):
+    """A token, or a header that holds one: a string to those who send it, opaque to all else.
+
+    Where a mapping of headers or a frame's arguments are shown, it is `repr` that shows them.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Hide the value."""
+        return "<secret>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied out of the process."""
+        raise TypeError("a secret is not pickled")
