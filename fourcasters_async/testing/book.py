@@ -1,0 +1,153 @@
+"""The state of the sandbox exchange: accounts, games and orders. No I/O and no clock of its own."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from attrs import define, field
+
+_OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@define
+class BookGame:
+    """A game. `start` is aware."""
+
+    game_id: str
+    league: str
+    sport: str
+    away_id: str
+    home_id: str
+    away: str
+    home: str
+    start: datetime
+    live: bool = False
+    ended: bool = False
+
+
+@define
+class BookOrder:
+    """An order. Amounts are in account currency, `odds` American.
+
+    `offered` is the risk that it was placed with, `filled` the part of it that was matched.
+    `number` is the spread or the total.
+    """
+
+    order_id: str
+    account: str
+    game_id: str
+    type: str
+    odds: int
+    offered: float
+    filled: float = 0.0
+    number: float | None = None
+    side: str | None = None
+    user_reference: str | None = None
+    created_at: datetime = _OPENED
+    cancelled: bool = False
+
+    @property
+    def remaining(self) -> float:
+        """The risk that can still be matched."""
+        return 0.0 if self.cancelled else self.offered - self.filled
+
+    @property
+    def open(self) -> bool:
+        """Whether the order rests in the book."""
+        return self.remaining > 0
+
+
+@define
+class Book:
+    """Every account, game and order of the sandbox, and what can happen to them."""
+
+    games: dict[str, BookGame] = field(factory=dict)
+    orders: dict[str, BookOrder] = field(factory=dict)
+    tokens: dict[str, str] = field(factory=dict, repr=False)
+    """The account of each token."""
+    _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
+
+    def add_game(
+        self,
+        *,
+        league: str = "NBA",
+        sport: str = "basketball",
+        away: str = "Celtics",
+        home: str = "Lakers",
+    ) -> BookGame:
+        """Add a game that starts a day after the book opened."""
+        game = BookGame(
+            self._new_id(),
+            league,
+            sport,
+            away_id=self._new_id(),
+            home_id=self._new_id(),
+            away=away,
+            home=home,
+            start=_OPENED + timedelta(days=1),
+        )
+        self.games[game.game_id] = game
+        self._on_game[game.game_id] = []
+        return game
+
+    def place(
+        self,
+        account: str,
+        game_id: str,
+        *,
+        type: str = "moneyline",  # noqa: A002  # the name on the wire
+        odds: int = -110,
+        offered: float = 100.0,
+        number: float | None = None,
+        side: str | None = None,
+        user_reference: str | None = None,
+    ) -> BookOrder:
+        """Put an order of `account` in the book. `side` is by default the home team, or over."""
+        game = self.games[game_id]
+        if number is None and type in ("spread", "total"):
+            number = -3.5 if type == "spread" else 220.5
+        if side is None:
+            side = {"total": "over", "moneyline1x2": "yes"}.get(type, game.home_id)
+        order = BookOrder(
+            self._new_id(),
+            account,
+            game_id,
+            type,
+            odds,
+            offered,
+            number=number,
+            side=side,
+            user_reference=user_reference,
+        )
+        self.orders[order.order_id] = order
+        self._on_game[game_id].append(order)
+        return order
+
+    def fill(self, order_id: str, amount: float) -> None:
+        """Match `amount` of an order, or what is left of it."""
+        order = self.orders[order_id]
+        order.filled += min(amount, order.remaining)
+
+    def open_orders(
+        self,
+        account: str,
+        game_id: str | None = None,
+        type: str | None = None,  # noqa: A002  # the name on the wire
+    ) -> list[BookOrder]:
+        """Return what rests of `account`, on one game or on all, of one market type or of all."""
+        orders = self.orders.values() if game_id is None else self._on_game.get(game_id, ())
+        return [
+            order
+            for order in orders
+            if order.account == account and order.open and type in (None, order.type)
+        ]
+
+    def forget_closed(self) -> None:
+        """Drop the orders that no longer rest, for runs that last."""
+        self.orders = {order_id: order for order_id, order in self.orders.items() if order.open}
+        for game_id, orders in self._on_game.items():
+            self._on_game[game_id] = [order for order in orders if order.open]
+
+    def _new_id(self) -> str:
+        return f"{0x65B036DF << 64 | next(self._numbers):024x}"

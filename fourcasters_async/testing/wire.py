@@ -1,0 +1,113 @@
+"""How the exchange writes its records over REST, as its documents say."""
+
+from datetime import datetime
+
+from fourcasters_async.testing.book import BookGame, BookOrder
+
+Document = dict[str, object]
+
+
+def error(message: str, *, code: int | None = None) -> Document:
+    """Write an error: a string, or with a `code` the object that was seen too."""
+    return {"error": message if code is None else {"message": message, "code": code}}
+
+
+def cancelled(order: BookOrder, released: float) -> Document:
+    """Write the cancel result of an order that was cancelled just now."""
+    return {"success": True, **_common(order), "offered": 0, "remaining": released}
+
+
+def not_cancelled(order: BookOrder, reason: str) -> Document:
+    """Write the cancel result of an order that was not cancelled."""
+    return {
+        "success": False,
+        "reason": reason,
+        **_common(order),
+        "offered": order.offered,
+        "remaining": order.remaining,
+    }
+
+
+def unmatched(order: BookOrder, game: BookGame) -> Document:
+    """Write an open order, with every field of the documented record."""
+    document: Document = {
+        "id": order.order_id,
+        "txID": order.order_id[::-1],
+        "type": order.type,
+        "bet": order.offered,
+        "odds": order.odds,
+        "spread": order.number if order.type == "spread" else None,
+        "total": order.number if order.type == "total" else None,
+        "filled": order.filled,
+        "offered": order.offered,
+        "remaining": order.remaining,
+        # The exchange sends the noise of its own floats.
+        "takenRatio": order.filled / order.offered if order.filled else -1.1102230246251565e-16,
+        "expiry": None,
+        "createdAt": _time(order.created_at),
+        "origin": "offer",
+        "userReference": order.user_reference or "",
+        "wagerRequestID": order.order_id[::-1],
+        "graded": False,
+        "closed": False,
+        "adminRefund": False,
+        "game": _game(game),
+    }
+    if order.type in ("moneyline", "spread"):
+        other = game.away_id if order.side == game.home_id else game.home_id
+        document |= {"participantID": order.side, "otherParticipantID": other}
+    elif order.type == "moneyline1x2":
+        document |= {"market": "home", "side": order.side}
+    else:
+        document |= {"side": order.side}
+    return document
+
+
+def _common(order: BookOrder) -> Document:
+    name = order.side or order.type
+    number = "" if order.number is None else f" {order.number:+}"
+    return {
+        "sessionID": order.order_id,
+        "description": f"{name}{number} {order.odds:+}",
+        "odds": order.odds,
+        "filled": order.filled,
+        "gameID": order.game_id,
+        "userReference": order.user_reference or "",
+    }
+
+
+def _game(game: BookGame) -> Document:
+    return {
+        "id": game.game_id,
+        "league": game.league,
+        "sport": game.sport,
+        "start": _time(game.start),
+        "ended": game.ended,
+        "eventName": None,
+        "isFutures": False,
+        "isSpecials": False,
+        "tournamentName": None,
+        "periodName": None,
+        "parentGameID": None,
+        "live": game.live,
+        "participants": [
+            _participant(game.away_id, game.away, "away", "501"),
+            _participant(game.home_id, game.home, "home", "502"),
+        ],
+    }
+
+
+def _participant(participant_id: str, name: str, side: str, rotation: str) -> Document:
+    return {
+        "id": participant_id,
+        "longName": name,
+        "shortName": name[:3].upper(),
+        "homeAway": side,
+        "mainPitcher": None,
+        "rotationNumber": rotation,
+        "futuresSide": None,
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
