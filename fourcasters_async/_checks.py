@@ -4,10 +4,10 @@ Nothing here guesses at the rules of the exchange: what might be valid is sent.
 """
 
 import inspect
-import math
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
+from typing import TypeVar
 
 from yarl import URL
 
@@ -15,9 +15,13 @@ from fourcasters_async._secret import Secret
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import GameMarket, MarketType
 
+T = TypeVar("T")
+
 _ID_LIMIT = 128
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _HIGHEST_PORT = 65535
+_FOR_EVER = 1e9
+_SHOWN = 80
 
 
 def check_id(value: object, name: str) -> str:
@@ -26,32 +30,43 @@ def check_id(value: object, name: str) -> str:
         raise InvalidRequestError(f"{name}: must be a string, not {type(value).__name__}")
     if not value.strip():
         raise InvalidRequestError(f"{name}: must not be empty")
+    if value != value.strip():
+        raise InvalidRequestError(
+            f"{name}: must not begin or end with a blank: {value[:_ID_LIMIT]!r}"
+        )
     if len(value) > _ID_LIMIT:
         raise InvalidRequestError(f"{name}: must not be longer than {_ID_LIMIT} characters")
     if "/" in value or "\\" in value or not value.isprintable():
         raise InvalidRequestError(
             f"{name}: must not contain slashes, control characters or the like: {value!r}"
         )
-    return value
+    # A subclass could compare in ways of its own, and make two games one.
+    return str.__str__(value)
 
 
 def check_order_id(value: object, name: str) -> str:
     """Return an order id, which must look like one: one malformed id fails a whole request."""
     order_id = check_id(value, name)
-    if not _OBJECT_ID.fullmatch(order_id):
+    if not is_order_id(order_id):
         raise InvalidRequestError(f"{name}: must be 24 hexadecimal digits, not {order_id!r}")
     return order_id
+
+
+def is_order_id(value: str) -> bool:
+    """Whether a string has the form of an order id."""
+    return _OBJECT_ID.fullmatch(value) is not None
 
 
 def check_market_type(value: object, name: str = "type") -> MarketType | None:
     """Return the member for a market type or its value."""
     if value is None:
         return None
-    for member in MarketType:
-        if member == value:
-            return member
+    if isinstance(value, str):
+        for member in MarketType:
+            if member.value == str.__str__(value):
+                return member
     known = ", ".join(repr(member.value) for member in MarketType)
-    raise InvalidRequestError(f"{name}: must be one of {known}, not {value!r}")
+    raise InvalidRequestError(f"{name}: must be one of {known}, not {repr(value)[:_SHOWN]}")
 
 
 def check_list(values: object, name: str) -> list[object]:
@@ -82,19 +97,38 @@ def check_seconds(value: float, name: str) -> float:
     """Return a span of time in seconds, which must be finite and positive."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidRequestError(f"{name}: must be seconds, not {type(value).__name__}")
-    if not (math.isfinite(value) and value > 0):
-        raise InvalidRequestError(f"{name}: must be finite and more than 0 seconds, not {value!r}")
+    if not 0 < value < _FOR_EVER:
+        raise InvalidRequestError(
+            f"{name}: must be finite and more than 0 seconds, not {repr(value)[:_SHOWN]}"
+        )
     return float(value)
+
+
+def check_count(value: int, name: str, least: int = 1) -> int:
+    """Return a whole number, which must not be less than `least`."""
+    if type(value) is not int or value < least:
+        raise InvalidRequestError(
+            f"{name}: must be a whole number from {least} on, not {repr(value)[:_SHOWN]}"
+        )
+    return value
 
 
 def check_callback(callback: object, name: str) -> None:
     """Refuse what is not a plain function."""
-    if not callable(callback) or inspect.iscoroutinefunction(callback):
+    if not callable(callback) or any(
+        inspect.iscoroutinefunction(called) for called in (callback, type(callback).__call__)
+    ):
         raise InvalidRequestError(f"{name}: must be a plain function, called in the event loop")
+
+
+def hidden(value: T) -> T | Secret:
+    """Hide a string, so that not even the locals of a traceback show it."""
+    return Secret(value) if isinstance(value, str) else value
 
 
 def check_token(value: object) -> Secret:
     """Return the token, hidden, or refuse one that cannot stand in a header."""
+    value = hidden(value)
     if not isinstance(value, str):
         raise InvalidRequestError(f"token: must be a string, not {type(value).__name__}")
     if not value.isascii() or not value.isprintable() or " " in value or not value:
@@ -106,28 +140,28 @@ def check_token(value: object) -> Secret:
 
 def check_url(value: object, name: str, scheme: str) -> URL:
     """Return an address, encrypted unless it is on this machine."""
-    # The value is kept out of the messages: it may hold a password.
+    value = hidden(value)
+    if not isinstance(value, str) or "@" in value:
+        raise InvalidRequestError(f"{name}: must be a string, without a user or a password")
     try:
-        url = URL(value if isinstance(value, str) else "")
+        url = URL(str(value))
         port = url.port
     except ValueError:
         url, port = URL(""), None
     if url.host is None or port is None or not 0 < port <= _HIGHEST_PORT:
         raise InvalidRequestError(f"{name}: must be an address such as {scheme}://api.4casters.io")
-    if url.user is not None or url.password is not None or url.query_string or url.fragment:
-        raise InvalidRequestError(
-            f"{name}: must not hold a user, a password, a query or a fragment"
-        )
-    if url.scheme != scheme and not (
-        url.scheme == scheme.removesuffix("s") and _is_local(url.host)
-    ):
+    if url.query_string or url.fragment:
+        raise InvalidRequestError(f"{name}: must not hold a query or a fragment")
+    if url.scheme != scheme and not (url.scheme == scheme.removesuffix("s") and is_local(url)):
         raise InvalidRequestError(
             f"{name}: must be {scheme}://…; unencrypted only to this machine (127.0.0.1, localhost)"
         )
     return url
 
 
-def _is_local(host: str) -> bool:
+def is_local(url: URL | str) -> bool:
+    """Whether an address is on this machine."""
+    host = URL(url).host or ""
     try:
         return ip_address(host).is_loopback
     except ValueError:

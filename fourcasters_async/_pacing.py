@@ -5,13 +5,21 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen
 
+from fourcasters_async._checks import check_count, check_seconds
 from fourcasters_async._reply import Attempt, Verdict
 from fourcasters_async.errors import RateLimitedError
 
 _Ticket = TypeVar("_Ticket", bound=Hashable)
-_positive = validators.gt(0.0)
+
+
+def _is_seconds(_: object, attribute: "Attribute[float]", value: float) -> None:
+    check_seconds(value, attribute.name)
+
+
+def _is_count(_: object, attribute: "Attribute[int]", value: int) -> None:
+    check_count(value, attribute.name)
 
 
 @frozen(kw_only=True)
@@ -22,17 +30,17 @@ class RetryPolicy:
     after a 429. Other refusals are final. `RetryPolicy(max_attempts=1)` never repeats.
     """
 
-    max_attempts: int = field(default=8, validator=validators.ge(1))
+    max_attempts: int = field(default=8, validator=_is_count)
     """Attempts a request, the first included."""
-    attempt_timeout: float = field(default=10.0, validator=_positive)
+    attempt_timeout: float = field(default=10.0, validator=_is_seconds)
     """Seconds that one attempt may take at the most, its answer's body included."""
-    connect_timeout: float = field(default=5.0, validator=_positive)
+    connect_timeout: float = field(default=5.0, validator=_is_seconds)
     """Seconds that making one connection may take at the most."""
-    backoff_base: float = field(default=0.05, validator=_positive)
+    backoff_base: float = field(default=0.05, validator=_is_seconds)
     """Seconds: the first pause is drawn between 0 and this, each later one from twice as far."""
-    backoff_cap: float = field(default=2.0, validator=_positive)
+    backoff_cap: float = field(default=2.0, validator=_is_seconds)
     """Seconds that a drawn pause can take at the most."""
-    retry_after_cap: float = field(default=60.0, validator=_positive)
+    retry_after_cap: float = field(default=60.0, validator=_is_seconds)
     """Seconds of a `Retry-After` that are obeyed at the most."""
 
     def pause(

@@ -1,6 +1,6 @@
 """What one attempt of a request came to, and what all of them together say. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -74,7 +74,7 @@ class Reply:
 
 @frozen
 class NoReply:
-    """No answer, and why. `withheld` says that the request provably stayed here.
+    """No answer, and why. `withheld` says that the request provably did not leave.
 
     `reason` is text: the exceptions of aiohttp hold request headers, and go no further.
     `stale` says that the connection may have been dead before it was used.
@@ -109,17 +109,26 @@ class Settled(Generic[T]):
     complete: bool = True
 
 
-def no_reply(error: Exception, reason: str, *, withheld: bool) -> NoReply:
-    """Say what an exception proves. `withheld`: the body provably had not been written."""
+def no_reply(
+    error: BaseException, *, left: bool | None, redact: Callable[[str], str] = str
+) -> NoReply:
+    """Say what an exception proves.
+
+    `left` says whether the body was written; where that is not known (`None`), the kind of the
+    exception has to say whether it can have been. `redact` takes secrets out of a text.
+    """
+    never_left = isinstance(error, _NEVER_CONNECTED) if left is None else not left
     return NoReply(
-        reason=reason,
-        withheld=withheld or isinstance(error, _NEVER_CONNECTED),
+        reason=_describe(error, redact),
+        withheld=never_left,
         stale=isinstance(error, _CONNECTION_GONE),
     )
 
 
-def judge(request: Request[T], observed: Reply | NoReply) -> Verdict[T]:
-    """Put one attempt in its class."""
+def judge(
+    request: Request[T], observed: Reply | NoReply, *, redact: Callable[[str], str] = str
+) -> Verdict[T]:
+    """Put one attempt in its class. `redact` takes secrets out of what the exchange says."""
     endpoint = request.endpoint
     if isinstance(observed, NoReply):
         if observed.withheld:
@@ -129,16 +138,17 @@ def judge(request: Request[T], observed: Reply | NoReply) -> Verdict[T]:
         return Verdict(Attempt.UNKNOWN, error=lost, stale=observed.stale)
     if observed.status == HTTPStatus.OK:
         try:
-            return Verdict(Attempt.ANSWERED, decode(request, observed.body))
+            return Verdict(Attempt.ANSWERED, decode(request, observed.body, redact))
         except (ApiError, DecodeError) as error:
             return Verdict(Attempt.UNKNOWN, error=error)
     refused = observed.status in _REFUSALS
     return Verdict(
-        Attempt.REFUSED if refused else Attempt.UNKNOWN, error=_api_error(request, observed)
+        Attempt.REFUSED if refused else Attempt.UNKNOWN,
+        error=_api_error(request, observed, redact),
     )
 
 
-def decode(request: Request[T], body: bytes) -> T:
+def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
     """Return what the body of a 200 says; raise `DecodeError`, or `ApiError` for an error in it."""
     endpoint = request.endpoint
     try:
@@ -147,7 +157,7 @@ def decode(request: Request[T], body: bytes) -> T:
         kind = "an empty body" if not body.strip() else "no JSON"
         raise DecodeError(f"{endpoint}: {kind}") from None
     if isinstance(value, dict) and value.get("error") is not None:
-        message, code = _error_text(value)
+        message, code = _error_text(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
     path = "$"
     for key in request.at:
@@ -179,7 +189,7 @@ def settle(request: Request[T], last: Verdict[T], *, attempts: int, unknowns: in
     times = "once" if attempts == 1 else f"{attempts} times"
     reason = str(error).removeprefix(f"{request.endpoint}: ")
     unknown = OutcomeUnknownError(
-        f"{request.endpoint}: no usable answer{doubt} (sent {times}): {reason}", attempts=attempts
+        f"{request.endpoint}: no usable answer{doubt} (tried {times}): {reason}", attempts=attempts
     )
     unknown.__cause__ = error
     return Settled(Attempt.UNKNOWN, attempts, error=unknown, complete=False)
@@ -202,15 +212,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else None
 
 
-def _api_error(request: Request[T], reply: Reply) -> ApiError:
+def _api_error(request: Request[T], reply: Reply, redact: Callable[[str], str]) -> ApiError:
     status = reply.status
     try:
-        message, code = _error_text(orjson.loads(reply.body))
+        message, code = _error_text(orjson.loads(reply.body), redact)
     except orjson.JSONDecodeError:
         message, code = "", None
     message = message or _phrase(status)
@@ -228,14 +238,14 @@ def _api_error(request: Request[T], reply: Reply) -> ApiError:
     )
 
 
-def _error_text(document: object) -> tuple[str, int | None]:
+def _error_text(document: object, redact: Callable[[str], str]) -> tuple[str, int | None]:
     """Return the message and the code of either form of the exchange's errors."""
     error = document.get("error") if isinstance(document, dict) else None
     message, code = error, None
     if isinstance(error, dict):
         message, code = error.get("message"), error.get("code")
     return (
-        _one_line(message) if isinstance(message, str) else "",
+        _one_line(redact(message)) if isinstance(message, str) else "",
         code if type(code) is int else None,
     )
 
@@ -247,13 +257,16 @@ def _phrase(status: int) -> str:
         return "(the answer has no readable error)"
 
 
-def describe(error: Exception) -> str:
-    """Name an exception in one line. The exchange's own bytes can be quoted in it."""
-    # The text of a ClientResponseError has the URL of a proxy, with its password.
+def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
+    """Name an exception in one line."""
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    if isinstance(error, TimeoutError) and not text:
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        # Behind the first colon aiohttp quotes what the server sent, cut at any place.
+        text = text.partition(":")[0]
+    elif isinstance(error, TimeoutError) and not text:
         text = "the time was up"
-    return f"{type(error).__name__}: {_one_line(text)}" if text else type(error).__name__
+    name = type(error).__name__
+    return f"{name}: {_one_line(redact(text))}" if text else name
 
 
 def _one_line(text: str) -> str:

@@ -15,6 +15,10 @@ class Secret(str):
         """Hide the value."""
         return "<secret>"
 
+    def __deepcopy__(self, _: object) -> "Secret":
+        """Return the secret itself: copies in memory are as hidden as it is."""
+        return self
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse to be pickled or copied out of the process."""
+        """Refuse to leave the process."""
         raise TypeError("a secret is not pickled")

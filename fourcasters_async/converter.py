@@ -14,8 +14,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import attrs
-from cattrs import ClassValidationError, Converter, IterableValidationError
-from cattrs.cols import list_structure_factory
+from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async.errors import DecodeError
@@ -57,13 +56,21 @@ class Dialect:
         return self._names.get(record, {}).get(field) or _camel_case(field)
 
     def _list_hook(self, kind: Any) -> _Hook:
-        structure = list_structure_factory(kind, self._converter)
+        (item_kind,) = get_args(kind)
+        structure = self._converter.get_structure_hook(item_kind)
 
-        def structure_list(value: Any, kind: Any) -> Any:
-            # cattrs would iterate over an object or a string, and call an empty one no items.
+        def structure_list(value: Any, _: Any) -> Any:
+            # cattrs would iterate over an object or a string, and call an empty one no items;
+            # and it would go on after the first mistake, for as long as a hostile list is.
             if type(value) is not list:
                 raise TypeError("not a list")
-            return structure(value, kind)
+            items: list[Any] = []
+            try:
+                for item in value:
+                    items.append(structure(item, item_kind))  # noqa: PERF401  # its length tells the place
+            except Exception as error:
+                raise _ItemError(len(items)) from error
+            return items
 
         return structure_list
 
@@ -110,15 +117,24 @@ class Dialect:
         return structure
 
     def _first_mistake(self, error: BaseException, at: str) -> tuple[str, str]:
-        while isinstance(error, ClassValidationError | IterableValidationError):
-            if isinstance(error, IterableValidationError):
-                (error, item), *_ = error.group_exceptions()[0]
-                at = f"{at}[{item.index}]"
-            else:
+        while True:
+            if isinstance(error, _ItemError) and error.__cause__ is not None:
+                at = f"{at}[{error.index}]"
+                error = error.__cause__
+            elif isinstance(error, ClassValidationError):
                 record = error.cl
                 (error, field), *_ = error.group_exceptions()[0]
                 at = f"{at}.{self._wire_name(record, field.name)}"
-        return at, "missing" if isinstance(error, KeyError) else str(error)
+            else:
+                return at, "missing" if isinstance(error, KeyError) else str(error)
+
+
+class _ItemError(Exception):
+    """The item at `index` of a list is malformed, as its cause says."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 def _camel_case(name: str) -> str:
@@ -157,9 +173,12 @@ def _integer(value: Any, _: Any) -> int:
 
 
 def _moment(value: Any, _: Any) -> datetime:
-    moment = datetime.fromisoformat(_text(value, str))
+    try:
+        moment = datetime.fromisoformat(_text(value, str))
+    except ValueError:
+        raise TypeError("not a time") from None
     if moment.tzinfo is None:
-        raise ValueError("not a time with its offset")
+        raise TypeError("not a time with its offset")
     return moment
 
 

@@ -1,7 +1,7 @@
 """The errors of the library. Everything it raises on purpose is a `FourcastersError`."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 _Parts = tuple[type["FourcastersError"], tuple[Any, ...], dict[str, Any]]
 
@@ -38,7 +38,7 @@ class NotSentError(FourcastersError):
 class OutcomeUnknownError(FourcastersError):
     """The request left and no usable answer came: it may have taken effect.
 
-    `attempts` is how many times it was sent; `__cause__` is what ended the last attempt.
+    `attempts` is how many times it was tried; `__cause__` is what ended the last attempt.
     """
 
     attempts: int
@@ -131,11 +131,6 @@ class ServerError(ApiError):
 
 class UnsettledCancelsError(FourcastersError, ExceptionGroup[FourcastersError]):
     """The games of a fan-out that are not known to be clear, one exception a game."""
-
-    # Redeclared because FourcastersError would otherwise win over the group's own pickling.
-    def __new__(cls, message: str, errors: Sequence[FourcastersError]) -> Self:
-        """Group `errors`, at least one, under `message`."""
-        return super().__new__(cls, message, errors)
 
     def derive(self, errors: Sequence[FourcastersError]) -> "UnsettledCancelsError":  # type: ignore[override]  # the group holds no others
         """Make the group that `split` and `subgroup` return."""

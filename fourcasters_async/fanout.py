@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import evolve
 
 from fourcasters_async._reply import Attempt, Settled
+from fourcasters_async._tasks import is_cancelled
 from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
     CancelResult,
     GameMarket,
     GameOutcome,
+    MarketType,
     OpenOrder,
     OutcomeStatus,
 )
@@ -47,6 +49,10 @@ async def fan_out(
         for index, market in todo:
             try:
                 settled = await cancel(market)
+            except asyncio.CancelledError as error:
+                if is_cancelled():
+                    raise
+                settled = _crashed(market, error)
             except Exception as error:  # noqa: BLE001  # no game's failure may touch another's
                 settled = _crashed(market, error)
             outcome = outcome_of(market, settled, elapsed=clock() - started)
@@ -79,7 +85,7 @@ async def prove_clear(
         except FourcastersError as error:
             _log.debug("could not look at the open orders: %s", error)
             return list(outcomes)
-        outcomes = [with_resting(outcome, open_orders) for outcome in outcomes]
+        outcomes = with_resting(outcomes, open_orders)
         resting = [order for outcome in outcomes for order in outcome.resting or ()]
         if not resting or clock() + pause >= until:
             return list(outcomes)
@@ -118,17 +124,13 @@ def outcome_of(
 
 
 def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameOutcome:
-    """Unite `results` with those of `outcome`, by order id. A cancelled order stays cancelled.
+    """Unite `results` with those of `outcome`: what is said later of an order id stands.
 
     Only what was answered can be confirmed or partial; the rest keeps its status.
     """
-    united: dict[object, CancelResult] = {}
-    for result in (*outcome.results, *results):
-        # A result without an order id is about an order of its own.
-        key = object() if result.order_id is None else result.order_id
-        if key not in united or not united[key].success:
-            united[key] = result
-    outcome = evolve(outcome, results=list(united.values()))
+    later = {result.order_id for result in results if result.order_id}
+    kept = [result for result in outcome.results if result.order_id not in later]
+    outcome = evolve(outcome, results=[*kept, *results])
     if outcome.status not in (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL):
         return outcome
     failed = [result for result in outcome.results if not result.success]
@@ -141,22 +143,35 @@ def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameO
     return evolve(outcome, status=OutcomeStatus.PARTIAL, error=error)
 
 
-def with_resting(outcome: GameOutcome, open_orders: Sequence[OpenOrder]) -> GameOutcome:
-    """Say which of the account's open orders rest on the game of `outcome`.
+def with_resting(
+    outcomes: Sequence[GameOutcome], open_orders: Sequence[OpenOrder]
+) -> list[GameOutcome]:
+    """Say which of the account's open orders rest on the game of each outcome.
 
-    An order that does not say which game it is on may be on this one: then there is no proof.
+    An order that does not say which game it is on may be on any: then no game is proved clear.
+    Nor is one to which the exchange said no: it may not be a game at all.
     """
-    mine = [order for order in open_orders if _rests_on(order, outcome)]
-    unplaced = any(order.game_id is None for order in open_orders)
-    return evolve(outcome, resting=None if unplaced and not mine else mine)
+    by_game: dict[str, list[OpenOrder]] = {}
+    for order in open_orders:
+        by_game.setdefault((order.game_id or "").casefold(), []).append(order)
+    unplaced = "" in by_game
+
+    def look_at(outcome: GameOutcome) -> GameOutcome:
+        on_game = by_game.get(outcome.game_id.casefold(), ())
+        resting = [order for order in on_game if _may_be_of_type(order, outcome.type)]
+        proof = resting or not (unplaced or outcome.status is OutcomeStatus.REFUSED)
+        return evolve(outcome, resting=resting if proof else None)
+
+    return [look_at(outcome) for outcome in outcomes]
 
 
-def _rests_on(order: OpenOrder, outcome: GameOutcome) -> bool:
-    same_type = outcome.type is None or order.type is None or order.type == outcome.type
-    return order.game_id == outcome.game_id and same_type
+def _may_be_of_type(order: OpenOrder, market_type: str | None) -> bool:
+    # A type that this library does not know may be another word for the one in question.
+    known = isinstance(order.type, MarketType)
+    return market_type is None or not known or order.type == market_type
 
 
-def _crashed(market: GameMarket, error: Exception) -> Settled[list[CancelResult]]:
+def _crashed(market: GameMarket, error: BaseException) -> Settled[list[CancelResult]]:
     unknown = OutcomeUnknownError(f"{market}: failed while cancelling: {type(error).__name__}")
     unknown.__cause__ = error
     return Settled(Attempt.UNKNOWN, attempts=1, error=unknown, complete=False)
@@ -165,6 +180,6 @@ def _crashed(market: GameMarket, error: Exception) -> Settled[list[CancelResult]
 def _tell(on_outcome: Callable[[GameOutcome], object], outcome: GameOutcome) -> None:
     try:
         on_outcome(outcome)
-    except Exception:  # noqa: BLE001  # it is the caller's code
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
         # The games that are still to be cancelled matter more than the caller's callback.
         _log.exception("on_outcome failed for game %s", outcome.game_id)

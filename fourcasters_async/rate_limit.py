@@ -2,6 +2,7 @@
 
 import asyncio
 
+from fourcasters_async._checks import check_count, check_seconds
 from fourcasters_async._pacing import Admission
 from fourcasters_async.errors import InvalidRequestError
 
@@ -9,29 +10,35 @@ from fourcasters_async.errors import InvalidRequestError
 class RateLimit:
     """At most `requests` requests in any `window` seconds, `reserve` of them kept for cancels.
 
+    The reserve is a tenth by default. A request counts until `window` seconds after its answer.
+
     The exchange counts requests by address, so sessions that leave from one address should share
     one object: `AsyncSession(…, rate_limit=shared)`. All of them must run in one event loop.
     """
 
-    def __init__(self, requests: int = 3000, window: float = 60.0, reserve: int = 300) -> None:
-        if requests < 1:
-            raise InvalidRequestError(f"requests: must be at least 1, not {requests!r}")
-        if not window > 0:
-            raise InvalidRequestError(f"window: must be more than 0 seconds, not {window!r}")
-        if not 0 <= reserve < requests:
-            raise InvalidRequestError(
-                f"reserve: must be at least 0 and less than requests, not {reserve!r}"
-            )
-        self._admission: Admission[asyncio.Future[None]] = Admission(requests, window, reserve)
+    def __init__(
+        self, requests: int = 3000, window: float = 60.0, reserve: int | None = None
+    ) -> None:
+        check_count(requests, "requests")
+        reserve = requests // 10 if reserve is None else check_count(reserve, "reserve", least=0)
+        if reserve >= requests:
+            raise InvalidRequestError(f"reserve: must be less than requests, not {reserve}")
+        self._admission: Admission[asyncio.Future[None]] = Admission(
+            requests, check_seconds(window, "window"), reserve
+        )
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, *, urgent: bool) -> bool:
         """Take a place at once, if there is one and nobody is waiting."""
         return self._admission.admit(urgent=urgent, now=_now())
 
-    async def wait(self, *, urgent: bool, until: float | None) -> bool:
-        """Wait for a place up to the loop time `until`; `False` if none came free by then."""
-        place = asyncio.get_running_loop().create_future()
+    async def wait(
+        self, place: "asyncio.Future[None]", *, urgent: bool, until: float | None
+    ) -> bool:
+        """Wait for a place up to the loop time `until`; `False` if none came free by then.
+
+        `place` is a new future, done once there is one; to cancel it is to give up.
+        """
         self._admission.wait(place, urgent=urgent)
         self._serve()
         try:
@@ -53,11 +60,13 @@ class RateLimit:
     def _serve(self) -> None:
         if not self._admission.anyone_waiting:
             return
-        for place, urgent in self._admission.due(_now()):
-            if place.done():
-                self._admission.leave(urgent=urgent, now=_now(), counted=False)
-            else:
-                place.set_result(None)
+        while due := self._admission.due(_now()):
+            for place, urgent in due:
+                if place.done():
+                    # Given up, and not yet gone from the queue: the next one gets it.
+                    self._admission.leave(urgent=urgent, now=_now(), counted=False)
+                else:
+                    place.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
         free = self._admission.next_free()

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from fourcasters_async._checks import (
     check_callback,
+    check_count,
     check_id,
     check_list,
     check_market_type,
@@ -18,6 +19,8 @@ from fourcasters_async._checks import (
     check_seconds,
     check_token,
     check_url,
+    hidden,
+    is_order_id,
 )
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy
@@ -36,6 +39,9 @@ from fourcasters_async.models import (
 from fourcasters_async.rate_limit import RateLimit
 
 BASE_URL = "https://api.4casters.io"
+
+# Keeps a body well below what a server takes, and one answer below what it may take.
+_IDS_AT_ONCE = 1000
 
 
 class SessionOptions(TypedDict, total=False):
@@ -79,11 +85,11 @@ class AsyncSession:
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        if type(max_connections) is not int or max_connections < 1:
-            raise InvalidRequestError(
-                f"max_connections: must be a whole number from 1 on, not {max_connections!r}"
-            )
-        self._max_connections = max_connections
+        # A mistake in any argument shows the locals of this frame.
+        token, base_url = hidden(token), hidden(base_url)
+        if not isinstance(client_session, aiohttp.ClientSession | None):
+            raise InvalidRequestError("client_session: must be an aiohttp.ClientSession")
+        self._max_connections = check_count(max_connections, "max_connections")
         self._timeout = check_seconds(timeout, "timeout")
         self._http = Http(
             check_url(base_url, "base_url", "https"),
@@ -96,13 +102,18 @@ class AsyncSession:
         )
         self.account = Account(self._http)
 
+    @property
+    def base_url(self) -> str:
+        """The REST address of the exchange."""
+        return self._http.base_url
+
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
         """Make a session of `FOURCASTERS_TOKEN` and, where it is set, `FOURCASTERS_BASE_URL`.
 
         `options` are those of `AsyncSession`. Raises `InvalidRequestError` without a token.
         """
-        token = os.environ.get("FOURCASTERS_TOKEN")
+        token = hidden(os.environ.get("FOURCASTERS_TOKEN"))
         if not token:
             raise InvalidRequestError("FOURCASTERS_TOKEN: not set; set it to your token")
         options.setdefault("base_url", os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL)
@@ -184,6 +195,7 @@ class AsyncSession:
         self._http.ensure_usable()
         clock = asyncio.get_running_loop().time
         started = clock()
+        await self._http.catch_up()
         until = None if deadline is None else started + deadline
 
         def cancel(market: GameMarket) -> Awaitable[Settled[list[CancelResult]]]:
@@ -197,7 +209,7 @@ class AsyncSession:
             outcomes = await prove_clear(
                 outcomes,
                 lambda: self._http.call(evolve(UNMATCHED, urgent=True), deadline=end),
-                lambda order_ids: self._cancel_multiple(order_ids, end),
+                lambda order_ids: self._cancel_by_id(order_ids, end),
                 until=end,
             )
         return CancelReport(tuple(outcomes), elapsed=clock() - started)
@@ -219,13 +231,24 @@ class AsyncSession:
         ]
         return await self._cancel_multiple(ids) if ids else []
 
+    async def _cancel_by_id(self, order_ids: list[str], deadline: float) -> list[CancelResult]:
+        # One id that the exchange calls malformed would fail the whole request.
+        ids = [order_id for order_id in order_ids if is_order_id(order_id)]
+        results: list[CancelResult] = []
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            results += await self._cancel_multiple(ids[start : start + _IDS_AT_ONCE], deadline)
+        return results
+
     async def _cancel_multiple(
         self, order_ids: list[str], deadline: float | None = None
     ) -> list[CancelResult]:
         def one_each(results: list[CancelResult]) -> str | None:
-            if len(results) == len(order_ids):
-                return None
-            return f"{len(results)} results for {len(order_ids)} ids"
+            if len(results) != len(order_ids):
+                return f"{len(results)} results for {len(order_ids)} ids"
+            for asked, result in zip(order_ids, results, strict=True):
+                if result.order_id and result.order_id.casefold() != asked.casefold():
+                    return f"about order {result.order_id} where {asked} was asked for"
+            return None
 
         request = Request(
             "POST",
@@ -248,9 +271,9 @@ def _cancel_all_orders_for_game(market: GameMarket) -> Request[list[CancelResult
 
     def check(results: list[CancelResult]) -> str | None:
         # An answer to another request, strayed onto this one's connection, names another game.
-        named = {result.game_id for result in results if result.game_id}
-        if named and market.game_id not in named:
-            return f"it is about game {min(named)}, not {market.game_id}"
+        named = {result.game_id.casefold() for result in results if result.game_id}
+        if named and market.game_id.casefold() not in named:
+            return f"about game {min(named)} where {market.game_id} was asked for"
         return None
 
     return Request(

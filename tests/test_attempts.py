@@ -1,0 +1,297 @@
+"""The classes of an attempt: this table is their specification."""
+
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from fourcasters_async import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    ForbiddenError,
+    FourcastersError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RetryPolicy,
+    ServerError,
+)
+from fourcasters_async._reply import (
+    Attempt,
+    NoReply,
+    Reply,
+    Verdict,
+    judge,
+    no_reply,
+    retry_after,
+    settle,
+)
+from fourcasters_async._request import Effect, Request
+from fourcasters_async.models import CancelResult
+
+CANCEL = Request("POST", "/cancel", list[CancelResult], Effect.CANCEL, body={})
+READ = Request("GET", "/read", list[CancelResult], Effect.READ)
+
+_KEY = ConnectionKey("h", 443, True, True, None, None, None)  # its own fields
+_REFUSED = aiohttp.ClientConnectorError(_KEY, OSError(111, "refused"))
+
+# What was observed, and the class that it proves.
+NO_REPLIES: list[tuple[str, Exception, bool | None, Attempt]] = [
+    ("the connection was refused", _REFUSED, False, Attempt.NOT_SENT),
+    (
+        "the name was not found",
+        aiohttp.ClientConnectorDNSError(_KEY, OSError(-2, "no such name")),
+        False,
+        Attempt.NOT_SENT,
+    ),
+    (
+        "the certificate was bad",
+        aiohttp.ClientConnectorCertificateError(_KEY, Exception("self-signed")),
+        False,
+        Attempt.NOT_SENT,
+    ),
+    (
+        "connecting took too long",
+        aiohttp.ConnectionTimeoutError("connect"),
+        False,
+        Attempt.NOT_SENT,
+    ),
+    (
+        "the proxy refused",
+        aiohttp.ClientHttpProxyError(Mock(), (), status=407, message="no"),
+        False,
+        Attempt.NOT_SENT,
+    ),
+    ("the time was up before the body left", TimeoutError(), False, Attempt.NOT_SENT),
+    ("a soiled connection was not used", ConnectionResetError("soiled"), False, Attempt.NOT_SENT),
+    ("the time was up after the body left", TimeoutError(), True, Attempt.UNKNOWN),
+    ("the socket fell silent", aiohttp.SocketTimeoutError("read"), True, Attempt.UNKNOWN),
+    ("the server hung up", aiohttp.ServerDisconnectedError(), True, Attempt.UNKNOWN),
+    ("the connection was reset", aiohttp.ClientOSError(104, "reset"), True, Attempt.UNKNOWN),
+    ("the pipe broke", BrokenPipeError(32, "broken"), True, Attempt.UNKNOWN),
+    ("the body broke off", aiohttp.ClientPayloadError("truncated"), True, Attempt.UNKNOWN),
+    (
+        "no status line could be read, which aiohttp calls a 400",
+        aiohttp.ClientResponseError(Mock(), (), status=400, message="bad line"),
+        True,
+        Attempt.UNKNOWN,
+    ),
+    ("something nobody has thought of", ZeroDivisionError(), True, Attempt.UNKNOWN),
+    (
+        "the server hung up before the body left",
+        aiohttp.ServerDisconnectedError(),
+        False,
+        Attempt.NOT_SENT,
+    ),
+    ("nothing is known of the body, and no connection was made", _REFUSED, None, Attempt.NOT_SENT),
+    ("nothing is known of the body", aiohttp.ServerDisconnectedError(), None, Attempt.UNKNOWN),
+    ("nothing is known of the body, and the time was up", TimeoutError(), None, Attempt.UNKNOWN),
+    ("a middleware sent it, and could not send it again", _REFUSED, True, Attempt.UNKNOWN),
+]
+
+REPLIES: list[tuple[int, bytes, Attempt, type[Exception] | None]] = [
+    (200, b'{"data": []}', Attempt.ANSWERED, None),
+    (200, b'{"data": [{"success": false}]}', Attempt.ANSWERED, None),
+    (200, b'{"data": [], "error": null}', Attempt.ANSWERED, None),
+    (200, b'{"data": [], "error": "no"}', Attempt.UNKNOWN, ApiError),
+    (200, b'{"error": "no"}', Attempt.UNKNOWN, ApiError),
+    (200, b'{"data": null}', Attempt.UNKNOWN, DecodeError),
+    (200, b"{}", Attempt.UNKNOWN, DecodeError),
+    (200, b"", Attempt.UNKNOWN, DecodeError),
+    (200, b"<html>", Attempt.UNKNOWN, DecodeError),
+    (200, b'{"data": [{"success": "true"}]}', Attempt.UNKNOWN, DecodeError),
+    (201, b'{"data": []}', Attempt.UNKNOWN, ApiError),
+    (204, b"", Attempt.UNKNOWN, ApiError),
+    (301, b"", Attempt.UNKNOWN, ApiError),
+    (307, b"", Attempt.UNKNOWN, ApiError),
+    (400, b'{"error": "no"}', Attempt.REFUSED, BadRequestError),
+    (401, b"", Attempt.REFUSED, AuthenticationError),
+    (403, b"", Attempt.REFUSED, ForbiddenError),
+    (404, b"", Attempt.REFUSED, NotFoundError),
+    (408, b"", Attempt.UNKNOWN, ApiError),
+    (409, b"", Attempt.REFUSED, ConflictError),
+    (413, b"", Attempt.UNKNOWN, ApiError),
+    (422, b"", Attempt.REFUSED, BadRequestError),
+    (429, b"", Attempt.REFUSED, RateLimitedError),
+    (500, b"", Attempt.UNKNOWN, ServerError),
+    (503, b'{"error": "Network Error"}', Attempt.UNKNOWN, ServerError),
+    (503, b'{"error": {"message": "Network Error", "code": 503}}', Attempt.UNKNOWN, ServerError),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "left", "attempt"),
+    [row[1:] for row in NO_REPLIES],
+    ids=[r[0] for r in NO_REPLIES],
+)
+def test_no_reply_is_judged_by_what_it_proves(
+    error: Exception,
+    left: bool | None,
+    attempt: Attempt,
+) -> None:
+    verdict = judge(CANCEL, no_reply(error, left=left))
+    assert verdict.attempt is attempt
+    assert isinstance(verdict.error, NotSentError) == (attempt is Attempt.NOT_SENT)
+
+
+@pytest.mark.parametrize(("status", "body", "attempt", "error"), REPLIES)
+def test_a_reply_is_judged_by_status_and_body(
+    status: int, body: bytes, attempt: Attempt, error: type[Exception] | None
+) -> None:
+    verdict = judge(CANCEL, Reply(status, {}, body))
+    assert verdict.attempt is attempt
+    assert type(verdict.error) is (error or type(None))
+
+
+def _refused() -> Verdict[list[CancelResult]]:
+    return judge(CANCEL, Reply(401, {}, b""))
+
+
+def _answered() -> Verdict[list[CancelResult]]:
+    return judge(CANCEL, Reply(200, {}, b'{"data": [{"success": true}]}'))
+
+
+def _not_sent() -> Verdict[list[CancelResult]]:
+    return judge(CANCEL, NoReply("refused", withheld=True))
+
+
+def _lost() -> Verdict[list[CancelResult]]:
+    return judge(CANCEL, NoReply("lost", withheld=False))
+
+
+@pytest.mark.parametrize(
+    ("last", "unknowns", "attempt", "complete", "error"),
+    [
+        (_answered(), 0, Attempt.ANSWERED, True, None),
+        (_answered(), 1, Attempt.ANSWERED, False, None),
+        (_refused(), 0, Attempt.REFUSED, True, AuthenticationError),
+        (_refused(), 1, Attempt.UNKNOWN, False, OutcomeUnknownError),
+        (_not_sent(), 0, Attempt.NOT_SENT, True, NotSentError),
+        (_not_sent(), 1, Attempt.UNKNOWN, False, OutcomeUnknownError),
+        (_lost(), 1, Attempt.UNKNOWN, False, OutcomeUnknownError),
+    ],
+)
+def test_an_attempt_that_may_have_taken_effect_outweighs_later_ones_that_did_not(
+    last: Verdict[list[CancelResult]],
+    unknowns: int,
+    attempt: Attempt,
+    complete: bool,
+    error: type[FourcastersError] | None,
+) -> None:
+    settled = settle(CANCEL, last, attempts=unknowns + 1, unknowns=unknowns)
+    assert (settled.attempt, settled.complete) == (attempt, complete)
+    assert type(settled.error) is (error or type(None))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(503, ServerError), (200, DecodeError), (302, ApiError)]
+)
+def test_a_read_that_ends_unknown_raises_what_came(
+    status: int, error: type[FourcastersError]
+) -> None:
+    verdict = judge(READ, Reply(status, {}, b""))
+    assert type(settle(READ, verdict, attempts=2, unknowns=2).error) is error
+
+
+def test_a_read_without_any_answer_does_not_speak_of_effects() -> None:
+    verdict = judge(READ, NoReply("lost", withheld=False))
+    error = settle(READ, verdict, attempts=2, unknowns=2).error
+    assert isinstance(error, OutcomeUnknownError)
+    assert str(error) == "GET /read: no usable answer (tried 2 times): lost"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": " 120 "}, 120.0),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "²"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT",
+                "Date": "Wed, 21 Oct 2026 07:27:30 GMT",
+            },
+            30.0,
+        ),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT",
+                "Date": "Wed, 21 Oct 2026 07:29:30 GMT",
+            },
+            0.0,
+        ),
+        ({"Retry-After": "Wed, 99 Oct 2026 07:28:00 GMT", "Date": "x"}, None),
+        ({"Retry-After": "9" * 400}, float("inf")),
+    ],
+)
+def test_retry_after_is_digits_or_a_date_and_nonsense_is_ignored(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers) == seconds
+
+
+POLICY = RetryPolicy(max_attempts=3, backoff_base=1.0, backoff_cap=3.0, retry_after_cap=10.0)
+
+
+def _longest(_: float, most: float) -> float:
+    return most
+
+
+def _limited(after: str | None) -> Verdict[list[CancelResult]]:
+    return judge(CANCEL, Reply(429, {} if after is None else {"Retry-After": after}, b""))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "attempts", "stale_before", "pause"),
+    [
+        (_answered(), 1, False, None),
+        (_refused(), 1, False, None),
+        (_not_sent(), 1, False, 1.0),
+        (_lost(), 1, False, 1.0),
+        (_lost(), 2, False, 2.0),
+        (_lost(), 3, False, None),
+        (_limited(None), 1, False, 1.0),
+        (_limited("7"), 1, False, 7.0),
+        (_limited("3600"), 1, False, 10.0),
+        (_limited("7"), 3, False, None),
+        (judge(CANCEL, NoReply("gone", withheld=False, stale=True)), 1, False, 0.0),
+        (judge(CANCEL, NoReply("gone", withheld=False, stale=True)), 1, True, 1.0),
+    ],
+)
+def test_what_is_repeated_and_when(
+    verdict: Verdict[list[CancelResult]],
+    attempts: int,
+    stale_before: bool,
+    pause: float | None,
+) -> None:
+    assert (
+        POLICY.pause(verdict, attempts=attempts, stale_before=stale_before, draw=_longest) == pause
+    )
+
+
+def test_a_pause_is_drawn_between_nothing_and_the_cap() -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high / 2
+
+    policy = RetryPolicy(max_attempts=10**6, backoff_base=0.5, backoff_cap=3.0)
+    pauses = [policy.pause(_lost(), attempts=n, draw=draw) for n in (1, 2, 3, 4, 5, 10**5)]
+    assert drawn == [(0.0, high) for high in (0.5, 1.0, 2.0, 3.0, 3.0, 3.0)]
+    assert pauses == [0.25, 0.5, 1.0, 1.5, 1.5, 1.5]
+
+
+def test_a_time_out_says_what_it_is() -> None:
+    reason = no_reply(TimeoutError(), left=True).reason
+    assert reason == "TimeoutError: the time was up"
