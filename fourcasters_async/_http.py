@@ -293,9 +293,9 @@ class Http:
         )
         try:
             if body.left is False:
-                # An answer before the request. Where its body was not refused to the connection,
-                # a middleware of the caller may have sent another in its place.
-                body.left = None if not body.refused else False
+                # An answer to no request, unless a middleware of the caller sent another body.
+                if not (self._owns_client or body.refused):
+                    body.left = None
                 raise ConnectionResetError(_SOILED)  # noqa: TRY301  # the handler closes the connection
             content = await _read(response)
         except BaseException:

@@ -140,7 +140,9 @@ def judge(
         try:
             return Verdict(Attempt.ANSWERED, decode(request, observed.body, redact))
         except (ApiError, DecodeError) as error:
-            return Verdict(Attempt.UNKNOWN, error=error)
+            # Its frames, and the parser's own exception, hold the body.
+            error.__context__ = None
+            return Verdict(Attempt.UNKNOWN, error=error.with_traceback(None))
     refused = observed.status in _REFUSALS
     return Verdict(
         Attempt.REFUSED if refused else Attempt.UNKNOWN,

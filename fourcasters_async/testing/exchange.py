@@ -9,26 +9,30 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from aiohttp import web
-from attrs import define, frozen
+from attrs import define
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.book import Book, BookGame, BookOrder
-from fourcasters_async.testing.faults import Call, Fault
+from fourcasters_async.testing.faults import Call, Fault, respond
 from fourcasters_async.testing.rest import Answer, RestService, body_of
 
 _TYPES = ("moneyline", "spread", "total")
 _REMEMBERED = 100_000
 
 
-@frozen
+@define
 class Received:
-    """A request that was received. `account` is `None` for a token that is not known."""
+    """A request that was received.
+
+    `account` is `None` for a token that is not known, `fault` what struck the request, if any did.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     content: bytes
     account: str | None
+    fault: Fault | None = None
 
     @property
     def endpoint(self) -> str:
@@ -213,16 +217,16 @@ class FakeExchange:
         if self.latency:
             await asyncio.sleep(self.latency)
         if limited is not None:
-            return _respond(limited)
+            return respond(limited)
 
         def commit() -> Answer:
             return self._rest.answer(request.method, request.path, authorization, content)
 
-        fault = next((i.fault for i in self._injected if i.takes(received)), None)
-        if fault is None:
-            return _respond(commit())
+        received.fault = next((i.fault for i in self._injected if i.takes(received)), None)
+        if received.fault is None:
+            return respond(commit())
         try:
-            return await fault(Call(request, commit))
+            return await received.fault(Call(request, commit))
         except ConnectionError:
             # The client has had enough of it.
             return web.Response()
@@ -244,14 +248,6 @@ class FakeExchange:
             wire.error("Too many requests. Please try again later."),
             {"Retry-After": str(int(wait) + 1)},
         )
-
-
-def _respond(answer: Answer) -> web.Response:
-    return web.Response(
-        status=answer.status,
-        body=answer.content(),
-        headers={"Content-Type": "application/json", **answer.headers},
-    )
 
 
 def _tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -77,7 +77,8 @@ def _head(length: int, *lines: str) -> bytes:
     return "\r\n".join([*head, "", ""]).encode()
 
 
-def _response(answer: Answer) -> web.Response:
+def respond(answer: Answer) -> web.Response:
+    """Return an answer as the server takes it."""
     return web.Response(
         status=answer.status,
         body=answer.content(),
@@ -234,7 +235,7 @@ class Unavailable(Fault):
         if self.committed:
             call.commit()
         document = wire.error("Network Error", code=503 if self.object_form else None)
-        return _response(Answer(503, document))
+        return respond(Answer(503, document))
 
 
 @frozen
@@ -246,7 +247,7 @@ class TooManyRequests(Fault):
     async def __call__(self, call: Call) -> web.StreamResponse:  # noqa: ARG002  # it is not looked at
         headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
         document = wire.error("Too many requests. Please try again later.")
-        return _response(Answer(429, document, headers))
+        return respond(Answer(429, document, headers))
 
 
 @frozen
@@ -254,7 +255,7 @@ class Unauthorized(Fault):
     """401. Nothing is done."""
 
     async def __call__(self, call: Call) -> web.StreamResponse:  # noqa: ARG002  # it is not looked at
-        return _response(Answer(401, wire.error("Unauthorized")))
+        return respond(Answer(401, wire.error("Unauthorized")))
 
 
 @frozen
@@ -276,7 +277,7 @@ class Slow(Fault):
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         await asyncio.sleep(self.seconds)
-        return _response(call.commit())
+        return respond(call.commit())
 
 
 @frozen
