@@ -1,4 +1,4 @@
-"""The only module that speaks HTTP: the pool, attempts, retries and pacing."""
+"""Requests until they are decided: attempts, retries, auth and pacing."""
 
 import asyncio
 import logging
@@ -7,10 +7,10 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from fourcasters_async._pacing import RetryPolicy
+from fourcasters_async._pool import Pool
 from fourcasters_async._reply import (
     Attempt,
     NoReply,
@@ -18,7 +18,6 @@ from fourcasters_async._reply import (
     Settled,
     Verdict,
     judge,
-    no_reply,
     settle,
 )
 from fourcasters_async._request import Request
@@ -38,49 +37,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
 
-# The exchange's own client keeps connections about this long; aiohttp's 15 s lets a pool go
-# cold between two bursts of a game.
-_KEEP_ALIVE = 75.0
-# A body past this is no answer of the exchange. It bounds what a compressed one can become.
-_BODY_LIMIT = 64 * 2**20
-_SOILED = "the connection holds bytes that nobody asked for"
-
-
-class _Body(aiohttp.BytesPayload):
-    """A request's body that knows whether it left, and does not leave on a soiled connection.
-
-    aiohttp holds the headers back until the body is written, so as long as it is not, nothing
-    has reached the exchange. Bytes that a server sent after its last answer would be taken for
-    the answer to this request, so a connection that holds some is refused. Such bytes that come
-    only after this request was written cannot be told from its answer.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        # Past the constructor in between, which warns of bodies over a megabyte.
-        aiohttp.Payload.__init__(self, content, content_type="application/json")
-        self._size = len(content)
-        self.left: bool | None = None
-        """Whether the body was written; `None` until aiohttp has made a request of it."""
-        self.refused = False
-        """Whether it was refused to a soiled connection."""
-
-    @property
-    def size(self) -> int:
-        """The length in bytes. Asked for when aiohttp makes the request."""
-        if self.left is None:
-            self.left = False
-        return len(self._value)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        """Write the body, unless the connection is soiled."""
-        if getattr(getattr(writer, "protocol", None), "should_close", False):
-            self.refused = True
-            raise ConnectionResetError(_SOILED)
-        self.left = True
-        await super().write_with_length(writer, content_length)
-
 
 class Http:
     """Sends requests to one address, as one account, and says what came of them."""
@@ -98,14 +54,16 @@ class Http:
     ) -> None:
         self.base_url = str(base_url).rstrip("/")
         self._token = token
-        self._client = client_session
-        self._owns_client = client_session is None
-        self._middlewares = None if client_session is None else _middlewares_for(client_session)
+        self._pool = Pool(
+            self.base_url,
+            client_session,
+            max_connections=max_connections,
+            connect_timeout=retry.connect_timeout,
+        )
         self._timeout = timeout
         self._max_connections = max_connections
         self._retry = retry
         self._rate_limit = rate_limit
-        self._wire_timeout = aiohttp.ClientTimeout(total=None, sock_connect=retry.connect_timeout)
         self._headers = {"User-Agent": f"fourcasters_async/{__version__}"}
         if token is not None:
             self._headers["Authorization"] = Secret(f"Bearer {token}")
@@ -124,8 +82,7 @@ class Http:
         self._closed = True
         for idle in self._idle:
             idle.cancel()
-        if self._owns_client and self._client is not None:
-            await self._client.close()
+        await self._pool.close()
 
     def ensure_usable(self) -> None:
         """Raise unless the session is open and has a token."""
@@ -219,7 +176,7 @@ class Http:
                 return _not_sent(request, "the rate limit left no place before the deadline")
 
     def _is_closed(self) -> bool:
-        return self._closed or (self._client is not None and self._client.closed)
+        return self._closed or self._pool.closed
 
     async def _take_place(self, *, urgent: bool, until: float | None) -> bool:
         if self._rate_limit.admit(urgent=urgent):
@@ -259,61 +216,21 @@ class Http:
     async def _attempt(
         self, request: Request[T], content: bytes, deadline: float
     ) -> Reply | NoReply:
-        """Send `request` once and read the answer, by the loop time `deadline` at the latest."""
-        body = _Body(content)
+        """Send `request` once, and give its place in the rate limit back."""
         ends = asyncio.get_running_loop().time() + self._retry.attempt_timeout
+        counted = True
         try:
-            async with asyncio.timeout_at(min(deadline, ends)):
-                return await self._exchange(request, body)
-        except asyncio.CancelledError as error:
-            if is_cancelled():
-                # The frames of aiohttp hold the headers.
-                error.__context__ = None
-                raise error.with_traceback(None)  # noqa: B904  # it is the same exception
-            # aiohttp cancels those who wait for its pool when it is closed.
-            return no_reply(error, left=body.left, redact=self._redact)
-        except Exception as error:  # noqa: BLE001  # no exception of another library goes further
-            return no_reply(error, left=body.left, redact=self._redact)
-        finally:
-            self._rate_limit.leave(urgent=request.urgent, counted=body.left is not False)
-
-    async def _exchange(self, request: Request[T], body: _Body) -> Reply:
-        client = self._open_client()
-        response = await client.request(
-            request.method,
-            f"{self.base_url}{request.path}",
-            data=body,
-            headers=self._headers,
-            # Nothing to send has no type.
-            skip_auto_headers=("Content-Type",) if request.body is None else None,
-            allow_redirects=False,
-            raise_for_status=False,
-            timeout=self._wire_timeout,
-            middlewares=self._middlewares,
-        )
-        try:
-            if body.left is False:
-                # An answer to no request, unless a middleware of the caller sent another body.
-                if not (self._owns_client or body.refused):
-                    body.left = None
-                raise ConnectionResetError(_SOILED)  # noqa: TRY301  # the handler closes the connection
-            content = await _read(response)
-        except BaseException:
-            response.close()
-            raise
-        response.release()
-        return Reply(response.status, response.headers, content)
-
-    def _open_client(self) -> aiohttp.ClientSession:
-        """Return the pool. The session's own is made here, where there is a loop."""
-        if self._client is None:
-            self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
+            observed = await self._pool.attempt(
+                request,
+                content=content,
+                headers=self._headers,
+                ends=min(deadline, ends),
+                redact=self._redact,
             )
-        return self._client
+            counted = not (isinstance(observed, NoReply) and observed.withheld)
+        finally:
+            self._rate_limit.leave(urgent=request.urgent, counted=counted)
+        return observed
 
     def _redact(self, text: str) -> str:
         """Take the token out of a text in which the exchange may quote it."""
@@ -322,32 +239,3 @@ class Http:
 
 def _not_sent(request: Request[T], reason: str) -> NotSentError:
     return NotSentError(f"{request.endpoint}: not sent: {reason}")
-
-
-def _middlewares_for(
-    client: aiohttp.ClientSession,
-) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
-    """Return what keeps a caller's jar from sending one account's cookie with another's request."""
-    if isinstance(client.cookie_jar, aiohttp.DummyCookieJar):
-        return None
-    # Naming middlewares for one request displaces the client's own, which it does not show.
-    return (*getattr(client, "_middlewares", ()), _without_cookies)
-
-
-async def _without_cookies(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    request.headers.pop("Cookie", None)
-    return await handler(request)
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body to its end, or raise before more than the limit of it is in memory."""
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await response.content.readany():
-        size += len(chunk)
-        if size > _BODY_LIMIT:
-            raise aiohttp.ClientPayloadError(f"the body is larger than {_BODY_LIMIT} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)

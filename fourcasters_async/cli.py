@@ -76,13 +76,18 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
 
 @main.command("cancel-games")
 @click.argument("game_ids", nargs=-1, required=True, metavar="GAME_ID…")
-@click.option("--type", "type_", type=click.Choice(list(MarketType)), help="Only this market type.")
+@click.option(
+    "--type",
+    "type_",
+    type=click.Choice([member.value for member in MarketType]),
+    help="Only this market type.",
+)
 @click.option("--deadline", type=float, help="Seconds after which the report is wanted.")
 @click.option("--verify", is_flag=True, help="Read afterwards what is open, and cancel it by id.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cancel_games(
     game_ids: Sequence[str],
-    type_: MarketType | None,
+    type_: str | None,
     deadline: float | None,
     *,
     verify: bool,
@@ -119,7 +124,7 @@ def cancel_games(
 async def _cancel_games(
     session: AsyncSession,
     game_ids: Sequence[str],
-    type_: MarketType | None,
+    type_: str | None,
     deadline: float | None,
     *,
     verify: bool,

@@ -92,24 +92,37 @@ class Dialect:
     def _cancel_result_hook(self) -> _Hook:
         """Return a hook written for speed; where it fails, the generated one tells the place."""
         explain = self._record_hook(CancelResult)
-        success, *optional = [
-            (
-                self._wire_name(CancelResult, field.name),
-                _PRIMITIVES[(get_args(field.type) or (field.type,))[0]],
-            )
-            for field in attrs.fields(CancelResult)
-        ]
-        name, flag = success
+        (
+            success,
+            reason,
+            order_id,
+            description,
+            odds,
+            filled,
+            offered,
+            remaining,
+            game_id,
+            user_reference,
+            side,
+            number,
+        ) = [self._wire_name(CancelResult, field.name) for field in attrs.fields(CancelResult)]
 
         def structure(value: Any, kind: Any) -> Any:
             try:
                 get = value.get
                 return CancelResult(
-                    flag(value[name], bool),
-                    *[
-                        None if (found := get(key)) is None else hook(found, None)
-                        for key, hook in optional
-                    ],
+                    _flag(value[success], None),
+                    v if type(v := get(reason)) is str or v is None else _text(v, None),
+                    v if type(v := get(order_id)) is str or v is None else _text(v, None),
+                    v if type(v := get(description)) is str or v is None else _text(v, None),
+                    v if type(v := get(odds)) is int or v is None else _integer(v, None),
+                    None if (v := get(filled)) is None else _number(v, None),
+                    None if (v := get(offered)) is None else _number(v, None),
+                    None if (v := get(remaining)) is None else _number(v, None),
+                    v if type(v := get(game_id)) is str or v is None else _text(v, None),
+                    v if type(v := get(user_reference)) is str or v is None else _text(v, None),
+                    v if type(v := get(side)) is str or v is None else _text(v, None),
+                    None if (v := get(number)) is None else _number(v, None),
                 )
             except Exception:  # noqa: BLE001  # the generated hook raises it again, with its place
                 return explain(value, kind)

@@ -26,6 +26,9 @@ _UNANSWERED = {
     Attempt.UNKNOWN: OutcomeStatus.UNKNOWN,
 }
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# Before Python 3.12 aiohttp writes a body only in the next turn of the loop: begun all in one
+# turn, the first request would leave only after the last was made.
+_BEGUN_AT_ONCE = 25
 
 
 async def fan_out(
@@ -61,8 +64,10 @@ async def fan_out(
                 _tell(on_outcome, outcome)
 
     async with asyncio.TaskGroup() as workers:
-        for _ in range(min(at_once, len(markets))):
+        for begun in range(1, min(at_once, len(markets)) + 1):
             workers.create_task(work())
+            if begun % _BEGUN_AT_ONCE == 0:
+                await asyncio.sleep(0)
     return [outcomes[index] for index in range(len(markets))]
 
 
@@ -111,16 +116,20 @@ def outcome_of(
     market: GameMarket, settled: Settled[list[CancelResult]], *, elapsed: float
 ) -> GameOutcome:
     """Say what the attempts on one game came to."""
-    outcome = GameOutcome(
+    status, error = _UNANSWERED.get(settled.attempt), settled.error
+    results = settled.value or []
+    if status is None:
+        status, error = _standing(market, results)
+    return GameOutcome(
         market.game_id,
         market.type,
-        _UNANSWERED.get(settled.attempt, OutcomeStatus.CONFIRMED),
+        status,
+        results,
         complete=settled.complete,
         attempts=settled.attempts,
         elapsed=elapsed,
-        error=settled.error,
+        error=error,
     )
-    return with_results(outcome, settled.value) if settled.value else outcome
 
 
 def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameOutcome:
@@ -130,17 +139,24 @@ def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameO
     """
     later = {result.order_id for result in results if result.order_id}
     kept = [result for result in outcome.results if result.order_id not in later]
-    outcome = evolve(outcome, results=[*kept, *results])
+    united = [*kept, *results]
     if outcome.status not in (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL):
-        return outcome
-    failed = [result for result in outcome.results if not result.success]
+        return evolve(outcome, results=united)
+    status, error = _standing(outcome.market, united)
+    return evolve(outcome, results=united, status=status, error=error)
+
+
+def _standing(
+    market: GameMarket, results: Sequence[CancelResult]
+) -> tuple[OutcomeStatus, OrdersNotCancelledError | None]:
+    """Say what the results of a cancel that was answered come to."""
+    failed = [result for result in results if not result.success]
     if not failed:
-        return evolve(outcome, status=OutcomeStatus.CONFIRMED, error=None)
+        return OutcomeStatus.CONFIRMED, None
     reason = next((result.reason for result in failed if result.reason), "no reason given")
-    error = OrdersNotCancelledError(
-        f"{outcome.market}: {len(failed)} of {len(outcome.results)} orders not cancelled: {reason}"
+    return OutcomeStatus.PARTIAL, OrdersNotCancelledError(
+        f"{market}: {len(failed)} of {len(results)} orders not cancelled: {reason}"
     )
-    return evolve(outcome, status=OutcomeStatus.PARTIAL, error=error)
 
 
 def with_resting(

@@ -38,6 +38,8 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.rate_limit import RateLimit
 
+_RESULTS = list[CancelResult]
+
 BASE_URL = "https://api.4casters.io"
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
@@ -279,7 +281,7 @@ def _cancel_all_orders_for_game(market: GameMarket) -> Request[list[CancelResult
     return Request(
         "POST",
         "/session/cancelAllOrdersForGame",
-        list[CancelResult],
+        _RESULTS,
         Effect.CANCEL,
         body=body,
         check=check,

@@ -78,5 +78,5 @@ def places_held(limit: RateLimit) -> int:
 
 
 def connections_in_use(session: AsyncSession) -> int:
-    client = session._http._client
+    client = session._http._pool._client
     return 0 if client is None or client.connector is None else len(client.connector._acquired)

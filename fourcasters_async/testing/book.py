@@ -70,15 +70,16 @@ class Book:
 
     def add_game(
         self,
+        game_id: str | None = None,
         *,
         league: str = "NBA",
         sport: str = "basketball",
         away: str = "Celtics",
         home: str = "Lakers",
     ) -> BookGame:
-        """Add a game that starts a day after the book opened."""
+        """Add a game that starts a day after the book opened, with a new id by default."""
         game = BookGame(
-            self._new_id(),
+            game_id or self._new_id(),
             league,
             sport,
             away_id=self._new_id(),

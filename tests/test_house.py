@@ -1,0 +1,130 @@
+"""The floors of the house: who may know whom, who may wait, and where an endpoint stands."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import fourcasters_async
+
+ROOT = Path(fourcasters_async.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LINES = 330
+
+# Each room with those below it that it may know.
+KNOWS: dict[str, set[str]] = {
+    "errors": set(),
+    "_secret": set(),
+    "_tasks": set(),
+    "_version": set(),
+    "models": {"errors"},
+    "converter": {"errors", "models"},
+    "_request": set(),
+    "_reply": {"_request", "converter", "errors"},
+    "_checks": {"_secret", "errors", "models"},
+    "_pacing": {"_checks", "_reply", "_request", "errors"},
+    "rate_limit": {"_checks", "_pacing", "errors"},
+    "_pool": {"_reply", "_request", "_tasks"},
+    "_http": {
+        "_pacing",
+        "_pool",
+        "_reply",
+        "_request",
+        "_secret",
+        "_tasks",
+        "_version",
+        "errors",
+        "rate_limit",
+    },
+    "fanout": {"_reply", "_tasks", "errors", "models"},
+    "account": {"_http", "_request", "models"},
+    "session": {
+        "_checks",
+        "_http",
+        "_pacing",
+        "_reply",
+        "_request",
+        "account",
+        "errors",
+        "fanout",
+        "models",
+        "rate_limit",
+    },
+    "demo": {"models", "rate_limit", "session"},
+    "cli": {"_checks", "_version", "demo", "errors", "models", "session"},
+    "__main__": {"cli"},
+    "testing": set(),
+}
+PURE = {"errors", "models", "converter", "_request", "_reply", "_checks", "_pacing", "_secret"}
+VERBS = {"session", "account"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            inside = node.module == "fourcasters_async"
+            names |= {f"{node.module}.{a.name}" for a in node.names} if inside else {node.module}
+    return names
+
+
+def strings_of(path: Path) -> set[str]:
+    return {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+ROOMS = [path for path in FILES if path != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_knows_only_those_below_it(path: Path) -> None:
+    room = room_of(path)
+    known = {
+        name.split(".")[1] for name in imports_of(path) if name.startswith("fourcasters_async.")
+    }
+    assert known - {room} <= KNOWS[room]
+
+
+@pytest.mark.parametrize("path", [p for p in ROOMS if room_of(p) in PURE], ids=lambda p: p.stem)
+def test_a_pure_room_has_no_loop_no_clock_and_no_log(path: Path) -> None:
+    assert not imports_of(path) & {"asyncio", "time", "logging", "socket", "ssl", "threading"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_one_idea_and_not_a_long_one(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LINES
+
+
+def test_an_endpoint_is_declared_once() -> None:
+    endpoints = [
+        text
+        for path in FILES
+        if room_of(path) not in ("testing", "cli", "demo")
+        for text in strings_of(path)
+        if text.startswith(("/session/", "/user/", "/exchange/", "/affiliate/"))
+    ]
+    assert len(endpoints) == len(set(endpoints)) > 0
+
+
+def test_only_the_verbs_know_endpoints() -> None:
+    knowing = {
+        room_of(path)
+        for path in FILES
+        if any(text.startswith(("/session/", "/user/")) for text in strings_of(path))
+    }
+    assert knowing <= VERBS | {"testing"}
+
+
+def test_every_public_name_is_documented_and_exported() -> None:
+    for name in fourcasters_async.__all__:
+        public = getattr(fourcasters_async, name)
+        assert isinstance(public, str) or public.__doc__

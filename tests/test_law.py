@@ -1,0 +1,155 @@
+"""The law: over a book whose truth is known, nothing that is said of a cancel is false."""
+
+import asyncio
+from collections import Counter
+
+from aiohttp import web
+from attrs import field, frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fourcasters_async import AsyncSession, CancelReport, OutcomeStatus, RetryPolicy
+from fourcasters_async.testing import FakeExchange, faults
+
+GAMES = 6
+HONEST = (faults.Slow, faults.Duplicate)
+FAULTS = [
+    None,
+    faults.Close(),
+    faults.Close(committed=True),
+    faults.Reset(committed=True),
+    faults.Stall(committed=True),
+    faults.StallBody(),
+    faults.Truncate(),
+    faults.WrongLength(),
+    faults.Garbage(),
+    faults.Html(),
+    faults.Unavailable(),
+    faults.Unavailable(committed=True),
+    faults.TooManyRequests("0"),
+    faults.TooManyRequests(None),
+    faults.Unauthorized(),
+    faults.Slow(0.01),
+    faults.Duplicate(),
+    faults.Duplicate(pause=0.005),
+]
+
+
+@frozen
+class Look(faults.Fault):
+    """A read of the open orders, before which orders may be placed, and what was true of it."""
+
+    exchange: FakeExchange = field(eq=False)
+    places: list[int]
+    truths: list[set[str]] = field(factory=list)
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        games = list(self.exchange.book.games)
+        if self.places:
+            self.exchange.book.place(self.exchange.account, games[self.places.pop()])
+        self.truths.append({order.game_id for order in self.exchange.open_orders()})
+        return faults.respond(call.commit())
+
+
+@frozen
+class Plan:
+    """What the exchange does to each request in turn, and what the caller asks for."""
+
+    per_game: list[list[faults.Fault | None]]
+    asked: list[int]
+    places: list[int]
+    cancel_multiple: list[faults.Fault | None]
+    deadline: float | None
+    verify: bool
+    connections: int
+
+
+PLANS = st.builds(
+    Plan,
+    per_game=st.lists(
+        st.lists(st.sampled_from(FAULTS), max_size=4), min_size=GAMES, max_size=GAMES
+    ),
+    asked=st.lists(st.integers(0, GAMES - 1), max_size=10),
+    places=st.lists(st.integers(0, GAMES - 1), max_size=4),
+    cancel_multiple=st.lists(st.sampled_from(FAULTS), max_size=3),
+    deadline=st.sampled_from([None, 0.005, 0.03, 0.1]),
+    verify=st.booleans(),
+    connections=st.sampled_from([1, 2, 10]),
+)
+
+
+def inject(
+    exchange: FakeExchange, script: list[faults.Fault | None], endpoint: str, game_id: str | None
+) -> None:
+    for turn, fault in enumerate(script):
+        if fault is not None:
+            exchange.inject(fault, endpoint=endpoint, game_id=game_id, after=turn)
+
+
+async def play(plan: Plan) -> None:
+    async with FakeExchange() as exchange:
+        games = [exchange.add_game(orders=2).game_id for _ in range(GAMES)]
+        # A fault passes over what an earlier one has struck, so each turn needs a place of its own.
+        for game_id, script in zip(games, plan.per_game, strict=True):
+            inject(exchange, script, "cancelAllOrdersForGame", game_id)
+        inject(exchange, plan.cancel_multiple, "cancelMultiple", None)
+        look = Look(exchange, list(plan.places))
+        exchange.inject(look, endpoint="getUnmatched", times=None)
+        policy = RetryPolicy(
+            max_attempts=3, attempt_timeout=0.05, backoff_base=0.001, backoff_cap=0.001
+        )
+        told: list[str] = []
+        async with AsyncSession(
+            exchange.token,
+            base_url=exchange.url,
+            retry=policy,
+            timeout=0.3,
+            max_connections=plan.connections,
+        ) as session:
+            report = await session.cancel_all_orders_for_games(
+                [games[index] for index in plan.asked],
+                deadline=plan.deadline,
+                verify=plan.verify,
+                on_outcome=lambda outcome: told.append(outcome.game_id),
+            )
+        asked = list(dict.fromkeys(games[index] for index in plan.asked))
+        assert [outcome.game_id for outcome in report.outcomes] == asked
+        assert Counter(told) == Counter(asked)
+        check(report, exchange, look)
+
+
+def check(report: CancelReport, exchange: FakeExchange, look: Look) -> None:
+    for outcome in report.outcomes:
+        requests = [
+            received
+            for received in exchange.requests
+            if received.game_id == outcome.game_id and received.endpoint != "getUnmatched"
+        ]
+        if outcome.status is OutcomeStatus.CONFIRMED:
+            assert any(r.fault is None or isinstance(r.fault, HONEST) for r in requests)
+        if outcome.status is OutcomeStatus.NOT_SENT:
+            assert not requests
+        if outcome.status in (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL):
+            assert outcome.attempts >= 1
+        assert (outcome.error is None) == (outcome.status is OutcomeStatus.CONFIRMED)
+        for result in outcome.results:
+            assert result.order_id is not None
+            # A cancel that is repeated may be told that the order is already cancelled.
+            assert exchange.book.orders[result.order_id].cancelled or not result.success
+        if outcome.complete and outcome.status is OutcomeStatus.CONFIRMED:
+            gone = {o.order_id for o in exchange.book.orders.values() if o.cancelled}
+            named = {result.order_id for result in outcome.results}
+            on_game = {
+                o.order_id for o in exchange.book.orders.values() if o.game_id == outcome.game_id
+            }
+            assert gone & on_game <= named
+    if report.verified_clear:
+        assert not look.truths[-1] & {outcome.game_id for outcome in report.outcomes}
+
+
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+@given(PLANS)
+def test_whatever_the_exchange_does_nothing_false_is_said(plan: Plan) -> None:
+    asyncio.run(play(plan))

@@ -1,0 +1,101 @@
+"""What the README shows is true."""
+
+import asyncio
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from fourcasters_async.testing import FakeExchange, faults
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+GAME = "688c0516fbc14da0c202d426"
+
+
+def block_with(text: str) -> str:
+    (block,) = (block for block in PYTHON if text in block)
+    return str(block)
+
+
+@pytest.fixture
+def example(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run an example in a thread, with an event loop of its own, on the sandbox."""
+    monkeypatch.setenv("FOURCASTERS_TOKEN", fake_exchange.token)
+    monkeypatch.setenv("FOURCASTERS_BASE_URL", fake_exchange.url)
+    for game in (GAME, GAME[:-1] + "7"):
+        fake_exchange.book.add_game(game)
+        for type_ in ("moneyline", "spread", "total"):
+            fake_exchange.book.place(fake_exchange.account, game, type=type_)
+
+    async def run(block: str, name: str = "__main__") -> dict[str, Any]:
+        path = tmp_path / "example.py"
+        path.write_text(block)
+        return await asyncio.to_thread(runpy.run_path, str(path), run_name=name)
+
+    return run
+
+
+def test_the_first_two_commands_are_one_command_each() -> None:
+    assert [len(block.strip().splitlines()) for block in SHELL[:2]] == [1, 1]
+
+
+def test_every_python_example_is_executed_here() -> None:
+    assert len(PYTHON) == 4
+
+
+async def test_the_strategy_cancels_the_spreads_of_a_game(
+    fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await example(block_with("pull_spreads"))
+    assert capsys.readouterr().out.endswith("-3.5 -110 cancelled\n")
+    assert {order.type for order in fake_exchange.open_orders(GAME)} == {"moneyline", "total"}
+
+
+async def test_the_strategy_says_when_it_does_not_know(
+    fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_exchange.inject(faults.Html(502), times=None)
+    await example(block_with("pull_spreads"))
+    assert capsys.readouterr().out.startswith("the orders may be gone or may rest: ")
+
+
+async def test_the_fan_out_proves_its_games_clear(
+    fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await example(block_with("flatten"))
+    out = capsys.readouterr().out
+    assert "2 games: 2 confirmed; 4 orders cancelled; verified clear" in out
+    assert not fake_exchange.open_orders(GAME)
+
+
+async def test_the_web_backend_is_a_kill_switch(fake_exchange: FakeExchange, example: Any) -> None:
+    module = await example(block_with("make_app"), name="backend")
+    runner = web.AppRunner(module["make_app"]())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    async with (
+        ClientSession() as user,
+        user.post(f"http://{host}:{port}/kill", json={"games": [GAME]}) as response,
+    ):
+        assert (await response.json())["clear"] is True
+    await runner.cleanup()
+    assert not fake_exchange.open_orders(GAME)
+
+
+async def test_the_sandbox_example_holds(example: Any) -> None:
+    await example(block_with("FakeExchange(latency"))
+
+
+def test_every_fault_is_in_the_table() -> None:
+    known = {
+        name
+        for name, value in vars(faults).items()
+        if isinstance(value, type) and issubclass(value, faults.Fault) and value is not faults.Fault
+    }
+    assert {name for name in known if f"`{name}(" not in README} == set()
