@@ -72,7 +72,8 @@ class FakeExchange:
 
     `latency` is the seconds that each answer takes; `tls` serves `https` with a certificate made
     on the fly (extra `tls`), which `ssl_context` trusts; `rate_limit` is how many requests in how
-    many seconds it serves before it answers 429; `port` is a free one by default.
+    many seconds it serves before it answers 429; it closes a connection that is idle for
+    `keep_alive` seconds; `port` is a free one by default.
 
     ```python
     async with FakeExchange(latency=0.02) as exchange:
@@ -89,6 +90,7 @@ class FakeExchange:
         latency: float = 0.0,
         tls: bool = False,
         rate_limit: tuple[int, float] | None = None,
+        keep_alive: float = 75.0,
         port: int = 0,
     ) -> None:
         self.latency = latency
@@ -111,7 +113,9 @@ class FakeExchange:
             self._server_tls, self._client_tls = _tls_contexts()
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=keep_alive
+        )
         self._sites = AsyncExitStack()
 
     @property
@@ -179,6 +183,10 @@ class FakeExchange:
         Of several faults that fit a request, the one injected first strikes.
         """
         self._injected.append(_Injected(fault, endpoint, game_id, after, times))
+
+    def clear_faults(self) -> None:
+        """Take back every fault that was injected."""
+        self._injected.clear()
 
     @asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
