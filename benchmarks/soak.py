@@ -127,12 +127,12 @@ class Soak:
                 self._exchange.book.place(self._exchange.account, game_id)
                 self.tally.orders += 1
         for game_id in random.sample(self._games, k=4):
-            fault = random.choice(_FAULTS)  # noqa: S311  # no secret is drawn
-            self._exchange.inject(fault, game_id=game_id, times=random.choice((1, 2, None)))  # noqa: S311  # as above
+            fault = random.choice(_FAULTS)
+            self._exchange.inject(fault, game_id=game_id, times=random.choice((1, 2, None)))
         report = await self._session.cancel_all_orders_for_games(
             self._games,
-            verify=random.random() < 0.5,  # noqa: S311, PLR2004  # half of the time
-            deadline=random.choice((None, 1.0, 5.0)),  # noqa: S311  # as above
+            verify=random.random() < 0.5,  # noqa: PLR2004  # half of the time
+            deadline=random.choice((None, 1.0, 5.0)),
         )
         self._check(report)
         self._exchange.clear_faults()

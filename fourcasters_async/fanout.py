@@ -102,6 +102,8 @@ async def prove_clear(
         except FourcastersError as error:
             # The next look shows what this came to.
             _log.debug("could not cancel %d resting orders by id: %s", len(ids), error)
+            if isinstance(error, OutcomeUnknownError):
+                outcomes = [evolve(o, complete=o.complete and not o.resting) for o in outcomes]
             continue
         outcomes = [
             with_results(

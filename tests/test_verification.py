@@ -211,6 +211,22 @@ async def test_what_is_said_last_of_an_order_stands(
     assert not report.ok
 
 
+async def test_a_cancel_by_id_whose_answer_is_lost_leaves_the_results_incomplete(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    game = fake_exchange.add_game().game_id
+
+    def place() -> None:
+        fake_exchange.book.place(fake_exchange.account, game)
+
+    fake_exchange.inject(Meanwhile(place), endpoint="getUnmatched")
+    fake_exchange.inject(faults.Close(committed=True), endpoint="cancelMultiple", times=None)
+    report = await session.cancel_all_orders_for_games([game], verify=True)
+    (outcome,) = report.outcomes
+    assert (outcome.status, outcome.results, outcome.complete) == ("confirmed", [], False)
+    assert report.verified_clear
+
+
 async def test_results_are_tied_to_the_ids_that_were_asked_for(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:

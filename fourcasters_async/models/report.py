@@ -34,11 +34,11 @@ class GameOutcome:
     """What is known of the cancel on one game, or on one market type of it.
 
     `results` has the exchange's last word on each order that it named, over all attempts.
-    `complete` is `False` if an earlier attempt ended unknown: orders that it cancelled may be
-    missing from `results`. `attempts` is how many times it was tried. `elapsed` is the seconds
-    from the call until this was known. `error` says why the status is not `CONFIRMED`
-    and is `None` when it is. `resting` is the orders last seen open on the game after the cancel:
-    an empty list is proof that none was, `None` means that nobody looked or that looking failed.
+    `complete` is `False` if an attempt, or a later cancel by id, ended unknown: orders that it
+    cancelled may be missing from `results`. `attempts` is how many times it was tried. `elapsed`
+    is the seconds from the call until this was known. `error` says why the status is not
+    `CONFIRMED` and is `None` when it is. `resting` is the orders last seen open on the game after
+    the cancel: an empty list is proof that none was, `None` that there is no proof.
     """
 
     game_id: str
