@@ -3,6 +3,7 @@
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._version import __version__
 from fourcasters_async.account import Account
+from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
@@ -26,14 +27,21 @@ from fourcasters_async.models import (
     CancelResult,
     Game,
     GameMarket,
+    GameOrders,
     GameOutcome,
+    LeagueCancelAccepted,
     MarketType,
+    MatchedBet,
     OpenOrder,
+    OrderDetail,
     OutcomeStatus,
     Participant,
+    User,
+    UserType,
 )
 from fourcasters_async.rate_limit import RateLimit
 from fourcasters_async.session import AsyncSession
+from fourcasters_async.shutdown import FlatOnExit, FlatReport
 
 __all__ = [
     "Account",
@@ -44,17 +52,25 @@ __all__ = [
     "CancelReport",
     "CancelResult",
     "ConflictError",
+    "DeadManState",
+    "DeadManSwitch",
     "DecodeError",
+    "FlatOnExit",
+    "FlatReport",
     "ForbiddenError",
     "FourcastersError",
     "Game",
     "GameMarket",
+    "GameOrders",
     "GameOutcome",
     "InvalidRequestError",
+    "LeagueCancelAccepted",
     "MarketType",
+    "MatchedBet",
     "NotFoundError",
     "NotSentError",
     "OpenOrder",
+    "OrderDetail",
     "OrdersNotCancelledError",
     "OutcomeStatus",
     "OutcomeUnknownError",
@@ -65,5 +81,7 @@ __all__ = [
     "ServerError",
     "SessionClosedError",
     "UnsettledCancelsError",
+    "User",
+    "UserType",
     "__version__",
 ]

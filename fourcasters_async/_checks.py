@@ -18,6 +18,7 @@ from fourcasters_async.models import GameMarket, MarketType
 T = TypeVar("T")
 
 _ID_LIMIT = 128
+_TEXT_LIMIT = 1024
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _HIGHEST_PORT = 65535
 _FOR_EVER = 1e9
@@ -41,6 +42,17 @@ def check_id(value: object, name: str) -> str:
             f"{name}: must not contain slashes, control characters or the like: {value!r}"
         )
     # A subclass could compare in ways of its own, and make two games one.
+    return str.__str__(value)
+
+
+def check_text(value: object, name: str) -> str:
+    """Return a text of the caller's, such as a reference, or refuse what no text can be."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name}: must be a string, not {type(value).__name__}")
+    if not value or not value.isprintable() or len(value) > _TEXT_LIMIT:
+        raise InvalidRequestError(
+            f"{name}: must have 1 to {_TEXT_LIMIT} characters, and no control characters"
+        )
     return str.__str__(value)
 
 
@@ -135,6 +147,14 @@ def check_token(value: object) -> Secret:
         raise InvalidRequestError(
             "token: must be ASCII without spaces, line breaks or control characters, and not empty"
         )
+    return Secret(value)
+
+
+def check_password(value: object) -> Secret:
+    """Return the password, hidden."""
+    value = hidden(value)
+    if not isinstance(value, str) or not value:
+        raise InvalidRequestError("password: must be a string, and not empty")
     return Secret(value)
 
 

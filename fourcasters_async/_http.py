@@ -9,6 +9,8 @@ from typing import TypeVar, cast
 import aiohttp
 from yarl import URL
 
+from fourcasters_async._auth import Auth
+from fourcasters_async._checks import check_token
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._pool import Pool
 from fourcasters_async._reply import (
@@ -25,6 +27,7 @@ from fourcasters_async._secret import Secret
 from fourcasters_async._tasks import is_cancelled
 from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
+    AuthenticationError,
     FourcastersError,
     InvalidRequestError,
     NotSentError,
@@ -37,6 +40,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
 
+_HEADERS = {"User-Agent": f"fourcasters_async/{__version__}"}
+
 
 class Http:
     """Sends requests to one address, as one account, and says what came of them."""
@@ -44,7 +49,7 @@ class Http:
     def __init__(
         self,
         base_url: URL,
-        token: Secret | None,
+        auth: Auth,
         *,
         client_session: aiohttp.ClientSession | None,
         timeout: float,
@@ -53,7 +58,7 @@ class Http:
         rate_limit: RateLimit,
     ) -> None:
         self.base_url = str(base_url).rstrip("/")
-        self._token = token
+        self._auth = auth
         self._pool = Pool(
             self.base_url,
             client_session,
@@ -64,9 +69,6 @@ class Http:
         self._max_connections = max_connections
         self._retry = retry
         self._rate_limit = rate_limit
-        self._headers = {"User-Agent": f"fourcasters_async/{__version__}"}
-        if token is not None:
-            self._headers["Authorization"] = Secret(f"Bearer {token}")
         # By whether a request is urgent.
         self._held_until = {True: float("-inf"), False: float("-inf")}
         self._idle: set[asyncio.Future[None]] = set()
@@ -83,14 +85,16 @@ class Http:
         for idle in self._idle:
             idle.cancel()
         await self._pool.close()
+        await self._auth.told()
 
     def ensure_usable(self) -> None:
-        """Raise unless the session is open and has a token."""
+        """Raise unless the session is open and has a token or a way to get one."""
         if self._closed:
             raise SessionClosedError("the session is closed; make a new AsyncSession")
-        if self._token is None:
+        if not self._auth.usable:
             raise InvalidRequestError(
-                "token: none was given; pass AsyncSession(token=…) or set FOURCASTERS_TOKEN"
+                "token: none was given; pass AsyncSession(token=…) or a username and a password, "
+                "or log in"
             )
 
     async def catch_up(self) -> None:
@@ -107,7 +111,8 @@ class Http:
 
         `deadline` is a loop time; without one there are `timeout` seconds from now.
         """
-        self.ensure_usable()
+        if request.authorised or self._closed:
+            self.ensure_usable()
         await self.catch_up()
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + self._timeout
@@ -123,26 +128,34 @@ class Http:
         the rate limit first lets the request go.
         """
         loop = asyncio.get_running_loop()
-        content = request.content()
         attempts = unknowns = soiled = 0
-        was_stale = False
+        was_stale = renewed = False
         last: Verdict[T] | None = None
         while True:
-            stopped = await self._admit(request, deadline)
+            stopped = await self._authorise(request, deadline) or await self._admit(
+                request, deadline
+            )
             if stopped is not None:
                 # What an earlier attempt met says more than that there was no time for another.
                 last = last or Verdict(Attempt.NOT_SENT, error=stopped)
                 break
             if deadline is None:
                 deadline = loop.time() + self._timeout
-            observed = await self._attempt(request, content, deadline)
-            last = judge(request, observed, redact=self._redact)
+            used = self._auth.token
+            observed = await self._attempt(request, deadline)
+            last = judge(request, observed, redact=self._auth.redact)
+            if isinstance(observed, Reply):
+                self._adopt(observed.headers.get("X-Auth-Token"), used)
             if last.attempt is Attempt.NOT_SENT and last.stale and soiled < self._max_connections:
                 # A pool of soiled connections is emptied, which is no attempt of the request.
                 soiled += 1
                 continue
             attempts += 1
             unknowns += last.attempt is Attempt.UNKNOWN
+            if self._is_expired(request, last, used) and not renewed:
+                renewed = True
+                if await self._auth.renew(used, deadline) is None:
+                    continue
             pause = self._retry.pause(last, attempts=attempts, stale_before=was_stale)
             if isinstance(last.error, RateLimitedError):
                 self._hold(request, loop.time() + (pause or last.error.retry_after or 0.0))
@@ -152,6 +165,28 @@ class Http:
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, last.error)
             await self._rest(loop.time() + pause)
         return settle(request, last, attempts=attempts, unknowns=unknowns)
+
+    async def _authorise(
+        self, request: Request[T], deadline: float | None
+    ) -> FourcastersError | None:
+        """Log in if there is no token yet. Return why it cannot be done."""
+        if self._auth.token is not None or not request.authorised:
+            return None
+        return await self._auth.renew(None, deadline)
+
+    def _is_expired(self, request: Request[T], last: Verdict[T], used: Secret | None) -> bool:
+        """Whether an attempt failed for its token, and another can be had."""
+        refused = isinstance(last.error, AuthenticationError)
+        return refused and request.authorised and self._auth.can_renew(used)
+
+    def _adopt(self, token: str | None, used: Secret | None) -> None:
+        """Take the fresh token that came with an answer."""
+        if token is None:
+            return
+        try:
+            self._auth.adopt(check_token(token), used)
+        except InvalidRequestError:
+            _log.debug("the exchange sent an X-Auth-Token that no header can hold")
 
     async def _admit(self, request: Request[T], deadline: float | None) -> FourcastersError | None:
         """Wait until a request may go. Return why it may not, if it may not before `deadline`."""
@@ -213,28 +248,21 @@ class Http:
         for urgent in {False, request.urgent}:
             self._held_until[urgent] = max(self._held_until[urgent], until)
 
-    async def _attempt(
-        self, request: Request[T], content: bytes, deadline: float
-    ) -> Reply | NoReply:
+    async def _attempt(self, request: Request[T], deadline: float) -> Reply | NoReply:
         """Send `request` once, and give its place in the rate limit back."""
         ends = asyncio.get_running_loop().time() + self._retry.attempt_timeout
         counted = True
         try:
             observed = await self._pool.attempt(
                 request,
-                content=content,
-                headers=self._headers,
+                headers={**_HEADERS, **(self._auth.headers() if request.authorised else {})},
                 ends=min(deadline, ends),
-                redact=self._redact,
+                redact=self._auth.redact,
             )
             counted = not (isinstance(observed, NoReply) and observed.withheld)
         finally:
             self._rate_limit.leave(urgent=request.urgent, counted=counted)
         return observed
-
-    def _redact(self, text: str) -> str:
-        """Take the token out of a text in which the exchange may quote it."""
-        return text.replace(self._token, "[token]") if self._token else text
 
 
 def _not_sent(request: Request[T], reason: str) -> NotSentError:

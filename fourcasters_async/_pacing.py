@@ -106,6 +106,10 @@ class Admission(Generic[_Ticket]):
         """Take `ticket` out of the queue; `False` if it was not in it."""
         return any(queue.pop(ticket, None) is not None for queue in self._waiting.values())
 
+    def set_aside(self, places: int) -> None:
+        """Take `places` out of the limit, or with a negative number put them back."""
+        self._limit -= places
+
     def leave(self, *, urgent: bool, now: float, counted: bool) -> None:
         """End a request at `now`; one that cannot have counted frees its place at once."""
         if counted:

@@ -53,13 +53,12 @@ class Pool:
         self,
         request: Request[T],
         *,
-        content: bytes,
         headers: Mapping[str, str],
         ends: float,
         redact: Callable[[str], str],
     ) -> Reply | NoReply:
         """Send `request` once and read the answer, by the loop time `ends`."""
-        body = _Body(content)
+        body = _Body(request.content())
         try:
             async with asyncio.timeout_at(ends):
                 return await self._exchange(request, body, headers)
@@ -79,6 +78,7 @@ class Pool:
         response = await self._open().request(
             request.method,
             f"{self._base_url}{request.path}",
+            params=request.params,
             data=body,
             headers=headers,
             # Nothing to send has no type.

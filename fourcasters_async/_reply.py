@@ -161,6 +161,8 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
     if isinstance(value, dict) and value.get("error") is not None:
         message, code = _error_text(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
+    if request.answer is type(None):
+        return None
     path = "$"
     for key in request.at:
         if not isinstance(value, dict):

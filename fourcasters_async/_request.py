@@ -23,7 +23,8 @@ class Request(Generic[T]):
 
     `answer` is the type that the answer decodes to and `at` the keys that lead to it. `urgent`
     requests may use the share of the rate limit that is kept for cancels. `check` says why a
-    well-formed answer cannot be the answer to this request, `None` if it can.
+    well-formed answer cannot be the answer to this request, `None` if it can. A request that is
+    not `authorised` goes without a token. An `answer` of `NoneType` stands for any JSON.
     """
 
     method: str
@@ -31,12 +32,14 @@ class Request(Generic[T]):
     answer: type[T]
     effect: Effect
     at: tuple[str, ...] = ("data",)
+    params: Mapping[str, str] | None = None
     # A body can hold a password.
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
     urgent: bool = field(
         default=Factory(lambda self: self.effect is Effect.CANCEL, takes_self=True), kw_only=True
     )
+    authorised: bool = field(default=True, kw_only=True)
 
     @property
     def endpoint(self) -> str:

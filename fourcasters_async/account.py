@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from fourcasters_async._checks import check_id
 from fourcasters_async._http import Http
 from fourcasters_async._request import Effect, Request
-from fourcasters_async.models import OpenOrder
+from fourcasters_async.models import GameOrders, OpenOrder, User
 
 # A value of its own because a verified cancel sends it too.
 UNMATCHED: Final = Request(
@@ -26,3 +27,23 @@ class Account:
         answer came.
         """
         return await self._http.call(UNMATCHED)
+
+    async def get_orders_for_game(self, game_id: str) -> GameOrders:
+        """Return what the account has on a game: `GET /user/getOrdersForGame`.
+
+        Open orders, and bets that are matched and not graded. Raises `NotFoundError` for a game
+        that the exchange does not know, and otherwise as `get_unmatched`.
+        """
+        request = Request(
+            "GET",
+            "/user/getOrdersForGame",
+            GameOrders,
+            Effect.READ,
+            params={"gameID": check_id(game_id, "game_id")},
+        )
+        return await self._http.call(request)
+
+    async def get_me(self) -> User:
+        """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
+        request = Request("GET", "/user/getMe", User, Effect.READ, at=("data", "user"))
+        return await self._http.call(request)

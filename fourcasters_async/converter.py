@@ -18,7 +18,16 @@ from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import CancelResult, Game, OpenOrder, Participant
+from fourcasters_async.models import (
+    AuthenticatedUser,
+    CancelResult,
+    Game,
+    MatchedBet,
+    OpenOrder,
+    OrderDetail,
+    Participant,
+    User,
+)
 
 T = TypeVar("T")
 
@@ -233,9 +242,13 @@ def _open_enum_hook(kind: Any) -> _Hook:
 
 REST = Dialect(
     {
+        AuthenticatedUser: {"user_id": "id"},
         CancelResult: {"order_id": "sessionID"},
         Game: {"game_id": "id"},
+        MatchedBet: {"bet_id": "id", "over_under": "OU"},
         OpenOrder: {"order_id": "id"},
+        OrderDetail: {"order_id": "id", "over_under": "OU", "participant_id": "participant"},
         Participant: {"participant_id": "id"},
+        User: {"user_id": "id"},
     }
 )

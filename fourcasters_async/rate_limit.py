@@ -1,6 +1,8 @@
 """The rate limit that a session keeps, and that sessions behind one address can share."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fourcasters_async._checks import check_count, check_seconds
 from fourcasters_async._pacing import Admission
@@ -23,14 +25,27 @@ class RateLimit:
         reserve = requests // 10 if reserve is None else check_count(reserve, "reserve", least=0)
         if reserve >= requests:
             raise InvalidRequestError(f"reserve: must be less than requests, not {reserve}")
+        self.requests = requests
+        """How many requests may be sent in any window."""
+        self._window = check_seconds(window, "window")
         self._admission: Admission[asyncio.Future[None]] = Admission(
-            requests, check_seconds(window, "window"), reserve
+            requests, self._window, reserve
         )
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, *, urgent: bool) -> bool:
         """Take a place at once, if there is one and nobody is waiting."""
         return self._admission.admit(urgent=urgent, now=_now())
+
+    @contextmanager
+    def share(self, requests: int) -> Iterator["RateLimit"]:
+        """Give a part of the limit that nothing else can use up, for as long as the block lasts."""
+        self._admission.set_aside(requests)
+        try:
+            yield RateLimit(requests, self._window, reserve=0)
+        finally:
+            self._admission.set_aside(-requests)
+            self._serve()
 
     async def wait(
         self, place: "asyncio.Future[None]", *, urgent: bool, until: float | None

@@ -1,53 +1,44 @@
-"""AsyncSession: its lifetime, and the order verbs over REST."""
+"""AsyncSession: an account at the exchange, its lifetime and how its parts are wired together."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Self, TypedDict, Unpack
 
 import aiohttp
 from attrs import evolve
 
+from fourcasters_async._auth import Auth, Credentials, OnToken
 from fourcasters_async._checks import (
     check_callback,
     check_count,
-    check_id,
-    check_list,
-    check_market_type,
-    check_markets,
-    check_order_id,
+    check_password,
     check_seconds,
+    check_text,
     check_token,
     check_url,
     hidden,
-    is_order_id,
 )
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy
-from fourcasters_async._reply import Settled
 from fourcasters_async._request import Effect, Request
+from fourcasters_async._secret import Secret
 from fourcasters_async.account import UNMATCHED, Account
+from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import InvalidRequestError, SessionClosedError
-from fourcasters_async.fanout import fan_out, prove_clear
-from fourcasters_async.models import (
-    CancelReport,
-    CancelResult,
-    GameMarket,
-    GameOutcome,
-    MarketType,
-)
+from fourcasters_async.models import AuthenticatedUser, User
+from fourcasters_async.orders import Orders
 from fourcasters_async.rate_limit import RateLimit
-
-_RESULTS = list[CancelResult]
+from fourcasters_async.shutdown import FlatOnExit, FlatReport, flatten
 
 BASE_URL = "https://api.4casters.io"
 
-# Keeps a body well below what a server takes, and one answer below what it may take.
-_IDS_AT_ONCE = 1000
+_LEAST_HEARTBEAT = 6
 
 
 class SessionOptions(TypedDict, total=False):
-    """The options that `AsyncSession` takes beside the credentials."""
+    """The options that `AsyncSession` takes beside a token or a user name and a password."""
 
     base_url: str
     client_session: aiohttp.ClientSession | None
@@ -55,15 +46,19 @@ class SessionOptions(TypedDict, total=False):
     max_connections: int
     retry: RetryPolicy | None
     rate_limit: RateLimit | None
+    on_token: OnToken | None
 
 
-class AsyncSession:
+class AsyncSession(Orders):
     """An account at the exchange, and the pool of connections to it.
 
-    `token` authorises every request. `base_url` is the REST address, `https` unless it is on this
-    machine. `client_session` is an `aiohttp.ClientSession` of yours, used and never closed: a
-    proxy, a connector, tracing come in that way. `timeout` is the seconds that one verb may take,
-    its repetitions included. `max_connections` bounds the pool and the requests in flight.
+    `token` authorises every request. With `username` and `password` beside it or in its place,
+    the session logs in when it first has to and when a token dies, once for all that wait.
+    `on_token` is told every new token, also one that the exchange sends of itself: a function, or
+    a coroutine function; what it raises is logged and costs nothing else. `base_url` is the REST
+    address, `https` unless it is on this machine. `client_session` is an `aiohttp.ClientSession`
+    of yours, used and never closed: a proxy, a connector, tracing come in that way. `timeout` is
+    the seconds that one verb may take, its repetitions included. `max_connections` bounds the pool and the requests in flight.
     `retry` says how requests are repeated, `rate_limit` how many may be sent; give one object to
     all sessions that leave from one address.
 
@@ -80,29 +75,46 @@ class AsyncSession:
         self,
         token: str | None = None,
         *,
+        username: str | None = None,
+        password: str | None = None,
         base_url: str = BASE_URL,
         client_session: aiohttp.ClientSession | None = None,
         timeout: float = 20.0,
         max_connections: int = 100,
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
+        on_token: OnToken | None = None,
     ) -> None:
         # A mistake in any argument shows the locals of this frame.
-        token, base_url = hidden(token), hidden(base_url)
+        token, password, base_url = hidden(token), hidden(password), hidden(base_url)
         if not isinstance(client_session, aiohttp.ClientSession | None):
             raise InvalidRequestError("client_session: must be an aiohttp.ClientSession")
-        self._max_connections = check_count(max_connections, "max_connections")
-        self._timeout = check_seconds(timeout, "timeout")
-        self._http = Http(
-            check_url(base_url, "base_url", "https"),
+        if (username is None) != (password is None):
+            raise InvalidRequestError("username, password: one is of no use without the other")
+        if on_token is not None and not callable(on_token):
+            raise InvalidRequestError("on_token: must be a function or a coroutine function")
+        self._client_session = client_session
+        self._retry = retry or RetryPolicy()
+        self._rate_limit = rate_limit or RateLimit()
+        self._address = check_url(base_url, "base_url", "https")
+        self._auth = Auth(
             None if token is None else check_token(token),
-            client_session=client_session,
-            timeout=self._timeout,
-            max_connections=max_connections,
-            retry=retry or RetryPolicy(),
-            rate_limit=rate_limit or RateLimit(),
+            None if username is None else _credentials(username, password),
+            log_in=self._log_in,
+            on_token=on_token,
         )
-        self.account = Account(self._http)
+        http = Http(
+            self._address,
+            self._auth,
+            client_session=client_session,
+            timeout=check_seconds(timeout, "timeout"),
+            max_connections=check_count(max_connections, "max_connections"),
+            retry=self._retry,
+            rate_limit=self._rate_limit,
+        )
+        super().__init__(http, timeout=timeout, max_connections=max_connections)
+        self._heartbeats: set[Http] = set()
+        self.account = Account(http)
 
     @property
     def base_url(self) -> str:
@@ -111,15 +123,24 @@ class AsyncSession:
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
-        """Make a session of `FOURCASTERS_TOKEN` and, where it is set, `FOURCASTERS_BASE_URL`.
+        """Make a session of the environment.
 
-        `options` are those of `AsyncSession`. Raises `InvalidRequestError` without a token.
+        Reads `FOURCASTERS_TOKEN`, or `FOURCASTERS_USERNAME` and `FOURCASTERS_PASSWORD`, or all of
+        them, and `FOURCASTERS_BASE_URL` where it is set. `options` are those of `AsyncSession`.
+        Raises `InvalidRequestError` if there is nothing to log in with.
         """
-        token = hidden(os.environ.get("FOURCASTERS_TOKEN"))
-        if not token:
-            raise InvalidRequestError("FOURCASTERS_TOKEN: not set; set it to your token")
+        token, password = (
+            hidden(os.environ.get(name)) or None
+            for name in ("FOURCASTERS_TOKEN", "FOURCASTERS_PASSWORD")
+        )
+        username = os.environ.get("FOURCASTERS_USERNAME") or None
+        if token is None and (username is None or password is None):
+            raise InvalidRequestError(
+                "FOURCASTERS_TOKEN: not set; set it to your token, or set FOURCASTERS_USERNAME "
+                "and FOURCASTERS_PASSWORD"
+            )
         options.setdefault("base_url", os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL)
-        return cls(token, **options)
+        return cls(token, username=username, password=password, **options)
 
     async def __aenter__(self) -> Self:
         """Return the session itself."""
@@ -134,155 +155,127 @@ class AsyncSession:
     async def close(self) -> None:
         """Close the pool, unless it is yours, and refuse every later request.
 
-        What is in flight ends as `OutcomeUnknownError`. Closing twice is closing once.
+        What is in flight ends as `OutcomeUnknownError`, and a dead-man switch stops beating.
+        Closing twice is closing once.
         """
-        await self._http.close()
+        for heartbeat in (*self._heartbeats, self._http):
+            await heartbeat.close()
 
-    async def cancel_all_orders_for_game(
-        self,
-        game_id: str,
-        type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
-    ) -> list[CancelResult]:
-        """Cancel every open order on a game: `POST /session/cancelAllOrdersForGame`.
+    async def login(self, username: str, password: str) -> User:
+        """Log in, and use the token and these credentials from now on: `POST /user/login`.
 
-        With a `type`, only the orders of that market type. Returns one result an order; an order
-        that could not be cancelled is a result whose `success` is false, not an exception. An
-        empty list is the exchange's word that there was nothing to cancel.
-
-        Raises `InvalidRequestError` before anything is sent, `NotSentError` if nothing reached
-        the exchange, `OutcomeUnknownError` if the orders may or may not be cancelled, and an
-        `ApiError` if the exchange refused.
+        Returns the account. Raises `AuthenticationError` for a wrong user name or password,
+        `ForbiddenError` for an account that is banned, locked or closed, `RateLimitedError` for
+        too many attempts, and otherwise as every read.
         """
-        market = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
-        return await self._http.call(_cancel_all_orders_for_game(market))
+        password = hidden(password)
+        credentials = _credentials(username, password)
+        user = await self._http.call(_login(credentials))
+        self._auth.use(credentials, check_token(user.auth))
+        return user
 
-    async def cancel_all_orders_for_games(
-        self,
-        games: Iterable[str | GameMarket],
-        *,
-        type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
-        deadline: float | None = None,
-        verify: bool = False,
-        on_outcome: Callable[[GameOutcome], object] | None = None,
-    ) -> CancelReport:
-        """Cancel every open order on many games at once, and say what is known of each.
+    async def logout(self) -> None:
+        """End the token in use, at the exchange and here: `POST /user/logout`.
 
-        `games` are game ids and `GameMarket`s; `type` is the market type of the plain ids. Each
-        distinct one is sent once, to `POST /session/cancelAllOrdersForGame`, and has one outcome
-        in the report, in input order, whatever happened to it or to the others. No games, no
-        request: an empty input never means all games.
-
-        `deadline` is the seconds after which the report is wanted: games in flight are then
-        `UNKNOWN`, games not begun `NOT_SENT`. Without it each game has the session's `timeout`.
-
-        With `verify`, the account's open orders are read after the last answer, with
-        `GET /user/getUnmatched`; what still rests on the games, orders placed in between
-        included, is cancelled by id with `POST /session/cancelMultiple`, until a read shows none
-        or the time is up. `GameOutcome.resting` and `CancelReport.verified_clear` say what was
-        seen. After an `UNKNOWN` attempt a late execution is still possible: it can take orders
-        that you place after the proof.
-
-        `on_outcome` is called in the event loop with each outcome once it is known, before any
-        verification; what it raises is logged. If you cancel the call, requests in flight are
-        ended, which does not undo them at the exchange.
-
-        Raises `InvalidRequestError` for the arguments, before anything is sent, and
-        `SessionClosedError`; nothing else.
+        With credentials, the next verb logs in again.
         """
-        markets = check_markets(games, type)
-        if deadline is not None:
-            deadline = check_seconds(deadline, "deadline")
-        if on_outcome is not None:
-            check_callback(on_outcome, "on_outcome")
+        used = self._auth.token
+        request = Request("POST", "/user/logout", type(None), Effect.CANCEL, body={})
+        await self._http.call(request)
+        self._auth.forget(used)
+
+    def dead_man_switch(
+        self, timeout: int, *, on_change: Callable[[DeadManState], object] | None = None
+    ) -> DeadManSwitch:
+        """Have the exchange cancel everything unless this process goes on beating.
+
+        `async with session.dead_man_switch(30) as switch` sends `POST /user/ordersHeartbeat` now
+        and every quarter of `timeout` (whole seconds, at least 6), on a connection and a share of
+        the rate limit of its own. **Leaving the block does not disarm it: every open order of the
+        account is cancelled when the time runs out.** `switch.state` says what is known by the
+        clock; `on_change` is called with each new state. With a `client_session` of yours the
+        beats go through its pool.
+        """
+        check_count(timeout, "timeout", least=_LEAST_HEARTBEAT)
+        if on_change is not None:
+            check_callback(on_change, "on_change")
         self._http.ensure_usable()
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        await self._http.catch_up()
-        until = None if deadline is None else started + deadline
-
-        def cancel(market: GameMarket) -> Awaitable[Settled[list[CancelResult]]]:
-            return self._http.send(_cancel_all_orders_for_game(market), deadline=until)
-
-        outcomes = await fan_out(
-            markets, cancel, at_once=self._max_connections, on_outcome=on_outcome
+        share = ExitStack()
+        # Enough for beats that are repeated, and never so much that little is left for orders.
+        places = min(60, self._rate_limit.requests // 10)
+        if places < 1:
+            raise InvalidRequestError("rate_limit: too small to spare a share for heartbeats")
+        http = Http(
+            self._address,
+            self._auth,
+            client_session=self._client_session,
+            timeout=timeout,
+            max_connections=1,
+            retry=evolve(self._retry, attempt_timeout=timeout / 8, backoff_cap=timeout / 16),
+            rate_limit=share.enter_context(self._rate_limit.share(places)),
         )
-        if verify and outcomes:
-            end = clock() + self._timeout if until is None else until
-            outcomes = await prove_clear(
-                outcomes,
-                lambda: self._http.call(evolve(UNMATCHED, urgent=True), deadline=end),
-                lambda order_ids: self._cancel_by_id(order_ids, end),
-                until=end,
-            )
-        return CancelReport(tuple(outcomes), elapsed=clock() - started)
-
-    async def cancel_multiple(self, order_ids: Iterable[str]) -> list[CancelResult]:
-        """Cancel orders by id: `POST /session/cancelMultiple`.
-
-        Returns one result an id, in the order of `order_ids`, each with the `order_id` that was
-        asked for. An order that could not be cancelled is a result whose `success` is false. No
-        ids, no request.
-
-        Raises `InvalidRequestError` before anything is sent, also for a single id that cannot be
-        one: the exchange refuses the whole request for it. Otherwise raises as
-        `cancel_all_orders_for_game`.
-        """
-        ids = [
-            check_order_id(order_id, f"order_ids[{index}]")
-            for index, order_id in enumerate(check_list(order_ids, "order_ids"))
-        ]
-        return await self._cancel_multiple(ids) if ids else []
-
-    async def _cancel_by_id(self, order_ids: list[str], deadline: float) -> list[CancelResult]:
-        # One id that the exchange calls malformed would fail the whole request.
-        ids = [order_id for order_id in order_ids if is_order_id(order_id)]
-        results: list[CancelResult] = []
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            results += await self._cancel_multiple(ids[start : start + _IDS_AT_ONCE], deadline)
-        return results
-
-    async def _cancel_multiple(
-        self, order_ids: list[str], deadline: float | None = None
-    ) -> list[CancelResult]:
-        def one_each(results: list[CancelResult]) -> str | None:
-            if len(results) != len(order_ids):
-                return f"{len(results)} results for {len(order_ids)} ids"
-            for asked, result in zip(order_ids, results, strict=True):
-                if result.order_id and result.order_id.casefold() != asked.casefold():
-                    return f"about order {result.order_id} where {asked} was asked for"
-            return None
-
+        self._heartbeats.add(http)
+        # The shape of the answer is not documented: any JSON without an error acknowledges.
         request = Request(
             "POST",
-            "/session/cancelMultiple",
-            list[CancelResult],
+            "/user/ordersHeartbeat",
+            type(None),
             Effect.CANCEL,
-            body={"sessionIDs": order_ids},
-            check=one_each,
+            body={"timeout": timeout},
         )
-        results = await self._http.call(request, deadline=deadline)
-        for order_id, result in zip(order_ids, results, strict=True):
-            result.order_id = order_id
-        return results
+
+        async def beat(within: float) -> None:
+            await http.call(request, deadline=asyncio.get_running_loop().time() + within)
+
+        async def close() -> None:
+            share.close()
+            self._heartbeats.discard(http)
+            await http.close()
+
+        return DeadManSwitch(beat, close, timeout=timeout, on_change=on_change)
+
+    async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
+        """Cancel every order of the account until a read shows none, for `deadline` seconds.
+
+        Sends `POST /session/cancelAllOrders` and `GET /user/getUnmatched` in turn. What goes
+        wrong is in the report. Raises `InvalidRequestError` and `SessionClosedError` alone.
+        """
+        until = check_seconds(deadline, "deadline")
+        self._http.ensure_usable()
+        until += asyncio.get_running_loop().time()
+        look = evolve(UNMATCHED, urgent=True)
+        return await flatten(
+            lambda: self._cancel_all_orders(until),
+            lambda: self._http.call(look, deadline=until),
+            until=until,
+        )
+
+    def flat_on_exit(self, *, deadline: float = 10.0) -> FlatOnExit:
+        """Return a block that ends with `flatten`, however it ends.
+
+        `async with session.flat_on_exit() as end: …` also takes SIGTERM and SIGINT: the first
+        cancels the block's task, and further ones change nothing. `end.report` says what it came
+        to, and `end.exit_status` is 0 only if it is known that nothing rests.
+        """
+        check_seconds(deadline, "deadline")
+        return FlatOnExit(lambda: self.flatten(deadline=deadline))
+
+    async def _log_in(self, credentials: Credentials, deadline: float | None) -> Secret:
+        return check_token((await self._http.call(_login(credentials), deadline=deadline)).auth)
 
 
-def _cancel_all_orders_for_game(market: GameMarket) -> Request[list[CancelResult]]:
-    body = {"gameID": market.game_id}
-    if market.type is not None:
-        body["type"] = market.type
+def _credentials(username: str, password: str | None) -> Credentials:
+    return Credentials(check_text(username, "username"), check_password(password))
 
-    def check(results: list[CancelResult]) -> str | None:
-        # An answer to another request, strayed onto this one's connection, names another game.
-        named = {result.game_id.casefold() for result in results if result.game_id}
-        if named and market.game_id.casefold() not in named:
-            return f"about game {min(named)} where {market.game_id} was asked for"
-        return None
 
+def _login(credentials: Credentials) -> Request[AuthenticatedUser]:
     return Request(
         "POST",
-        "/session/cancelAllOrdersForGame",
-        _RESULTS,
-        Effect.CANCEL,
-        body=body,
-        check=check,
+        "/user/login",
+        AuthenticatedUser,
+        Effect.READ,
+        at=("data", "user"),
+        body={"username": credentials.username, "password": str.__str__(credentials.password)},
+        urgent=True,
+        authorised=False,
     )

@@ -22,7 +22,7 @@ from fourcasters_async._reply import decode
 from fourcasters_async._request import Request
 from fourcasters_async.account import UNMATCHED
 from fourcasters_async.models import CancelResult, Game, GameMarket, MarketType, OpenOrder
-from fourcasters_async.session import _cancel_all_orders_for_game
+from fourcasters_async.orders import _cancel_all_orders_for_game
 from fourcasters_async.testing import FakeExchange
 from fourcasters_async.testing.exchange import Received
 

@@ -25,7 +25,10 @@ KNOWS: dict[str, set[str]] = {
     "_pacing": {"_checks", "_reply", "_request", "errors"},
     "rate_limit": {"_checks", "_pacing", "errors"},
     "_pool": {"_reply", "_request", "_tasks"},
+    "_auth": {"_secret", "errors"},
     "_http": {
+        "_auth",
+        "_checks",
         "_pacing",
         "_pool",
         "_reply",
@@ -37,18 +40,24 @@ KNOWS: dict[str, set[str]] = {
         "rate_limit",
     },
     "fanout": {"_reply", "_tasks", "errors", "models"},
-    "account": {"_http", "_request", "models"},
+    "dead_man": {"errors"},
+    "shutdown": {"errors", "models"},
+    "account": {"_checks", "_http", "_request", "models"},
+    "orders": {"_checks", "_http", "_reply", "_request", "account", "fanout", "models"},
     "session": {
+        "_auth",
         "_checks",
         "_http",
         "_pacing",
-        "_reply",
         "_request",
+        "_secret",
         "account",
+        "dead_man",
         "errors",
-        "fanout",
         "models",
+        "orders",
         "rate_limit",
+        "shutdown",
     },
     "demo": {"models", "rate_limit", "session"},
     "cli": {"_checks", "_version", "demo", "errors", "models", "session"},
@@ -56,7 +65,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": set(),
 }
 PURE = {"errors", "models", "converter", "_request", "_reply", "_checks", "_pacing", "_secret"}
-VERBS = {"session", "account"}
+VERBS = {"account", "orders", "session"}
 
 
 def room_of(path: Path) -> str:

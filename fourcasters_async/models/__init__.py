@@ -1,19 +1,27 @@
 """The records of the exchange and of what a cancel came to, a noun a module."""
 
-from fourcasters_async.models.cancel import CancelResult
+from fourcasters_async.models.cancel import CancelResult, LeagueCancelAccepted
 from fourcasters_async.models.game import Game, Participant
 from fourcasters_async.models.market import GameMarket, MarketType
-from fourcasters_async.models.order import OpenOrder
+from fourcasters_async.models.order import GameOrders, MatchedBet, OpenOrder, OrderDetail
 from fourcasters_async.models.report import CancelReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.user import AuthenticatedUser, User, UserType
 
 __all__ = [
+    "AuthenticatedUser",
     "CancelReport",
     "CancelResult",
     "Game",
     "GameMarket",
+    "GameOrders",
     "GameOutcome",
+    "LeagueCancelAccepted",
     "MarketType",
+    "MatchedBet",
     "OpenOrder",
+    "OrderDetail",
     "OutcomeStatus",
     "Participant",
+    "User",
+    "UserType",
 ]

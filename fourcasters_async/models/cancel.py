@@ -1,6 +1,6 @@
-"""What the exchange says of one order that it was asked to cancel."""
+"""What the exchange says of orders that it was asked to cancel."""
 
-from attrs import define
+from attrs import define, frozen
 
 
 # Not frozen: these are made by the thousand while the market moves, and frozen records cost
@@ -27,3 +27,14 @@ class CancelResult:
     user_reference: str | None = None
     side: str | None = None
     number: float | None = None
+
+
+@frozen
+class LeagueCancelAccepted:
+    """The exchange has taken note of a cancel for a league. Nothing is known to be cancelled yet.
+
+    `orders_received` is its word for that. The cancels run afterwards: read
+    `session.account.get_unmatched()` until no order on the league is left.
+    """
+
+    orders_received: bool

@@ -1,4 +1,4 @@
-"""An order that rests in the book."""
+"""An order that rests in the book, what became of one, and a bet that was matched."""
 
 from datetime import datetime
 
@@ -48,3 +48,66 @@ class OpenOrder:
     def game_id(self) -> str | None:
         """The id of the game that the order is on, where the exchange told it."""
         return None if self.game is None else self.game.game_id
+
+
+@frozen
+class OrderDetail:
+    """The state of one order of the account, as `GET /session/lookupOrder` tells it.
+
+    `matched_risk` and `unmatched_risk` are in account currency, `odds` American. An order is out
+    of the book once it is `cancelled` or nothing of it is unmatched. `over_under` is the opposite
+    of the order's side, for totals alone; `participant_id` is whom it backs.
+    """
+
+    order_id: str | None = None
+    cancelled: bool | None = None
+    is_the_best_offer: bool | None = None
+    odds: int | None = None
+    type: MarketType | str | None = None
+    over_under: str | None = None
+    participant_id: str | None = None
+    participant_long_name: str | None = None
+    spread: float | None = None
+    total: float | None = None
+    matched_risk: float | None = None
+    unmatched_risk: float | None = None
+    game: Game | None = None
+
+
+@frozen
+class MatchedBet:
+    """A bet that was matched and is not graded yet.
+
+    `bet`, `risk` (with the commission on a loss) and `win` (without the commission on a win) are
+    in account currency, `odds` American, times aware. `over_under` is there for totals alone.
+    """
+
+    bet_id: str | None = None
+    tx_id: str | None = None
+    type: MarketType | str | None = None
+    bet: float | None = None
+    odds: int | None = None
+    spread: float | None = None
+    total: float | None = None
+    over_under: str | None = None
+    participant_id: str | None = None
+    market: str | None = None
+    side: str | None = None
+    user_reference: str | None = None
+    created_at: datetime | None = None
+    matched_time: datetime | None = None
+    graded: bool | None = None
+    closed: bool | None = None
+    origin: str | None = None
+    admin_refund: bool | None = None
+    risk: float | None = None
+    win: float | None = None
+    game: Game | None = None
+
+
+@frozen
+class GameOrders:
+    """What the account has on one game: open orders, and bets that are matched and not graded."""
+
+    unmatched: list[OpenOrder]
+    matched: list[MatchedBet]

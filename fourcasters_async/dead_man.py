@@ -1,0 +1,156 @@
+"""The dead-man switch: unless the bot goes on beating, the exchange cancels everything."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from fourcasters_async.errors import FourcastersError
+
+_log = logging.getLogger("fourcasters_async")
+
+# Two beats may be missed, and a third still has a quarter of the time to arrive.
+_BEATS = 4
+# Seconds: how often at the least the clock is looked at, which a sleeping machine can move.
+_GLANCE = 1.0
+
+
+class DeadManState(StrEnum):
+    """What is known of the switch."""
+
+    ARMED = "armed"
+    """The exchange has acknowledged a beat, and will cancel everything if this falls silent."""
+    LATE = "late"
+    """A beat is overdue. The time has not run out."""
+    LAPSED = "lapsed"
+    """The time has run out since the last acknowledged beat: everything may be cancelled."""
+
+
+def state_at(since: float, timeout: float) -> DeadManState:
+    """Say what is known `since` seconds after sending the last beat that was acknowledged."""
+    if since >= timeout:
+        return DeadManState.LAPSED
+    return DeadManState.LATE if since >= 2 * timeout / _BEATS else DeadManState.ARMED
+
+
+def next_beat(now: float, last: float, interval: float) -> float:
+    """Return when to beat next: on the schedule of `last`, or at once if that is past."""
+    return max(now, last + interval)
+
+
+def seconds_awake_or_asleep() -> float:
+    """Return a clock that nobody sets and that goes on while the machine sleeps, in seconds."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class DeadManSwitch:
+    """Keeps the exchange's heartbeat alive inside an `async with` block.
+
+    Entering sends the first beat and raises if the exchange does not acknowledge it. Inside, a
+    beat goes out every quarter of `timeout`, on a connection and a share of the rate limit of its
+    own. **Leaving the block does not disarm the switch: the exchange has no way to. It cancels
+    every open order of the account when the time runs out**, unless somebody beats again.
+
+    `on_change` is called in the event loop with each new state; what it raises is logged.
+    """
+
+    def __init__(
+        self,
+        beat: Callable[[float], Awaitable[None]],
+        close: Callable[[], Awaitable[None]],
+        *,
+        timeout: int,
+        on_change: Callable[[DeadManState], object] | None = None,
+        clock: Callable[[], float] = seconds_awake_or_asleep,
+    ) -> None:
+        self.timeout = timeout
+        """Seconds without a beat after which the exchange cancels everything."""
+        self.last_error: FourcastersError | None = None
+        """Why the last beat was not acknowledged; `None` if it was."""
+        self._beat = beat
+        self._close = close
+        self._on_change = on_change
+        self._clock = clock
+        self._interval = timeout / _BEATS
+        self._acknowledged: float | None = None
+        self._told = DeadManState.LAPSED
+        self._beating: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> DeadManState:
+        """What is known now, by the clock: it is right even while the event loop is blocked."""
+        if self._acknowledged is None:
+            return DeadManState.LAPSED
+        return state_at(self._clock() - self._acknowledged, self.timeout)
+
+    @property
+    def acknowledged_at(self) -> datetime | None:
+        """When the last beat that was acknowledged was sent, in UTC."""
+        if self._acknowledged is None:
+            return None
+        return datetime.now(UTC) - timedelta(seconds=self._clock() - self._acknowledged)
+
+    async def __aenter__(self) -> Self:
+        """Arm the switch, or raise what `POST /user/ordersHeartbeat` raised."""
+        try:
+            await self._beat_once()
+        except BaseException:
+            await self._close()
+            raise
+        self._tell()
+        self._beating = asyncio.create_task(self._keep_beating())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop beating. The exchange cancels everything when the time runs out."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait([self._beating])
+        await self._close()
+
+    async def _keep_beating(self) -> None:
+        last = self._clock()
+        while True:
+            due = next_beat(self._clock(), last, self._interval)
+            while (wait := due - self._clock()) > 0:
+                await asyncio.sleep(min(wait, _GLANCE))
+                self._tell()
+            last = max(due, self._clock() - self._interval)
+            await self._try_to_beat()
+
+    async def _try_to_beat(self) -> None:
+        beating = asyncio.ensure_future(self._beat_once())
+        try:
+            # The state changes while a beat is on its way, too.
+            while not beating.done():
+                await asyncio.wait([beating], timeout=min(_GLANCE, self._interval / 4))
+                self._tell()
+        except asyncio.CancelledError:
+            beating.cancel()
+            await asyncio.wait([beating])
+            raise
+        error = beating.exception()
+        self.last_error = error if isinstance(error, FourcastersError) else None
+        if error is not None:
+            _log.debug("a beat was not acknowledged: %s", error)
+
+    async def _beat_once(self) -> None:
+        sent = self._clock()
+        await self._beat(self._interval)
+        # The exchange counts from a later moment: from here on we are never too sure.
+        self._acknowledged = sent
+
+    def _tell(self) -> None:
+        state = self.state
+        if state is self._told:
+            return
+        self._told = state
+        if self._on_change is not None:
+            try:
+                self._on_change(state)
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
+                _log.exception("on_change failed for state %s", state)
