@@ -196,7 +196,7 @@ def _integer(value: Any, _: Any) -> int:
 
 def _moment(value: Any, _: Any) -> datetime:
     try:
-        moment = datetime.fromisoformat(_text(value, str))
+        moment = datetime.fromisoformat(_text(value, str).upper())
     except ValueError:
         raise TypeError("not a time") from None
     if moment.tzinfo is None:

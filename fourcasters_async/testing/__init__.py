@@ -6,7 +6,7 @@ mistake of the other.
 """
 
 from fourcasters_async.testing import faults
-from fourcasters_async.testing.book import Book, BookGame, BookOrder
+from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.exchange import FakeExchange, Received
 
-__all__ = ["Book", "BookGame", "BookOrder", "FakeExchange", "Received", "faults"]
+__all__ = ["Book", "BookAccount", "BookGame", "BookOrder", "FakeExchange", "Received", "faults"]

@@ -1,5 +1,6 @@
 """The state of the sandbox exchange: accounts, games and orders. No I/O and no clock of its own."""
 
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -23,6 +24,17 @@ class BookGame:
     start: datetime
     live: bool = False
     ended: bool = False
+
+
+@define
+class BookAccount:
+    """An account. `barred` stands for banned, locked or closed."""
+
+    name: str
+    password: str = field(default="", repr=False)
+    barred: bool = False
+    heartbeat_until: float | None = None
+    """When everything is cancelled unless a heartbeat comes, in seconds of the exchange's clock."""
 
 
 @define
@@ -63,10 +75,20 @@ class Book:
 
     games: dict[str, BookGame] = field(factory=dict)
     orders: dict[str, BookOrder] = field(factory=dict)
+    accounts: dict[str, BookAccount] = field(factory=dict)
     tokens: dict[str, str] = field(factory=dict, repr=False)
     """The account of each token."""
+    issued: dict[str, float] = field(factory=dict, repr=False)
+    """When a token was issued, in seconds of the exchange's clock; 0 if that is not here."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
+
+    def issue_token(self, account: str, now: float) -> str:
+        """Return a new token for an account."""
+        token = f"sandbox-{secrets.token_hex(16)}"
+        self.tokens[token] = account
+        self.issued[token] = now
+        return token
 
     def add_game(
         self,
@@ -143,6 +165,14 @@ class Book:
             for order in orders
             if order.account == account and order.open and type in (None, order.type)
         ]
+
+    def cancel_without_heartbeat(self, now: float) -> None:
+        """Cancel everything of the accounts whose heartbeat has not come in time."""
+        for account in self.accounts.values():
+            if account.heartbeat_until is not None and account.heartbeat_until <= now:
+                account.heartbeat_until = None
+                for order in self.open_orders(account.name):
+                    order.cancelled = True
 
     def forget_closed(self) -> None:
         """Drop the orders that no longer rest, for runs that last."""

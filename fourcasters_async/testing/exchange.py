@@ -1,8 +1,8 @@
 """FakeExchange: the server around the book."""
 
 import asyncio
-import secrets
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +12,7 @@ from aiohttp import web
 from attrs import define
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.book import Book, BookGame, BookOrder
+from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.faults import Call, Fault, respond
 from fourcasters_async.testing.rest import Answer, RestService, body_of
 
@@ -96,6 +96,7 @@ class FakeExchange:
         self.latency = latency
         self.book = Book()
         self.account = "sandbox"
+        self._moved = 0.0
         self.token = self.add_account(self.account)
         """The token of the account that orders belong to by default."""
         self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
@@ -142,11 +143,23 @@ class FakeExchange:
         self._drop_connections()
         await self._runner.cleanup()
 
-    def add_account(self, name: str) -> str:
-        """Add an account and return a token for it."""
-        token = f"sandbox-{secrets.token_hex(16)}"
-        self.book.tokens[token] = name
-        return token
+    def now(self) -> float:
+        """Return the exchange's clock, in seconds."""
+        return time.monotonic() + self._moved
+
+    def move_clock(self, seconds: float) -> None:
+        """Move the exchange's clock on: tokens age, and heartbeats run out."""
+        self._moved += seconds
+        self.book.cancel_without_heartbeat(self.now())
+
+    def add_account(self, name: str, password: str = "") -> str:
+        """Add an account, and return a token for it. With a password it can log in."""
+        self.book.accounts[name] = BookAccount(name, password)
+        return self.book.issue_token(name, self.now())
+
+    def revoke(self, token: str) -> None:
+        """End a token: requests with it are answered with 401."""
+        self.book.tokens.pop(token, None)
 
     def add_game(self, *, orders: int = 0, account: str | None = None) -> BookGame:
         """Add a game with so many open orders on it, of the three market types in turn."""
@@ -159,6 +172,7 @@ class FakeExchange:
 
     def open_orders(self, game_id: str | None = None) -> list[BookOrder]:
         """Return what rests of the default account, on one game or on all."""
+        self.book.cancel_without_heartbeat(self.now())
         return self.book.open_orders(self.account, game_id)
 
     def received(self, endpoint: str | None = None, *, game_id: str | None = None) -> int:
@@ -228,7 +242,15 @@ class FakeExchange:
             return respond(limited)
 
         def commit() -> Answer:
-            return self._rest.answer(request.method, request.path, authorization, content)
+            self.book.cancel_without_heartbeat(self.now())
+            return self._rest.answer(
+                request.method,
+                request.path,
+                authorization=authorization,
+                content=content,
+                query=request.query,
+                now=self.now(),
+            )
 
         received.fault = next((i.fault for i in self._injected if i.takes(received)), None)
         if received.fault is None:

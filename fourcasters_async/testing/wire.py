@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fourcasters_async.testing.book import BookGame, BookOrder
+from fourcasters_async.testing.book import BookAccount, BookGame, BookOrder
 
 Document = dict[str, object]
 
@@ -61,6 +61,77 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
     else:
         document |= {"side": order.side}
     return document
+
+
+def order_detail(order: BookOrder, game: BookGame) -> Document:
+    """Write the state of an order."""
+    total = order.type == "total"
+    return {
+        "id": order.order_id,
+        "cancelled": order.cancelled,
+        "isTheBestOffer": True,
+        "odds": order.odds,
+        "type": order.type,
+        "OU": ("under" if order.side == "over" else "over") if total else None,
+        "participant": None if total else order.side,
+        "participantLongName": None if total else game.home,
+        "spread": order.number if order.type == "spread" else None,
+        "total": order.number if total else None,
+        "matchedRisk": f"{order.filled:.2f}",
+        "unmatchedRisk": f"{order.remaining:.2f}",
+        "game": _game(game),
+    }
+
+
+def matched(order: BookOrder, game: BookGame) -> Document:
+    """Write what was matched of an order, as a bet that is not graded."""
+    document: Document = {
+        "id": order.order_id[::-1],
+        "txID": order.order_id[::-1],
+        "type": order.type,
+        "bet": order.filled,
+        "odds": order.odds,
+        "spread": order.number if order.type == "spread" else None,
+        "total": order.number if order.type == "total" else None,
+        "userReference": order.user_reference or "",
+        "createdAt": _time(order.created_at),
+        "matchedTime": _time(order.created_at),
+        "graded": False,
+        "closed": False,
+        "origin": "offer",
+        "adminRefund": False,
+        "risk": f"{order.filled:.2f}",
+        "win": f"{order.filled * 100 / 110:.2f}",
+        "game": _game(game),
+    }
+    if order.type == "total":
+        return document | {"OU": order.side}
+    if order.type == "moneyline1x2":
+        return document | {"market": "home", "side": order.side}
+    return document | {"participantID": order.side}
+
+
+def user(account: BookAccount) -> Document:
+    """Write the account's own record."""
+    return {
+        "id": "5f" * 12,
+        "username": account.name,
+        "type": "p2p",
+        "oddsFormat": "american",
+        "displayBalance": 10000.0,
+        "creditLimit": 0,
+        "liability": 0,
+        "commissionCharged": 0.01,
+        "maxLiability": 100000,
+        "isAdmin": False,
+        "hasMarketMakerAccess": True,
+        "isPro": True,
+        "isDeposit": True,
+        "defaultExpiry": None,
+        "defaultOffer": None,
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "emailConfirmation": True,
+    }
 
 
 def _common(order: BookOrder) -> Document:
