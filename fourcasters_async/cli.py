@@ -2,36 +2,52 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
-import attrs
 import click
-import orjson
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from fourcasters_async import demo as demo_job
 from fourcasters_async._checks import is_local
+from fourcasters_async._display import (
+    progress,
+    report_document,
+    show_demo,
+    show_orders,
+    show_outcomes,
+    show_results,
+    to_json,
+)
 from fourcasters_async._version import __version__
-from fourcasters_async.errors import FourcastersError, InvalidRequestError
-from fourcasters_async.models import CancelReport, GameOutcome, MarketType
+from fourcasters_async.errors import ApiError, FourcastersError, InvalidRequestError
+from fourcasters_async.models import CancelReport, CancelResult, MarketType, OpenOrder
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
+_Wanted = Callable[[OpenOrder], bool]
 
 # 2 is click's own, for wrong usage.
 _ALL_CONFIRMED, _NOT_CANCELLED, _NOT_KNOWN = 0, 1, 3
-_ROWS_SHOWN = 12
+_VERIFY_SECONDS = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Show the orders that it would take; change nothing."
+)
+_verify = click.option("--verify", is_flag=True, help="Read afterwards what is still open.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fourcasters")
 def main() -> None:
-    """Cancel orders on the 4casters exchange, and know that they went."""
+    """Cancel orders on the 4casters exchange, and know that they went.
+
+    The account is that of FOURCASTERS_TOKEN, or of FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
+
+    Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
+    not cancel something, 2 for wrong usage, 3 if something is not known or was not sent.
+    """
 
 
 @main.command()
@@ -58,20 +74,22 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
     needed = demo_job.games_needed(games)
     async with demo_job.sandbox(games=needed, orders=orders, latency=latency) as sandbox:
         console.print(f"SANDBOX at {sandbox.url}: an exchange on this machine, not the real one")
-        with _progress(console, games) as advance:
+        with progress(console, games) as advance:
             result = await demo_job.run(sandbox, games, advance)
-    _show_outcomes(console, result.report.outcomes[:_ROWS_SHOWN])
-    if len(result.report.outcomes) > _ROWS_SHOWN:
-        console.print(f"… and {len(result.report.outcomes) - _ROWS_SHOWN:,} more games")
-    console.print(f"[bold]sandbox: {result.report}[/]")
-    console.print(f"orders open on these games: {result.resting_before:,} before", end="")
-    console.print(f", {result.resting_after:,} after, read from the account")
-    total, one, serial = result.report.elapsed, result.one_answer, result.one_by_one
-    how = "" if result.sample == games else f", measured on {result.sample}"
-    console.print(f"time to the last answer:  {total * 1000:9.1f} ms")
-    console.print(f"one answer of the server: {one * 1000:9.1f} ms, x {total / one:.1f}")
-    console.print(f"one after another:        {serial * 1000:9.1f} ms, x {serial / total:.1f}{how}")
+    show_demo(console, result)
     return _exit_status(result.report)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def orders(*, as_json: bool) -> None:
+    """Show what is open, by game, with totals."""
+    session = _session()
+    found = _run(_with(session, session.account.get_unmatched))
+    if as_json:
+        click.echo(to_json({"exchange": session.base_url, "orders": found}))
+    else:
+        show_orders(Console(highlight=False), found)
 
 
 @main.command("cancel-games")
@@ -84,6 +102,7 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
 )
 @click.option("--deadline", type=float, help="Seconds after which the report is wanted.")
 @click.option("--verify", is_flag=True, help="Read afterwards what is open, and cancel it by id.")
+@_dry_run
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cancel_games(
     game_ids: Sequence[str],
@@ -91,33 +110,32 @@ def cancel_games(
     deadline: float | None,
     *,
     verify: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Cancel every order on games, for real.
+    """Cancel every order on games.
 
-    The token is read from FOURCASTERS_TOKEN. A GAME_ID of - stands for the ids on standard input,
-    apart by white space.
-
-    Exits with 0 if every game is confirmed, 1 if the exchange refused a game or did not cancel
-    some order, 2 for wrong usage, 3 if the state of some game is not known or nothing reached the
-    exchange.
+    A GAME_ID of - stands for the ids on standard input, apart by white space.
     """
     ids = [word for game_id in game_ids for word in _expanded(game_id)]
     if not ids:
         raise click.UsageError("there was no game id on standard input")
-    try:
-        session = AsyncSession.from_env()
-    except InvalidRequestError as error:
-        raise click.UsageError(str(error)) from None
-    exchange = _name(session)
-    click.echo(f"on the {exchange}", err=True)
+    session = _session()
+    if dry_run:
+        games = {game_id.casefold() for game_id in ids}
+        _show_what_would_go(
+            session,
+            lambda order: (order.game_id or "").casefold() in games and type_ in (None, order.type),
+        )
+        return
     report = _run(_cancel_games(session, ids, type_, deadline, verify=verify))
     if as_json:
-        click.echo(_as_json(report, session))
+        exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
+        click.echo(to_json(exchange | report_document(report)))
     else:
         console = Console(highlight=False)
-        _show_outcomes(console, report.outcomes)
-        console.print(f"[bold]{exchange}: {report}[/]", soft_wrap=True)
+        show_outcomes(console, report.outcomes)
+        console.print(f"[bold]{_name(session)}: {report}[/]", soft_wrap=True)
     sys.exit(_exit_status(report))
 
 
@@ -131,10 +149,143 @@ async def _cancel_games(
 ) -> CancelReport:
     console = Console(stderr=True, highlight=False)
     async with session:
-        with _progress(console, len(set(game_ids))) as advance:
+        with progress(console, len(set(game_ids))) as advance:
             return await session.cancel_all_orders_for_games(
                 game_ids, type=type_, deadline=deadline, verify=verify, on_outcome=advance
             )
+
+
+@main.command()
+@click.argument("order_ids", nargs=-1, required=True, metavar="ORDER_ID…")
+@_verify
+@_dry_run
+def cancel(order_ids: Sequence[str], *, verify: bool, dry_run: bool) -> None:
+    """Cancel orders by id."""
+    ids = {order_id.casefold() for order_id in order_ids}
+    _cancel(
+        lambda session: session.cancel_multiple(list(dict.fromkeys(order_ids))),
+        lambda order: (order.order_id or "").casefold() in ids,
+        verify=verify,
+        dry_run=dry_run,
+    )
+
+
+@main.command("cancel-all")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_verify
+@_dry_run
+def cancel_all(*, yes: bool, verify: bool, dry_run: bool) -> None:
+    """Cancel every order of the account, on every game and league."""
+    if not (yes or dry_run):
+        if not sys.stdin.isatty():
+            raise click.UsageError("this cancels everything: say --yes")
+        click.confirm("Cancel every open order of the account?", abort=True)
+    _cancel(
+        lambda session: session.cancel_all_orders(),
+        lambda _: True,
+        verify=verify,
+        dry_run=dry_run,
+    )
+
+
+@main.command("cancel-league")
+@click.argument("league")
+@_verify
+@_dry_run
+def cancel_league(league: str, *, verify: bool, dry_run: bool) -> None:
+    """Ask for the cancel of every order in a league, such as NBA.
+
+    The exchange only takes note and cancels afterwards: without --verify nothing is known to be
+    cancelled, and the exit status is 3.
+    """
+    _cancel(
+        lambda session: session.cancel_all_for_league(league),
+        lambda order: (
+            order.game is not None and (order.game.league or "").casefold() == league.casefold()
+        ),
+        verify=verify,
+        dry_run=dry_run,
+    )
+
+
+def _cancel(
+    act: Callable[[AsyncSession], Awaitable[object]],
+    wanted: _Wanted,
+    *,
+    verify: bool,
+    dry_run: bool,
+) -> NoReturn:
+    """Do what a command says with the orders that are `wanted`, and exit with what is known."""
+    session = _session()
+    if dry_run:
+        _show_what_would_go(session, wanted)
+        sys.exit(_ALL_CONFIRMED)
+    done, resting = _run(_act(session, act, wanted, verify=verify))
+    console = Console(highlight=False)
+    failed = False
+    if isinstance(done, list):
+        results = [result for result in done if isinstance(result, CancelResult)]
+        failed = not all(result.success for result in results)
+        show_results(console, results)
+        click.echo(f"{_name(session)}: {sum(r.success for r in results):,} orders cancelled")
+    else:
+        click.echo(f"{_name(session)}: the exchange has taken note; nothing is known to be gone")
+    if resting is None:
+        known = isinstance(done, list) and not verify
+        sys.exit(_NOT_CANCELLED if failed else _ALL_CONFIRMED if known else _NOT_KNOWN)
+    click.echo("verified: none of them is open" if not resting else "still open when last seen:")
+    if resting:
+        show_orders(console, resting)
+    sys.exit(_NOT_CANCELLED if resting or failed else _ALL_CONFIRMED)
+
+
+async def _act(
+    session: AsyncSession,
+    act: Callable[[AsyncSession], Awaitable[object]],
+    wanted: _Wanted,
+    *,
+    verify: bool,
+) -> tuple[object, list[OpenOrder] | None]:
+    async with session:
+        done = await act(session)
+        return done, await _still_open(session, wanted) if verify else None
+
+
+async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder] | None:
+    """Read until none of the wanted orders is open, or for so long; `None` if reading failed."""
+    clock = asyncio.get_running_loop().time
+    until, pause = clock() + _VERIFY_SECONDS, _FIRST_PAUSE
+    while True:
+        try:
+            found = await session.account.get_unmatched()
+        except FourcastersError as error:
+            click.echo(str(error), err=True)
+            return None
+        resting = [order for order in found if wanted(order)]
+        if not resting or clock() + pause >= until:
+            return resting
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, 2 * pause)
+
+
+def _show_what_would_go(session: AsyncSession, wanted: _Wanted) -> None:
+    found = _run(_with(session, session.account.get_unmatched))
+    click.echo("dry run, nothing was changed; these would go:")
+    show_orders(Console(highlight=False), [order for order in found if wanted(order)])
+
+
+def _session() -> AsyncSession:
+    try:
+        session = AsyncSession.from_env()
+    except InvalidRequestError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"on the {_name(session)}", err=True)
+    return session
+
+
+async def _with(session: AsyncSession, verb: Callable[[], Awaitable[T]]) -> T:
+    async with session:
+        return await verb()
 
 
 def _run(job: Coroutine[Any, Any, T]) -> T:
@@ -144,14 +295,15 @@ def _run(job: Coroutine[Any, Any, T]) -> T:
     except InvalidRequestError as error:
         raise click.UsageError(str(error)) from None
     except FourcastersError as error:
-        _fail(f"{type(error).__name__}: {error}")
+        refused = isinstance(error, ApiError)
+        _fail(f"{type(error).__name__}: {error}", _NOT_CANCELLED if refused else _NOT_KNOWN)
     except KeyboardInterrupt:
-        _fail("interrupted: what was in flight may have been cancelled or not")
+        _fail("interrupted: what was in flight may have been cancelled or not", _NOT_KNOWN)
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int) -> NoReturn:
     click.echo(message, err=True)
-    sys.exit(_NOT_KNOWN)
+    sys.exit(status)
 
 
 def _expanded(game_id: str) -> Iterable[str]:
@@ -168,57 +320,3 @@ def _exit_status(report: CancelReport) -> int:
     if report.unknown or report.not_sent:
         return _NOT_KNOWN
     return _ALL_CONFIRMED if report.ok else _NOT_CANCELLED
-
-
-@contextmanager
-def _progress(console: Console, games: int) -> Iterator[Callable[[GameOutcome], None]]:
-    """Show how many games have answered, on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("games answered", total=games)
-        yield lambda _: progress.advance(task)
-
-
-def _show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
-    """Print a table on a terminal, and else a line a game, its columns apart by tabs."""
-    heads = ("game", "status", "cancelled", "not cancelled", "open", "attempts", "ms", "error")
-    if not console.is_terminal:
-        for outcome in outcomes:
-            click.echo("\t".join(_row(outcome)))
-        return
-    table = Table()
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if 1 < number < len(heads) - 1 else "left")
-    for outcome in outcomes:
-        style = None if outcome.unsettled is None else "red"
-        table.add_row(*map(escape, _row(outcome)), style=style)
-    console.print(table)
-
-
-def _row(outcome: GameOutcome) -> list[str]:
-    cancelled = sum(result.success for result in outcome.results)
-    return [
-        str(outcome.market),
-        outcome.status,
-        str(cancelled),
-        str(len(outcome.results) - cancelled),
-        "?" if outcome.resting is None else str(len(outcome.resting)),
-        str(outcome.attempts),
-        f"{outcome.elapsed * 1000:.1f}",
-        "" if outcome.unsettled is None else str(outcome.unsettled),
-    ]
-
-
-def _as_json(report: CancelReport, session: AsyncSession) -> str:
-    document = {
-        "exchange": session.base_url,
-        "sandbox": is_local(session.base_url),
-        "ok": report.ok,
-        "verified_clear": report.verified_clear,
-        "elapsed": report.elapsed,
-        "outcomes": [
-            {**attrs.asdict(outcome), "error": outcome.unsettled and str(outcome.unsettled)}
-            for outcome in report.outcomes
-        ],
-    }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()

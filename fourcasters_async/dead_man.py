@@ -41,6 +41,11 @@ def next_beat(now: float, last: float, interval: float) -> float:
     return max(now, last + interval)
 
 
+def on_schedule(now: float, due: float, interval: float) -> float:
+    """Return when a beat that was due and is sent `now` counts as sent: a long gap is forgotten."""
+    return due if now - due < interval else now
+
+
 def seconds_awake_or_asleep() -> float:
     """Return a clock that nobody sets and that goes on while the machine sleeps, in seconds."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
@@ -119,7 +124,7 @@ class DeadManSwitch:
             while (wait := due - self._clock()) > 0:
                 await asyncio.sleep(min(wait, _GLANCE))
                 self._tell()
-            last = max(due, self._clock() - self._interval)
+            last = on_schedule(self._clock(), due, self._interval)
             await self._try_to_beat()
 
     async def _try_to_beat(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -21,6 +21,12 @@ _SPEC = Path(__file__).parents[2] / "shared" / "exchange" / "rest-openapi.json"
 
 QUICK = RetryPolicy(max_attempts=3, attempt_timeout=0.25, backoff_base=0.001, backoff_cap=0.002)
 """A policy for faults: nothing in a test is worth waiting for."""
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop run until something is true that nothing tells of."""
+    while not true():  # noqa: ASYNC110  # as it says
+        await asyncio.sleep(0)
 
 
 class _Response(aiohttp.ClientResponse):

@@ -166,3 +166,93 @@ async def test_the_demo_runs_the_main_job_on_a_sandbox_of_its_own(
     assert "15 before, 0 after" in ran.out
     assert "one after another" in ran.out
     assert not fake_exchange.requests
+
+
+async def test_open_orders_are_shown_by_game_with_totals(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    game, other = fake_exchange.add_game(orders=2), fake_exchange.add_game(orders=1)
+    fake_exchange.book.fill(fake_exchange.open_orders(other.game_id)[0].order_id, 40.0)
+    ran = await run("orders")
+    assert [line.split("\t") for line in ran.out.splitlines()] == [
+        [game.game_id, "NBA", "Celtics at Lakers", "2", "200.00", "0.00", "200.00"],
+        [other.game_id, "NBA", "Celtics at Lakers", "1", "100.00", "40.00", "60.00"],
+        ["total", "", "", "3", "300.00", "40.00", "260.00"],
+    ]
+    document = json.loads((await run("orders", "--json")).out)
+    assert len(document["orders"]) == 3
+
+
+async def test_orders_are_cancelled_by_id(fake_exchange: FakeExchange, run: Run) -> None:
+    fake_exchange.add_game(orders=3)
+    first, second, third = fake_exchange.open_orders()
+    ran = await run("cancel", first.order_id, second.order_id, "--verify")
+    assert ran.status == 0
+    assert "2 orders cancelled" in ran.out
+    assert "verified" in ran.out
+    assert fake_exchange.open_orders() == [third]
+
+
+async def test_an_order_that_is_not_open_exits_with_1(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    ran = await run("cancel", "f" * 24)
+    assert ran.status == 1
+    assert "Not your order" in ran.out
+
+
+async def test_everything_goes_only_when_it_is_said_twice(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    fake_exchange.add_game(orders=3)
+    ran = await run("cancel-all")
+    assert (ran.status, len(fake_exchange.open_orders())) == (2, 3)
+    ran = await run("cancel-all", "--yes", "--verify")
+    assert (ran.status, len(fake_exchange.open_orders())) == (0, 0)
+
+
+async def test_a_league_is_known_to_be_clear_only_when_it_was_verified(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    fake_exchange.add_game(orders=1)
+    ran = await run("cancel-league", "nba")
+    assert ran.status == 3
+    assert "nothing is known to be gone" in ran.out
+    assert (await run("cancel-league", "nba", "--verify")).status == 0
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [
+        (["cancel-games", "GAME", "--type", "total"], 1),
+        (["cancel", "ORDER"], 1),
+        (["cancel-all"], 4),
+        (["cancel-league", "NBA"], 4),
+        (["cancel-league", "NFL"], 0),
+    ],
+)
+async def test_a_dry_run_shows_what_would_go_and_changes_nothing(
+    fake_exchange: FakeExchange, run: Run, words: list[str], taken: int
+) -> None:
+    game = fake_exchange.add_game(orders=3).game_id
+    fake_exchange.add_game(orders=1)
+    order = fake_exchange.open_orders()[0].order_id
+    named = {"GAME": game, "ORDER": order}
+    ran = await run(*[named.get(word, word) for word in words], "--dry-run")
+    assert ran.status == 0
+    assert ran.out.splitlines()[-1].split("\t")[3] == str(taken)
+    assert len(fake_exchange.open_orders()) == 4
+    assert {received.method for received in fake_exchange.requests} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [(faults.Close(), 3), (faults.Unauthorized(), 1), (faults.Html(502), 3)]
+)
+async def test_a_cancel_that_fails_exits_with_what_is_known(
+    fake_exchange: FakeExchange, run: Run, fault: faults.Fault, status: int
+) -> None:
+    fake_exchange.inject(fault, times=None)
+    ran = await run("cancel", "f" * 24)
+    assert ran.status == status
+    assert ran.err.splitlines()[-1]

@@ -60,7 +60,8 @@ KNOWS: dict[str, set[str]] = {
         "shutdown",
     },
     "demo": {"models", "rate_limit", "session"},
-    "cli": {"_checks", "_version", "demo", "errors", "models", "session"},
+    "_display": {"demo", "models"},
+    "cli": {"_checks", "_display", "_version", "demo", "errors", "models", "session"},
     "__main__": {"cli"},
     "testing": set(),
 }

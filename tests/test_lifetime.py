@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import web
-from conftest import QUICK
+from conftest import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -21,11 +21,6 @@ from fourcasters_async import (
 from fourcasters_async.testing import FakeExchange, faults
 
 GAME = "688c0516fbc14da0c202d426"
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110  # nothing tells when a request comes in
-        await asyncio.sleep(0)
 
 
 def test_making_a_session_needs_no_event_loop_and_leaves_nothing_open() -> None:

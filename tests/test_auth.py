@@ -1,0 +1,328 @@
+"""Tokens: logging in when it has to be, once for all, and never in a loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import aiohttp
+import pytest
+from conftest import QUICK, until
+
+from fourcasters_async import (
+    AsyncSession,
+    AuthenticationError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotSentError,
+    OutcomeStatus,
+    RateLimit,
+    RateLimitedError,
+)
+from fourcasters_async.testing import FakeExchange, faults
+from fourcasters_async.testing.rest import TOKEN_LIFE
+
+NAME, PASSWORD = "trader", "correct horse"
+
+
+@pytest.fixture(autouse=True)
+def trader(fake_exchange: FakeExchange) -> None:
+    fake_exchange.add_account(NAME, PASSWORD)
+
+
+def with_password(
+    exchange: FakeExchange,
+    *,
+    token: str | None = None,
+    password: str = PASSWORD,
+    on_token: Callable[[str], object] | None = None,
+) -> AsyncSession:
+    return AsyncSession(
+        token,
+        username=NAME,
+        password=password,
+        base_url=exchange.url,
+        retry=QUICK,
+        on_token=on_token,
+        rate_limit=RateLimit(requests=10_000),
+    )
+
+
+async def test_login_returns_the_account_and_its_token_is_used(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with AsyncSession(base_url=fake_exchange.url) as session:
+        user = await session.login(NAME, PASSWORD)
+        assert (user.username, (await session.account.get_me()).username) == (NAME, NAME)
+    assert [r.account for r in fake_exchange.requests] == [None, NAME]
+
+
+async def test_a_session_with_credentials_logs_in_when_it_first_has_to_and_once(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=1, account=NAME).game_id for _ in range(30)]
+    async with with_password(fake_exchange) as session:
+        report, _ = await asyncio.gather(
+            session.cancel_all_orders_for_games(games),
+            asyncio.gather(*[session.account.get_unmatched() for _ in range(10)]),
+        )
+    assert report.ok
+    assert fake_exchange.received("login") == 1
+
+
+async def test_the_environment_can_hold_credentials(
+    fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FOURCASTERS_TOKEN", raising=False)
+    monkeypatch.setenv("FOURCASTERS_USERNAME", NAME)
+    monkeypatch.setenv("FOURCASTERS_PASSWORD", PASSWORD)
+    monkeypatch.setenv("FOURCASTERS_BASE_URL", fake_exchange.url)
+    async with AsyncSession.from_env() as session:
+        assert (await session.account.get_me()).username == NAME
+
+
+@pytest.mark.parametrize(
+    "options", [{"username": NAME}, {"password": PASSWORD}, {"username": "", "password": "x"}]
+)
+def test_half_of_the_credentials_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^username") as caught:
+        AsyncSession(**options)  # type: ignore[arg-type]  # a dict cannot match every keyword
+    assert PASSWORD not in str(caught.value)
+
+
+async def test_a_token_that_dies_half_way_costs_one_login_and_no_outcome(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=1, account=NAME).game_id for _ in range(500)]
+    old = fake_exchange.add_account(NAME, PASSWORD)
+    told: list[str] = []
+    done = 0
+
+    def kill(_: object) -> None:
+        nonlocal done
+        done += 1
+        if done == 200:
+            fake_exchange.revoke(old)
+
+    async with with_password(fake_exchange, token=old, on_token=told.append) as session:
+        report = await session.cancel_all_orders_for_games(games, on_outcome=kill)
+    assert report.ok
+    assert len(report.results) == 500
+    assert fake_exchange.received("login") == len(told) == 1
+    requests = list(fake_exchange.requests)
+    login = next(i for i, r in enumerate(requests) if r.endpoint == "login")
+    with_new = [f"Bearer {told[0]}" == r.headers.get("Authorization") for r in requests]
+    assert not any(with_new[:login])
+    # Only what was on its way when the login was answered can still have the old token.
+    assert all(with_new[login + 101 :])
+
+
+async def test_without_credentials_a_dead_token_is_a_refusal_and_nothing_is_repeated(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game().game_id for _ in range(5)]
+    async with AsyncSession("dead", base_url=fake_exchange.url, retry=QUICK) as session:
+        report = await session.cancel_all_orders_for_games(games)
+    assert len(report.refused) == fake_exchange.received() == 5
+
+
+async def test_a_wrong_password_is_tried_once_however_many_wait(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game().game_id for _ in range(50)]
+    async with with_password(fake_exchange, password="wrong") as session:
+        report = await session.cancel_all_orders_for_games(games)
+        with pytest.raises(AuthenticationError):
+            await session.account.get_unmatched()
+    assert len(report.not_sent) == 50
+    assert {type(outcome.error) for outcome in report.outcomes} == {AuthenticationError}
+    assert fake_exchange.received() == fake_exchange.received("login") == 1
+
+
+async def test_a_barred_account_says_so(fake_exchange: FakeExchange) -> None:
+    fake_exchange.book.accounts[NAME].barred = True
+    async with with_password(fake_exchange) as session:
+        with pytest.raises(ForbiddenError):
+            await session.account.get_unmatched()
+
+
+async def test_the_right_password_mends_a_session_that_was_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with with_password(fake_exchange, password="wrong") as session:
+        with pytest.raises(AuthenticationError):
+            await session.account.get_me()
+        await session.login(NAME, PASSWORD)
+        assert (await session.account.get_me()).username == NAME
+
+
+async def test_a_throttled_login_is_that(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(faults.TooManyRequests(None), endpoint="login", times=None)
+    async with AsyncSession(base_url=fake_exchange.url, retry=QUICK) as session:
+        with pytest.raises(RateLimitedError):
+            await session.login(NAME, PASSWORD)
+
+
+async def test_a_token_that_is_refused_again_after_the_login_is_no_loop(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Unauthorized(), endpoint="cancelAllOrdersForGame", times=None)
+    async with with_password(fake_exchange) as session:
+        with pytest.raises(AuthenticationError):
+            await session.cancel_all_orders_for_game(game)
+    assert [r.endpoint for r in fake_exchange.requests] == [
+        "login",
+        "cancelAllOrdersForGame",
+        "login",
+        "cancelAllOrdersForGame",
+    ]
+
+
+async def test_when_the_one_that_logs_in_gives_up_the_next_one_does_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="login")
+    async with with_password(fake_exchange) as session:
+        first = asyncio.create_task(session.account.get_me())
+        await until(lambda: fake_exchange.received("login") == 1)
+        second = asyncio.create_task(session.account.get_me())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).username == NAME
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+async def test_a_deadline_holds_while_another_request_logs_in(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="login", times=None)
+    game = fake_exchange.add_game().game_id
+    async with with_password(fake_exchange) as session:
+        report = await session.cancel_all_orders_for_games([game, "f" * 24], deadline=0.05)
+    assert {outcome.status for outcome in report.outcomes} == {OutcomeStatus.NOT_SENT}
+
+
+async def test_a_fresh_token_that_comes_with_an_answer_is_adopted_and_told(
+    fake_exchange: FakeExchange,
+) -> None:
+    told: list[str] = []
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, on_token=told.append
+    ) as session:
+        fake_exchange.move_clock(TOKEN_LIFE)
+        await session.account.get_unmatched()
+        await session.account.get_unmatched()
+        await session.account.get_unmatched()
+    assert len(told) == 1
+    used = [received.headers["Authorization"] for received in fake_exchange.requests]
+    assert used == [f"Bearer {fake_exchange.token}", *[f"Bearer {told[0]}"] * 2]
+
+
+async def test_of_many_fresh_tokens_at_once_one_is_adopted(fake_exchange: FakeExchange) -> None:
+    told: list[str] = []
+    games = [fake_exchange.add_game().game_id for _ in range(20)]
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, on_token=told.append
+    ) as session:
+        fake_exchange.move_clock(TOKEN_LIFE)
+        assert (await session.cancel_all_orders_for_games(games)).ok
+    assert len(told) == 1
+
+
+async def test_a_coroutine_is_told_too_and_closing_waits_for_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    kept: list[str] = []
+
+    async def keep(token: str) -> None:
+        await asyncio.sleep(0)
+        kept.append(token)
+
+    async with with_password(fake_exchange, on_token=keep) as session:
+        await session.account.get_me()
+    assert len(kept) == 1
+
+
+async def test_a_callback_that_fails_costs_nothing_and_its_token_is_not_logged(
+    fake_exchange: FakeExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told: list[str] = []
+
+    def fail(token: str) -> None:
+        told.append(token)
+        raise ValueError(token)
+
+    async def fail_later(token: str) -> None:
+        fail(token)
+
+    for callback in (fail, fail_later):
+        async with with_password(fake_exchange, on_token=callback) as session:
+            assert (await session.account.get_me()).username == NAME
+    assert len(told) == 2
+    assert caplog.text.count("on_token failed: ValueError") == 2
+    assert not [token for token in told if token in caplog.text]
+
+
+async def test_a_callback_may_close_the_session(fake_exchange: FakeExchange) -> None:
+    async def close(_: str) -> None:
+        await session.close()
+
+    session = with_password(fake_exchange, on_token=close)
+    await session.login(NAME, PASSWORD)
+    await session.close()
+
+
+async def test_after_logout_the_token_is_dead_and_credentials_log_in_again(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with with_password(fake_exchange) as session:
+        await session.account.get_me()
+        token = fake_exchange.requests[-1].headers["Authorization"].removeprefix("Bearer ")
+        await session.logout()
+        assert token not in fake_exchange.book.tokens
+        await session.account.get_me()
+    assert fake_exchange.received("login") == 2
+
+
+async def test_after_logout_without_credentials_nothing_can_be_sent(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    await session.logout()
+    with pytest.raises(InvalidRequestError, match=r"^token: none"):
+        await session.account.get_me()
+
+
+async def test_a_login_that_cannot_be_made_is_not_sent(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game().game_id
+    async with with_password(fake_exchange) as session, fake_exchange.refusing():
+        report = await session.cancel_all_orders_for_games([game])
+    assert report.outcomes[0].status is OutcomeStatus.NOT_SENT
+    assert isinstance(report.outcomes[0].error, NotSentError)
+
+
+async def test_accounts_on_one_client_session_never_mix(fake_exchange: FakeExchange) -> None:
+    names = [f"account {n}" for n in range(4)]
+    for name in names:
+        fake_exchange.add_account(name, PASSWORD)
+        fake_exchange.add_game(orders=2, account=name)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        sessions = [
+            AsyncSession(
+                username=name, password=PASSWORD, base_url=fake_exchange.url, client_session=client
+            )
+            for name in names
+        ]
+        for _ in range(3):
+            users = await asyncio.gather(*[session.account.get_me() for session in sessions])
+            assert [user.username for user in users] == names
+    assert not [r for r in fake_exchange.requests if "Cookie" in r.headers]
+    for received in fake_exchange.requests:
+        if received.endpoint != "login":
+            assert received.account in names
+
+
+async def test_no_cookie_is_kept(fake_exchange: FakeExchange) -> None:
+    async with with_password(fake_exchange) as session:
+        await session.account.get_me()
+        await session.account.get_me()
+    assert not [r for r in fake_exchange.requests if "Cookie" in r.headers]

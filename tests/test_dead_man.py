@@ -1,0 +1,300 @@
+"""The dead-man switch: what it says is true by the clock, and nothing starves it."""
+
+import asyncio
+import logging
+
+import pytest
+from conftest import QUICK, until
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fourcasters_async import (
+    AsyncSession,
+    DeadManState,
+    DeadManSwitch,
+    FourcastersError,
+    InvalidRequestError,
+    NotSentError,
+    RateLimit,
+    RetryPolicy,
+)
+from fourcasters_async.dead_man import next_beat, on_schedule, seconds_awake_or_asleep, state_at
+from fourcasters_async.testing import FakeExchange, faults
+
+# Times that add up without rounding.
+EXACT = st.integers(0, 10_000).map(lambda quarters: quarters / 4)
+ARMED, LATE, LAPSED = DeadManState.ARMED, DeadManState.LATE, DeadManState.LAPSED
+
+
+@pytest.mark.parametrize(
+    ("since", "state"),
+    [(0, ARMED), (2.5, ARMED), (4.9, ARMED), (5, LATE), (9.9, LATE), (10, LAPSED), (1e9, LAPSED)],
+)
+def test_the_state_follows_from_the_time_since_the_last_acknowledged_beat(
+    since: float, state: DeadManState
+) -> None:
+    assert state_at(since, 10) is state
+
+
+@given(st.integers(6, 10_000), st.floats(0, 1))
+def test_two_beats_can_be_missed_and_a_third_still_comes_in_time(
+    timeout: int, share: float
+) -> None:
+    interval = timeout / 4
+    beats = [next_beat(0.0, missed * interval, interval) for missed in range(3)]
+    assert beats[2] + share * interval <= timeout
+
+
+@given(EXACT, EXACT, EXACT.filter(bool))
+def test_after_a_gap_there_is_one_beat_and_no_burst(
+    last: float, gap: float, interval: float
+) -> None:
+    due = next_beat(last, last, interval)
+    now = due + gap
+    sent = on_schedule(now, due, interval)
+    following = next_beat(now, sent, interval)
+    assert now <= following <= now + interval
+    assert gap < interval or following == now + interval
+
+
+class Rig:
+    """A switch on a clock that the test moves, and an exchange that is told what to do."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.beats: list[float] = []
+        self.fails: FourcastersError | None = None
+        self.stalls: asyncio.Event | None = None
+        self.closed = 0
+        self.seen: list[DeadManState] = []
+        self.switch = DeadManSwitch(
+            self.beat,
+            self.close,
+            timeout=8,
+            on_change=self.seen.append,
+            clock=lambda: self.now,
+        )
+
+    async def beat(self, within: float) -> None:
+        assert within == 2.0
+        self.beats.append(self.now)
+        fails = self.fails
+        if self.stalls is not None:
+            await self.stalls.wait()
+        if fails is not None:
+            raise fails
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    async def pass_time(self, seconds: float, step: float = 0.5) -> None:
+        """Move the clock on, and let the switch look at it at each step."""
+        await self.turn()
+        for _ in range(int(seconds / step)):
+            self.now += step
+            await self.turn()
+
+    async def turn(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    rig = Rig()
+
+    async def no_time(_: float) -> None:
+        before = rig.now
+        await until(lambda: rig.now != before)
+
+    async def wait(tasks: list["asyncio.Future[object]"], timeout: float | None = None) -> None:
+        before = rig.now
+        await until(
+            lambda: (
+                all(task.done() for task in tasks) or (timeout is not None and rig.now != before)
+            )
+        )
+
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        await (real(0) if seconds == 0 else no_time(seconds))
+
+    monkeypatch.setattr("fourcasters_async.dead_man.asyncio.sleep", sleep)
+    monkeypatch.setattr("fourcasters_async.dead_man.asyncio.wait", wait)
+    return rig
+
+
+async def test_it_beats_every_quarter_of_the_time(rig: Rig) -> None:
+    async with rig.switch as switch:
+        await rig.pass_time(8)
+        assert switch.state is ARMED
+    assert rig.beats == [1000.0, 1002.0, 1004.0, 1006.0, 1008.0]
+    assert rig.seen == [ARMED]
+
+
+async def test_it_is_late_and_then_lapsed_while_the_exchange_fails(rig: Rig) -> None:
+    async with rig.switch as switch:
+        rig.fails = NotSentError("away")
+        await rig.pass_time(9)
+        assert switch.state is LAPSED
+        assert switch.last_error is rig.fails
+        rig.fails = None
+        await rig.pass_time(3)
+        assert switch.state is ARMED
+        assert switch.last_error is None
+    assert rig.seen == [ARMED, LATE, LAPSED, ARMED]
+
+
+async def test_it_is_late_and_then_lapsed_while_the_exchange_stalls(rig: Rig) -> None:
+    async with rig.switch as switch:
+        rig.stalls = asyncio.Event()
+        await rig.pass_time(9)
+        assert switch.state is LAPSED
+        assert rig.seen == [ARMED, LATE, LAPSED]
+
+
+async def test_an_answer_that_comes_after_the_time_arms_nothing(rig: Rig) -> None:
+    async with rig.switch as switch:
+        rig.stalls = asyncio.Event()
+        await rig.pass_time(10.5)
+        rig.fails = NotSentError("away")
+        rig.stalls.set()
+        await rig.turn()
+        assert switch.state is LAPSED
+
+
+async def test_a_process_that_was_stopped_knows_it_at_once_and_beats_once(rig: Rig) -> None:
+    async with rig.switch as switch:
+        await rig.turn()
+        rig.now += 100
+        # Nothing of the loop has run since.
+        assert switch.state is LAPSED
+        await rig.turn()
+        assert switch.state is ARMED
+        assert rig.beats == [1000.0, 1100.0]
+        await rig.pass_time(2)
+        assert rig.beats == [1000.0, 1100.0, 1102.0]
+
+
+async def test_the_time_of_the_last_acknowledged_beat_can_be_read(rig: Rig) -> None:
+    assert rig.switch.acknowledged_at is None
+    async with rig.switch as switch:
+        first = switch.acknowledged_at
+        assert first is not None
+        assert first.tzinfo is not None
+
+
+async def test_before_it_is_entered_nothing_is_armed(rig: Rig) -> None:
+    assert rig.switch.state is LAPSED
+
+
+async def test_a_first_beat_that_fails_raises_and_leaves_nothing(rig: Rig) -> None:
+    rig.fails = NotSentError("away")
+    with pytest.raises(NotSentError):
+        async with rig.switch:
+            pass
+    assert rig.closed == 1
+
+
+async def test_a_callback_that_fails_does_not_stop_the_beats(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: DeadManState) -> None:
+        raise ZeroDivisionError
+
+    rig.switch._on_change = fail
+    async with rig.switch as switch:
+        await rig.pass_time(4)
+        assert switch.state is ARMED
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_the_clock_goes_on_while_the_machine_sleeps_and_nobody_sets_it() -> None:
+    assert seconds_awake_or_asleep() <= seconds_awake_or_asleep()
+
+
+@pytest.mark.parametrize("timeout", [5, 0, -1, 6.5, True, "30"])
+async def test_a_time_that_the_exchange_would_refuse_is_refused(
+    session: AsyncSession, timeout: int
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"^timeout: "):
+        session.dead_man_switch(timeout)
+
+
+async def test_a_rate_limit_without_a_share_to_spare_is_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, rate_limit=RateLimit(requests=5)
+    ) as session:
+        with pytest.raises(InvalidRequestError, match=r"^rate_limit: "):
+            session.dead_man_switch(30)
+
+
+async def test_leaving_the_block_does_not_disarm_it_and_the_exchange_cancels_everything(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=3)
+    async with session.dead_man_switch(30) as switch:
+        assert switch.state is ARMED
+        fake_exchange.move_clock(29)
+        assert len(fake_exchange.open_orders()) == 3
+    fake_exchange.move_clock(2)
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.Unavailable(), faults.Html(), faults.Respond(b""), faults.Unauthorized()]
+)
+async def test_what_is_no_acknowledgement_arms_nothing(
+    fake_exchange: FakeExchange, session: AsyncSession, fault: faults.Fault
+) -> None:
+    fake_exchange.inject(fault, endpoint="ordersHeartbeat", times=None)
+    with pytest.raises(FourcastersError):
+        async with session.dead_man_switch(6):
+            pass
+
+
+async def test_no_flood_and_no_429_elsewhere_holds_up_a_beat(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game().game_id for _ in range(50)]
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAllOrdersForGame", times=4)
+    fake_exchange.inject(
+        faults.TooManyRequests("3600"), endpoint="cancelAllOrdersForGame", times=None
+    )
+    limit = RateLimit(requests=20, window=3600, reserve=1)
+    async with AsyncSession(
+        fake_exchange.token,
+        base_url=fake_exchange.url,
+        max_connections=5,
+        rate_limit=limit,
+        retry=RetryPolicy(attempt_timeout=3600),
+    ) as session:
+        flood = asyncio.create_task(session.cancel_all_orders_for_games(games, deadline=3600))
+        await until(lambda: fake_exchange.received("cancelAllOrdersForGame") >= 5)
+        async with asyncio.timeout(5), session.dead_man_switch(3600) as switch:
+            assert switch.state is ARMED
+        flood.cancel()
+        await asyncio.wait([flood])
+
+
+async def test_closing_the_session_stops_the_beats_and_says_so(
+    fake_exchange: FakeExchange,
+) -> None:
+    session = AsyncSession(fake_exchange.token, base_url=fake_exchange.url, retry=QUICK)
+    async with session.dead_man_switch(30) as switch:
+        await session.close()
+        with pytest.raises(FourcastersError):
+            await switch._beat(1.0)
+
+
+async def test_the_share_of_the_rate_limit_is_given_back(fake_exchange: FakeExchange) -> None:
+    limit = RateLimit(requests=100, window=3600, reserve=0)
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, rate_limit=limit
+    ) as session:
+        async with session.dead_man_switch(30):
+            assert limit._admission._limit == 90
+        assert limit._admission._limit == 100

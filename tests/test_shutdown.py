@@ -1,0 +1,196 @@
+"""Ending flat: once, whatever happens meanwhile, and it is known what rests."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import until
+
+from fourcasters_async import AsyncSession, SessionClosedError
+from fourcasters_async.testing import FakeExchange, faults
+
+
+async def test_flatten_cancels_everything_and_proves_it(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    for _ in range(3):
+        fake_exchange.add_game(orders=2)
+    report = await session.flatten()
+    assert report.clear
+    assert len(report.results) == 6
+    assert str(report).startswith("6 orders cancelled; nothing rests; ")
+    assert not fake_exchange.open_orders()
+
+
+async def test_flatten_goes_on_until_a_read_shows_nothing(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=1)
+    fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrders", times=4)
+    report = await session.flatten()
+    assert report.clear
+    assert report.error is not None
+
+
+@pytest.mark.parametrize("endpoint", ["cancelAllOrders", "getUnmatched"])
+async def test_flatten_claims_nothing_that_no_read_showed(
+    fake_exchange: FakeExchange, session: AsyncSession, endpoint: str
+) -> None:
+    fake_exchange.add_game(orders=1)
+    fake_exchange.inject(faults.Html(), endpoint=endpoint, times=None)
+    report = await session.flatten(deadline=0.2)
+    assert not report.clear
+    assert report.resting is None
+    assert report.error is not None
+
+
+async def test_flatten_does_not_go_on_without_the_right_to(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.revoke(fake_exchange.token)
+    report = await session.flatten(deadline=3600)
+    assert not report.clear
+    assert fake_exchange.received() == 1
+
+
+async def test_flatten_on_a_closed_session_says_so(session: AsyncSession) -> None:
+    await session.close()
+    with pytest.raises(SessionClosedError):
+        await session.flatten()
+
+
+async def test_a_block_that_ends_ends_flat(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    async with session.flat_on_exit() as end:
+        assert fake_exchange.open_orders()
+    assert not fake_exchange.open_orders()
+    assert end.report is not None
+    assert (end.report.clear, end.exit_status, end.signal) == (True, 0, None)
+
+
+async def test_a_block_that_fails_ends_flat_and_fails(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    with pytest.raises(ZeroDivisionError):
+        async with session.flat_on_exit() as end:
+            raise ZeroDivisionError
+    assert end.exit_status == 0
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_block_flat_and_without_an_error(
+    fake_exchange: FakeExchange, session: AsyncSession, number: signal.Signals
+) -> None:
+    fake_exchange.add_game(orders=2)
+    before = signal.getsignal(number)
+    async with session.flat_on_exit() as end:
+        os.kill(os.getpid(), number)
+        await asyncio.Event().wait()
+    assert (end.signal, end.exit_status) == (number, 0)
+    assert not fake_exchange.open_orders()
+    assert signal.getsignal(number) == before
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_further_signals_change_nothing(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    fake_exchange.latency = 0.02
+
+    async def insist() -> None:
+        await until(lambda: fake_exchange.received("cancelAllOrders") == 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    insisting = asyncio.create_task(insist())
+    async with session.flat_on_exit() as end:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+    await insisting
+    assert (end.signal, end.exit_status) == (signal.SIGINT, 0)
+    assert fake_exchange.received("cancelAllOrders") == 1
+
+
+async def test_a_task_that_is_cancelled_is_flat_before_it_ends(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    fake_exchange.latency = 0.02
+
+    async def strategy() -> None:
+        async with session.flat_on_exit():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(strategy())
+    await asyncio.sleep(0)
+    task.cancel()
+    await until(lambda: fake_exchange.received("cancelAllOrders") == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not fake_exchange.open_orders()
+    assert fake_exchange.received("cancelAllOrders") == 1
+
+
+async def test_an_end_that_is_not_known_to_be_flat_has_another_exit_status(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.inject(faults.Close(), times=None)
+    async with session.flat_on_exit(deadline=0.2) as end:
+        pass
+    assert end.exit_status == 3
+
+
+PROGRAM = """
+import asyncio, sys
+from fourcasters_async import AsyncSession
+
+async def main():
+    async with AsyncSession.from_env() as session:
+        async with session.flat_on_exit() as end:
+            print("ready", flush=True)
+            await asyncio.Event().wait()
+    sys.exit(end.exit_status)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_program_that_gets_signals_exits_flat(
+    fake_exchange: FakeExchange, tmp_path: Path
+) -> None:
+    fake_exchange.add_game(orders=5)
+    fake_exchange.latency = 0.02
+    program = tmp_path / "bot.py"
+    program.write_text(PROGRAM)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(program),
+        stdout=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "FOURCASTERS_TOKEN": fake_exchange.token,
+            "FOURCASTERS_BASE_URL": fake_exchange.url,
+        },
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    await until(lambda: fake_exchange.received("cancelAllOrders") == 1)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert process.returncode == 0
+    assert not fake_exchange.open_orders()
+    assert fake_exchange.received("cancelAllOrders") == 1
