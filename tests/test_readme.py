@@ -45,7 +45,7 @@ def test_the_first_two_commands_are_one_command_each() -> None:
 
 
 def test_every_python_example_is_executed_here() -> None:
-    assert len(PYTHON) == 4
+    assert len(PYTHON) == 5
 
 
 async def test_the_strategy_cancels_the_spreads_of_a_game(
@@ -86,6 +86,17 @@ async def test_the_web_backend_is_a_kill_switch(fake_exchange: FakeExchange, exa
         assert (await response.json())["clear"] is True
     await runner.cleanup()
     assert not fake_exchange.open_orders(GAME)
+
+
+async def test_the_bot_is_armed_and_ends_flat(
+    fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        await example(block_with("flat_on_exit"))
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["switch: armed", "6 orders are open"]
+    assert lines[2].startswith("6 orders cancelled; nothing rests")
 
 
 async def test_the_sandbox_example_holds(example: Any) -> None:
