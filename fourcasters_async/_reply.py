@@ -162,7 +162,7 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
         message, code = _error_text(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
     if request.answer is type(None):
-        return None
+        return REST.structure(None, request.answer)
     path = "$"
     for key in request.at:
         if not isinstance(value, dict):
