@@ -1,8 +1,10 @@
 """The token of an account: who uses it, who replaces it, and who is told."""
 
 import asyncio
+import copy
 import inspect
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import field, frozen
@@ -14,11 +16,16 @@ from fourcasters_async.errors import (
     ForbiddenError,
     FourcastersError,
     NotSentError,
+    SessionClosedError,
 )
 
 _log = logging.getLogger("fourcasters_async")
 
-OnToken = Callable[[str], object]
+# Seconds before a login whose token was refused at its first use is tried again.
+_LOGIN_PAUSE = 10.0
+# Seconds that closing waits for those who are told of a token.
+_TELLING = 5.0
+_RETIRED = 8
 
 
 @frozen
@@ -29,14 +36,15 @@ class Credentials:
     password: Secret = field(repr=False)
 
 
-LogIn = Callable[[Credentials, float | None], Awaitable[Secret]]
+LogIn = Callable[[Credentials], Awaitable[Secret]]
+OnToken = Callable[[str], object]
 
 
 class Auth:
     """The token in use, shared by all requests of a session.
 
     A token is replaced only if it is still the one that the request in question used: of many
-    requests that a dead token fails, the first logs in and the others take what it got.
+    requests that a dead token fails, all wait for one login and take what it got.
     """
 
     def __init__(
@@ -51,10 +59,11 @@ class Auth:
         self._credentials = credentials
         self._log_in = log_in
         self._on_token = on_token
-        self._retired: Secret | None = None
+        self._retired: deque[Secret] = deque(maxlen=_RETIRED)
         self._refusal: FourcastersError | None = None
-        self._one_at_a_time = asyncio.Lock()
-        self._telling: set[asyncio.Future[object]] = set()
+        self._unproven: tuple[Secret, float] | None = None
+        self._login: asyncio.Task[FourcastersError | None] | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     @property
     def usable(self) -> bool:
@@ -67,19 +76,15 @@ class Auth:
 
     def redact(self, text: str) -> str:
         """Take the secrets out of a text in which the exchange may quote them."""
-        password = None if self._credentials is None else self._credentials.password
-        for secret, name in (
-            (self.token, "[token]"),
-            (self._retired, "[token]"),
-            (password, "[password]"),
-        ):
-            if secret:
-                text = text.replace(secret, name)
+        for token in (self.token, *self._retired):
+            text = text.replace(token, "[token]") if token else text
+        if self._credentials is not None:
+            text = text.replace(self._credentials.password, "[password]")
         return text
 
     def use(self, credentials: Credentials, token: Secret) -> None:
         """Take credentials that were just accepted, and their token."""
-        self._credentials, self._refusal = credentials, None
+        self._credentials, self._refusal, self._unproven = credentials, None, None
         self._set(token)
 
     def adopt(self, token: Secret, used: Secret | None) -> None:
@@ -87,59 +92,106 @@ class Auth:
         if used is not None and used == self.token and token != used:
             self._set(token)
 
+    def served(self, used: Secret | None) -> None:
+        """Take note that the exchange accepted a token."""
+        if self._unproven is not None and self._unproven[0] == used:
+            self._unproven = None
+
     def forget(self, used: Secret | None) -> None:
         """Drop a token that was logged out."""
-        if used == self.token:
-            self._retired, self.token = self.token, None
+        if used is not None and used == self.token:
+            self._retired.append(used)
+            self.token = None
+
+    def can_renew(self, used: Secret | None) -> bool:
+        """Whether asking for another token than `used` can help.
+
+        A token that a login has just brought and that was refused at once would be no better
+        the next time: logging in again has to wait a while.
+        """
+        if self.token != used:
+            return True
+        if self._credentials is None or self._refusal is not None:
+            return False
+        if self._unproven is None or self._unproven[0] != used:
+            return True
+        return asyncio.get_running_loop().time() >= self._unproven[1] + _LOGIN_PAUSE
 
     async def renew(self, used: Secret | None, deadline: float | None) -> FourcastersError | None:
         """Get another token than `used` by the loop time `deadline`; return why there is none.
 
-        A refused login is not tried again: only `use` makes it possible.
+        A refused login is not tried again: only `use` makes it possible. The login goes on when
+        those who wait for it give up, for those who come next.
         """
+        if self.token is not None and self.token != used:
+            return None
+        if self._refusal is not None:
+            return copy.copy(self._refusal)
+        if self._credentials is None:
+            return NotSentError("not sent: the token was logged out")
+        if self._login is None or self._login.done():
+            self._login = asyncio.create_task(self._renewed(self._credentials))
+        login = self._login
+        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        await asyncio.wait([login], timeout=left)
+        if not login.done():
+            return NotSentError("not sent: the deadline passed before the login was answered")
+        if login.cancelled():
+            return SessionClosedError("the session was closed while it logged in")
+        error = login.result()
+        return None if error is None else copy.copy(error)
+
+    async def close(self) -> None:
+        """End a login, and wait a while until whoever is told of tokens has been."""
+        if self._login is not None:
+            self._login.cancel()
+            await asyncio.wait([self._login])
+        telling = self._telling
+        if telling is None or telling is asyncio.current_task():
+            return
+        await asyncio.wait([telling], timeout=_TELLING)
+        if not telling.done():
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _renewed(self, credentials: Credentials) -> FourcastersError | None:
         try:
-            async with asyncio.timeout_at(deadline), self._one_at_a_time:
-                if self.token is not None and self.token != used:
-                    return None
-                if self._refusal is not None or self._credentials is None:
-                    return self._refusal
-                self._set(await self._log_in(self._credentials, deadline))
+            token = await self._log_in(credentials)
         except (AuthenticationError, BadRequestError, ForbiddenError) as refusal:
-            self._refusal = refusal
+            if credentials is self._credentials:
+                self._refusal = copy.copy(refusal)
             return refusal
         except FourcastersError as error:
             return error
-        except TimeoutError:
-            return NotSentError("not sent: the deadline passed while another request logged in")
+        # Somebody may have logged in as somebody else meanwhile.
+        if credentials is self._credentials:
+            self._unproven = token, asyncio.get_running_loop().time()
+            self._set(token)
         return None
 
-    def can_renew(self, used: Secret | None) -> bool:
-        """Whether asking for another token than `used` can help."""
-        return self.token != used or (self._credentials is not None and self._refusal is None)
-
-    async def told(self) -> None:
-        """Wait until whoever has to be told of tokens has been."""
-        while others := self._telling - {asyncio.current_task()}:
-            await asyncio.wait(others)
-
     def _set(self, token: Secret) -> None:
-        self._retired, self.token = self.token, token
+        if self.token is not None:
+            self._retired.append(self.token)
+        self.token = token
         if self._on_token is None:
             return
         try:
             told = self._on_token(str.__str__(token))
-        except Exception as error:  # noqa: BLE001  # no cancel may fail for it
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is the caller's code
             _not_told(error)
             return
         if inspect.isawaitable(told):
-            telling = asyncio.ensure_future(told)
-            self._telling.add(telling)
-            telling.add_done_callback(self._was_told)
+            self._telling = asyncio.create_task(_tell(told, after=self._telling))
 
-    def _was_told(self, telling: "asyncio.Future[object]") -> None:
-        self._telling.discard(telling)
-        if not telling.cancelled() and (error := telling.exception()) is not None:
-            _not_told(error)
+
+async def _tell(told: Awaitable[object], *, after: asyncio.Task[None] | None) -> None:
+    """Let a caller's coroutine run, once the one before it has: the last token comes last."""
+    if after is not None:
+        await asyncio.wait([after])
+    try:
+        await told
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is the caller's code
+        _not_told(error)
 
 
 def _not_told(error: BaseException) -> None:

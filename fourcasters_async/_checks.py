@@ -155,6 +155,8 @@ def check_password(value: object) -> Secret:
     value = hidden(value)
     if not isinstance(value, str) or not value:
         raise InvalidRequestError("password: must be a string, and not empty")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidRequestError("password: must be text, and not bytes that are none")
     return Secret(value)
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
+from http import HTTPStatus
 from typing import TypeVar, cast
 
 import aiohttp
@@ -27,6 +29,7 @@ from fourcasters_async._secret import Secret
 from fourcasters_async._tasks import is_cancelled
 from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
+    ApiError,
     AuthenticationError,
     FourcastersError,
     InvalidRequestError,
@@ -69,8 +72,7 @@ class Http:
         self._max_connections = max_connections
         self._retry = retry
         self._rate_limit = rate_limit
-        # By whether a request is urgent.
-        self._held_until = {True: float("-inf"), False: float("-inf")}
+        self._held_until: dict[_Lane, float] = {}
         self._idle: set[asyncio.Future[None]] = set()
         self._closed = False
 
@@ -85,7 +87,6 @@ class Http:
         for idle in self._idle:
             idle.cancel()
         await self._pool.close()
-        await self._auth.told()
 
     def ensure_usable(self) -> None:
         """Raise unless the session is open and has a token or a way to get one."""
@@ -143,9 +144,9 @@ class Http:
                 deadline = loop.time() + self._timeout
             used = self._auth.token
             observed = await self._attempt(request, deadline)
-            last = judge(request, observed, redact=self._auth.redact)
-            if isinstance(observed, Reply):
-                self._adopt(observed.headers.get("X-Auth-Token"), used)
+            last = judge(request, observed, redact=self._redact_for(request))
+            if isinstance(observed, Reply) and request.authorised:
+                self._learn(observed, used)
             if last.attempt is Attempt.NOT_SENT and last.stale and soiled < self._max_connections:
                 # A pool of soiled connections is emptied, which is no attempt of the request.
                 soiled += 1
@@ -154,8 +155,12 @@ class Http:
             unknowns += last.attempt is Attempt.UNKNOWN
             if self._is_expired(request, last, used) and not renewed:
                 renewed = True
-                if await self._auth.renew(used, deadline) is None:
+                unable = await self._auth.renew(used, deadline)
+                if unable is None:
                     continue
+                # A login that was refused is as final as the 401; one that failed is not.
+                final = isinstance(unable, ApiError)
+                last = Verdict(Attempt.REFUSED if final else Attempt.NOT_SENT, error=unable)
             pause = self._retry.pause(last, attempts=attempts, stale_before=was_stale)
             if isinstance(last.error, RateLimitedError):
                 self._hold(request, loop.time() + (pause or last.error.retry_after or 0.0))
@@ -179,8 +184,11 @@ class Http:
         refused = isinstance(last.error, AuthenticationError)
         return refused and request.authorised and self._auth.can_renew(used)
 
-    def _adopt(self, token: str | None, used: Secret | None) -> None:
-        """Take the fresh token that came with an answer."""
+    def _learn(self, reply: Reply, used: Secret | None) -> None:
+        """Take from an answer what it says of the token: that it serves, and a fresh one."""
+        if reply.status != HTTPStatus.UNAUTHORIZED:
+            self._auth.served(used)
+        token = reply.headers.get("X-Auth-Token")
         if token is None:
             return
         try:
@@ -195,7 +203,7 @@ class Http:
         while True:
             if self._is_closed():
                 return SessionClosedError(f"{request.endpoint}: the session is closed")
-            now, held_until = loop.time(), self._held_until[urgent]
+            now, held_until = loop.time(), self._held_until.get(_lane(request), float("-inf"))
             if deadline is not None and now >= deadline:
                 return _not_sent(request, "the deadline had passed")
             if deadline is not None and held_until >= deadline:
@@ -204,11 +212,19 @@ class Http:
             if held_until > now:
                 await self._rest(held_until)
             elif await self._take_place(urgent=urgent, until=deadline):
-                if not self._is_closed() and self._held_until[urgent] <= loop.time():
+                if not self._is_closed() and self._held_until.get(_lane(request), 0) <= loop.time():
                     return None
                 self._rate_limit.leave(urgent=urgent, counted=False)
             elif not self._is_closed():
                 return _not_sent(request, "the rate limit left no place before the deadline")
+
+    def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
+        def redact(text: str) -> str:
+            for secret in request.secrets:
+                text = text.replace(secret, "[secret]")
+            return self._auth.redact(text)
+
+        return redact
 
     def _is_closed(self) -> bool:
         return self._closed or self._pool.closed
@@ -242,11 +258,13 @@ class Http:
     def _hold(self, request: Request[T], until: float) -> None:
         """Hold requests back until `until`.
 
-        Reads have limits of their own at the exchange: a read's 429 must not hold back cancels.
+        Reads and logins have limits of their own at the exchange: their 429s must not hold back
+        cancels.
         """
         until = min(until, asyncio.get_running_loop().time() + self._retry.retry_after_cap)
-        for urgent in {False, request.urgent}:
-            self._held_until[urgent] = max(self._held_until[urgent], until)
+        lane = _lane(request)
+        for held in {lane, _Lane.ORDINARY} if lane is _Lane.URGENT else {lane}:
+            self._held_until[held] = max(self._held_until.get(held, until), until)
 
     async def _attempt(self, request: Request[T], deadline: float) -> Reply | NoReply:
         """Send `request` once, and give its place in the rate limit back."""
@@ -257,12 +275,26 @@ class Http:
                 request,
                 headers={**_HEADERS, **(self._auth.headers() if request.authorised else {})},
                 ends=min(deadline, ends),
-                redact=self._auth.redact,
+                redact=self._redact_for(request),
             )
             counted = not (isinstance(observed, NoReply) and observed.withheld)
         finally:
             self._rate_limit.leave(urgent=request.urgent, counted=counted)
         return observed
+
+
+class _Lane(Enum):
+    """Requests that are held back together by a 429."""
+
+    URGENT = "urgent"
+    ORDINARY = "ordinary"
+    LOGIN = "login"
+
+
+def _lane(request: Request[T]) -> _Lane:
+    if not request.authorised:
+        return _Lane.LOGIN
+    return _Lane.URGENT if request.urgent else _Lane.ORDINARY
 
 
 def _not_sent(request: Request[T], reason: str) -> NotSentError:

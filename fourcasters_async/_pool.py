@@ -106,7 +106,9 @@ class Pool:
         if self._client is None:
             self._client = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE
+                    # One more, so that a single verb does not wait for the end of a fan-out.
+                    limit=self._max_connections + 1,
+                    keepalive_timeout=_KEEP_ALIVE,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -163,7 +165,12 @@ async def _without_cookies(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     request.headers.pop("Cookie", None)
-    return await handler(request)
+    response = await handler(request)
+    # What aiohttp would put into the caller's jar after a login is a token. There is no public
+    # name for it, so a release that has another leaves the jar as it was before.
+    if hasattr(response, "_raw_cookie_headers"):
+        response._raw_cookie_headers = ()  # noqa: SLF001  # as above
+    return response
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

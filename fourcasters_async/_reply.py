@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import aiohttp
 import orjson
-from attrs import frozen
+from attrs import field, frozen
 
 from fourcasters_async._request import Effect, Request
 from fourcasters_async.converter import REST
@@ -68,8 +68,9 @@ class Reply:
     """An answer that was read to its end."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    # Either can hold a token.
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @frozen
@@ -161,8 +162,6 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
     if isinstance(value, dict) and value.get("error") is not None:
         message, code = _error_text(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
-    if request.answer is type(None):
-        return REST.structure(None, request.answer)
     path = "$"
     for key in request.at:
         if not isinstance(value, dict):

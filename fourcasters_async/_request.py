@@ -24,7 +24,8 @@ class Request(Generic[T]):
     `answer` is the type that the answer decodes to and `at` the keys that lead to it. `urgent`
     requests may use the share of the rate limit that is kept for cancels. `check` says why a
     well-formed answer cannot be the answer to this request, `None` if it can. A request that is
-    not `authorised` goes without a token. An `answer` of `NoneType` stands for any JSON.
+    not `authorised` goes without a token. `secrets` are never to be shown, not even if the
+    exchange quotes them.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request(Generic[T]):
         default=Factory(lambda self: self.effect is Effect.CANCEL, takes_self=True), kw_only=True
     )
     authorised: bool = field(default=True, kw_only=True)
+    secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
 
     @property
     def endpoint(self) -> str:

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from fourcasters_async.errors import FourcastersError
+from fourcasters_async.errors import FourcastersError, InvalidRequestError
 
 _log = logging.getLogger("fourcasters_async")
 
@@ -16,6 +18,10 @@ _log = logging.getLogger("fourcasters_async")
 _BEATS = 4
 # Seconds: how often at the least the clock is looked at, which a sleeping machine can move.
 _GLANCE = 1.0
+
+
+Beat = Callable[[float], Awaitable[None]]
+"""Sends a heartbeat, by so many seconds from now, and raises if it was not acknowledged."""
 
 
 class DeadManState(StrEnum):
@@ -27,6 +33,11 @@ class DeadManState(StrEnum):
     """A beat is overdue. The time has not run out."""
     LAPSED = "lapsed"
     """The time has run out since the last acknowledged beat: everything may be cancelled."""
+
+
+def beats_in(window: float, timeout: float) -> int:
+    """Return how many requests beats need in any `window` seconds, each tried twice."""
+    return 2 * math.ceil(window * _BEATS / timeout) + 1
 
 
 def state_at(since: float, timeout: float) -> DeadManState:
@@ -65,8 +76,7 @@ class DeadManSwitch:
 
     def __init__(
         self,
-        beat: Callable[[float], Awaitable[None]],
-        close: Callable[[], Awaitable[None]],
+        connect: Callable[[], AbstractAsyncContextManager[Beat]],
         *,
         timeout: int,
         on_change: Callable[[DeadManState], object] | None = None,
@@ -76,8 +86,9 @@ class DeadManSwitch:
         """Seconds without a beat after which the exchange cancels everything."""
         self.last_error: FourcastersError | None = None
         """Why the last beat was not acknowledged; `None` if it was."""
-        self._beat = beat
-        self._close = close
+        self._connect = connect
+        self._beat: Beat | None = None
+        self._resources = AsyncExitStack()
         self._on_change = on_change
         self._clock = clock
         self._interval = timeout / _BEATS
@@ -101,23 +112,24 @@ class DeadManSwitch:
 
     async def __aenter__(self) -> Self:
         """Arm the switch, or raise what `POST /user/ordersHeartbeat` raised."""
-        try:
-            await self._beat_once()
-        except BaseException:
-            await self._close()
-            raise
+        if self._beat is not None:
+            raise InvalidRequestError("this switch was entered before; make another")
+        async with AsyncExitStack() as resources:
+            self._beat = await resources.enter_async_context(self._connect())
+            await self._beat_once(self._beat)
+            self._resources = resources.pop_all()
         self._tell()
-        self._beating = asyncio.create_task(self._keep_beating())
+        self._beating = asyncio.create_task(self._keep_beating(self._beat))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop beating. The exchange cancels everything when the time runs out."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait([self._beating])
-        await self._close()
+        async with self._resources:
+            if self._beating is not None:
+                self._beating.cancel()
+                await asyncio.wait([self._beating])
 
-    async def _keep_beating(self) -> None:
+    async def _keep_beating(self, beat: Beat) -> None:
         last = self._clock()
         while True:
             due = next_beat(self._clock(), last, self._interval)
@@ -125,10 +137,10 @@ class DeadManSwitch:
                 await asyncio.sleep(min(wait, _GLANCE))
                 self._tell()
             last = on_schedule(self._clock(), due, self._interval)
-            await self._try_to_beat()
+            await self._try_to_beat(beat)
 
-    async def _try_to_beat(self) -> None:
-        beating = asyncio.ensure_future(self._beat_once())
+    async def _try_to_beat(self, beat: Beat) -> None:
+        beating = asyncio.ensure_future(self._beat_once(beat))
         try:
             # The state changes while a beat is on its way, too.
             while not beating.done():
@@ -138,14 +150,14 @@ class DeadManSwitch:
             beating.cancel()
             await asyncio.wait([beating])
             raise
-        error = beating.exception()
+        error = asyncio.CancelledError() if beating.cancelled() else beating.exception()
         self.last_error = error if isinstance(error, FourcastersError) else None
         if error is not None:
-            _log.debug("a beat was not acknowledged: %s", error)
+            _log.debug("a beat was not acknowledged: %r", error)
 
-    async def _beat_once(self) -> None:
+    async def _beat_once(self, beat: Beat) -> None:
         sent = self._clock()
-        await self._beat(self._interval)
+        await beat(self._interval)
         # The exchange counts from a later moment: from here on we are never too sure.
         self._acknowledged = sent
 

@@ -27,10 +27,10 @@ class RateLimit:
             raise InvalidRequestError(f"reserve: must be less than requests, not {reserve}")
         self.requests = requests
         """How many requests may be sent in any window."""
-        self._window = check_seconds(window, "window")
-        self._admission: Admission[asyncio.Future[None]] = Admission(
-            requests, self._window, reserve
-        )
+        self.window = check_seconds(window, "window")
+        """The seconds of a window."""
+        self._shared = 0
+        self._admission: Admission[asyncio.Future[None]] = Admission(requests, self.window, reserve)
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, *, urgent: bool) -> bool:
@@ -39,11 +39,20 @@ class RateLimit:
 
     @contextmanager
     def share(self, requests: int) -> Iterator["RateLimit"]:
-        """Give a part of the limit that nothing else can use up, for as long as the block lasts."""
+        """Give a part of the limit that nothing else can use up, for as long as the block lasts.
+
+        Raises `InvalidRequestError` if the shares together would take more than half.
+        """
+        if 2 * (self._shared + requests) > self.requests:
+            raise InvalidRequestError(
+                f"rate_limit: too small to spare {requests} of {self.requests} requests"
+            )
+        self._shared += requests
         self._admission.set_aside(requests)
         try:
-            yield RateLimit(requests, self._window, reserve=0)
+            yield RateLimit(requests, self.window, reserve=0)
         finally:
+            self._shared -= requests
             self._admission.set_aside(-requests)
             self._serve()
 

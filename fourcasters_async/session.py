@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Self, TypedDict, Unpack
 
 import aiohttp
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fourcasters_async._auth import Auth, Credentials, OnToken
 from fourcasters_async._checks import (
@@ -25,7 +25,7 @@ from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
 from fourcasters_async.account import UNMATCHED, Account
-from fourcasters_async.dead_man import DeadManState, DeadManSwitch
+from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch, beats_in
 from fourcasters_async.errors import InvalidRequestError, SessionClosedError
 from fourcasters_async.models import AuthenticatedUser, User
 from fourcasters_async.orders import Orders
@@ -158,8 +158,9 @@ class AsyncSession(Orders):
         What is in flight ends as `OutcomeUnknownError`, and a dead-man switch stops beating.
         Closing twice is closing once.
         """
-        for heartbeat in (*self._heartbeats, self._http):
-            await heartbeat.close()
+        for http in (*self._heartbeats, self._http):
+            await http.close()
+        await self._auth.close()
 
     async def login(self, username: str, password: str) -> User:
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
@@ -180,7 +181,15 @@ class AsyncSession(Orders):
         With credentials, the next verb logs in again.
         """
         used = self._auth.token
-        request = Request("POST", "/user/logout", type(None), Effect.CANCEL, body={})
+        request = Request(
+            "POST",
+            "/user/logout",
+            _Acknowledged,
+            Effect.CANCEL,
+            at=(),
+            body={},
+            check=_not_acknowledged,
+        )
         await self._http.call(request)
         self._auth.forget(used)
 
@@ -199,40 +208,46 @@ class AsyncSession(Orders):
         check_count(timeout, "timeout", least=_LEAST_HEARTBEAT)
         if on_change is not None:
             check_callback(on_change, "on_change")
+        return DeadManSwitch(lambda: self._heartbeat(timeout), timeout=timeout, on_change=on_change)
+
+    @asynccontextmanager
+    async def _heartbeat(self, after: int) -> AsyncIterator[Beat]:
         self._http.ensure_usable()
-        share = ExitStack()
-        # Enough for beats that are repeated, and never so much that little is left for orders.
-        places = min(60, self._rate_limit.requests // 10)
-        if places < 1:
-            raise InvalidRequestError("rate_limit: too small to spare a share for heartbeats")
-        http = Http(
-            self._address,
-            self._auth,
-            client_session=self._client_session,
-            timeout=timeout,
-            max_connections=1,
-            retry=evolve(self._retry, attempt_timeout=timeout / 8, backoff_cap=timeout / 16),
-            rate_limit=share.enter_context(self._rate_limit.share(places)),
-        )
-        self._heartbeats.add(http)
-        # The shape of the answer is not documented: any JSON without an error acknowledges.
         request = Request(
             "POST",
             "/user/ordersHeartbeat",
-            type(None),
+            _Acknowledged,
             Effect.CANCEL,
-            body={"timeout": timeout},
+            body={"timeout": after},
+            check=_not_acknowledged,
         )
+        share = self._rate_limit.share(beats_in(self._rate_limit.window, after))
+        with share as rate_limit:
+            http = Http(
+                self._address,
+                self._auth,
+                client_session=self._client_session,
+                timeout=after,
+                max_connections=1,
+                retry=evolve(
+                    self._retry,
+                    max_attempts=2,
+                    attempt_timeout=after / 8,
+                    backoff_cap=after / 16,
+                    retry_after_cap=after / 8,
+                ),
+                rate_limit=rate_limit,
+            )
+            self._heartbeats.add(http)
 
-        async def beat(within: float) -> None:
-            await http.call(request, deadline=asyncio.get_running_loop().time() + within)
+            async def beat(within: float) -> None:
+                await http.call(request, deadline=asyncio.get_running_loop().time() + within)
 
-        async def close() -> None:
-            share.close()
-            self._heartbeats.discard(http)
-            await http.close()
-
-        return DeadManSwitch(beat, close, timeout=timeout, on_change=on_change)
+            try:
+                yield beat
+            finally:
+                self._heartbeats.discard(http)
+                await http.close()
 
     async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
         """Cancel every order of the account until a read shows none, for `deadline` seconds.
@@ -244,9 +259,15 @@ class AsyncSession(Orders):
         self._http.ensure_usable()
         until += asyncio.get_running_loop().time()
         look = evolve(UNMATCHED, urgent=True)
+        clock = asyncio.get_running_loop().time
+
+        def step() -> float:
+            # A request that stalls must leave time for another.
+            return min(until, clock() + max(1.0, deadline / 4))
+
         return await flatten(
-            lambda: self._cancel_all_orders(until),
-            lambda: self._http.call(look, deadline=until),
+            lambda: self._cancel_all_orders(step()),
+            lambda: self._http.call(look, deadline=step()),
             until=until,
         )
 
@@ -258,10 +279,11 @@ class AsyncSession(Orders):
         to, and `end.exit_status` is 0 only if it is known that nothing rests.
         """
         check_seconds(deadline, "deadline")
+        self._http.ensure_usable()
         return FlatOnExit(lambda: self.flatten(deadline=deadline))
 
-    async def _log_in(self, credentials: Credentials, deadline: float | None) -> Secret:
-        return check_token((await self._http.call(_login(credentials), deadline=deadline)).auth)
+    async def _log_in(self, credentials: Credentials) -> Secret:
+        return check_token((await self._http.call(_login(credentials))).auth)
 
 
 def _credentials(username: str, password: str | None) -> Credentials:
@@ -276,6 +298,27 @@ def _login(credentials: Credentials) -> Request[AuthenticatedUser]:
         Effect.READ,
         at=("data", "user"),
         body={"username": credentials.username, "password": str.__str__(credentials.password)},
+        check=_no_token,
         urgent=True,
         authorised=False,
+        secrets=(credentials.password,),
     )
+
+
+def _no_token(user: AuthenticatedUser) -> str | None:
+    try:
+        check_token(user.auth)
+    except InvalidRequestError:
+        return "the token is none that a header can hold"
+    return None
+
+
+@frozen
+class _Acknowledged:
+    """An answer of which nothing is documented but that it is an object."""
+
+    success: bool | None = None
+
+
+def _not_acknowledged(answer: _Acknowledged) -> str | None:
+    return "it was not successful" if answer.success is False else None

@@ -9,7 +9,12 @@ from typing import Self
 
 from attrs import field, frozen
 
-from fourcasters_async.errors import AuthenticationError, ForbiddenError, FourcastersError
+from fourcasters_async.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    FourcastersError,
+    InvalidRequestError,
+)
 from fourcasters_async.models import CancelResult, OpenOrder
 
 _log = logging.getLogger("fourcasters_async")
@@ -17,6 +22,7 @@ _log = logging.getLogger("fourcasters_async")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _CLEAR, _NOT_KNOWN_CLEAR = 0, 3
+_BEGINNINGS = 3
 
 
 @frozen
@@ -67,13 +73,18 @@ async def flatten(
     error: FourcastersError | None = None
     pause = _FIRST_PAUSE
     while True:
+        forbidden = False
         try:
             for result in await cancel_all():
                 results[result.order_id or object()] = result
+        except FourcastersError as failed:
+            error = failed
+            forbidden = isinstance(failed, AuthenticationError | ForbiddenError)
+        # Whatever came of the cancel, what rests can be known.
+        try:
             resting = await look()
         except FourcastersError as failed:
             error = failed
-        forbidden = isinstance(error, AuthenticationError | ForbiddenError)
         if resting == [] or forbidden or clock() + pause >= until:
             return FlatReport(list(results.values()), resting, error, clock() - started)
         await asyncio.sleep(pause)
@@ -94,8 +105,8 @@ class FlatOnExit:
         self.signal: signal.Signals | None = None
         """The signal that ended the block, if one did."""
         self._flatten = flatten
-        self._previous: dict[signal.Signals, object] = {}
         self._task: asyncio.Task[object] | None = None
+        self._entered = False
         self._interrupted = False
 
     @property
@@ -104,17 +115,13 @@ class FlatOnExit:
         return _CLEAR if self.report is not None and self.report.clear else _NOT_KNOWN_CLEAR
 
     async def __aenter__(self) -> Self:
-        """Take over SIGTERM and SIGINT, where the platform and the thread allow it."""
+        """Watch SIGTERM and SIGINT, where the platform and the thread allow it."""
+        if self._entered:
+            raise InvalidRequestError("this block was entered before; make another")
+        self._entered = True
         self._task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            previous = signal.getsignal(number)
-            try:
-                loop.add_signal_handler(number, self._interrupt, number)
-            except (NotImplementedError, RuntimeError, ValueError):
-                _log.debug("%s is not watched: this is not the main thread", number.name)
-            else:
-                self._previous[number] = previous
+            _watch(number, self)
         return self
 
     async def __aexit__(
@@ -124,31 +131,88 @@ class FlatOnExit:
         traceback: TracebackType | None,
     ) -> bool:
         """Cancel everything, and only then end."""
-        ending, self._task = self._task, None
-        flattening = asyncio.ensure_future(self._flatten())
-        cancelled = False
-        while not flattening.done():
-            try:
-                await asyncio.wait([flattening])
-            except asyncio.CancelledError:
-                # Whoever wants this task to end has to wait until the book is flat.
-                cancelled = True
-        self._give_signals_back()
-        self.report = flattening.result()
+        task, self._task = self._task, None
+        try:
+            cancelled = await self._end_flat()
+        finally:
+            for number in _SIGNALS:
+                _unwatch(number, self)
+            # The signal's own cancellation ends here, whatever else does.
+            left = task.uncancel() if self._interrupted and task is not None else 1
         if cancelled:
             raise asyncio.CancelledError
-        if not self._interrupted or ending is None:
-            return False
-        return ending.uncancel() == 0 and isinstance(error, asyncio.CancelledError)
+        return self._interrupted and left == 0 and isinstance(error, asyncio.CancelledError)
 
-    def _interrupt(self, number: signal.Signals) -> None:
+    def interrupt(self, number: signal.Signals) -> None:
+        """End the block because of a signal. Further signals change nothing."""
         self.signal = self.signal or number
         if self._task is not None and not self._interrupted:
             self._interrupted = True
             self._task.cancel()
 
-    def _give_signals_back(self) -> None:
+    async def _end_flat(self) -> bool:
+        """Flatten to the end; return whether somebody cancelled this task meanwhile."""
+        cancelled = False
+        for _ in range(_BEGINNINGS):
+            flattening = asyncio.ensure_future(self._flatten())
+            while not flattening.done():
+                try:
+                    await asyncio.wait([flattening])
+                except asyncio.CancelledError:
+                    # Whoever wants this task to end has to wait until the book is flat.
+                    cancelled = True
+            # A loop that ends cancels every task, the one that flattens too: it begins again.
+            if not flattening.cancelled():
+                self.report = _report_of(flattening)
+                break
+        return cancelled
+
+
+def _report_of(flattening: "asyncio.Future[FlatReport]") -> FlatReport:
+    error = flattening.exception()
+    if isinstance(error, FourcastersError):
+        return FlatReport(error=error)
+    return flattening.result()
+
+
+# The blocks that stand, by signal, innermost last, and how to give the signal back.
+_blocks: dict[signal.Signals, list[FlatOnExit]] = {}
+_give_back: dict[signal.Signals, Callable[[], object]] = {}
+
+
+def _watch(number: signal.Signals, block: FlatOnExit) -> None:
+    """Let a signal interrupt `block`. One handler serves all blocks: a loop holds only one."""
+    blocks = _blocks.setdefault(number, [])
+    if not blocks:
         loop = asyncio.get_running_loop()
-        for number, previous in self._previous.items():
+        # A handler that the application gave to the loop has no public name.
+        earlier = getattr(loop, "_signal_handlers", {}).get(number)
+        previous = signal.getsignal(number)
+        try:
+            loop.add_signal_handler(number, _interrupt_all, number)
+        except (NotImplementedError, RuntimeError, ValueError):
+            _log.debug("%s is not watched: this is not the main thread", number.name)
+            return
+
+        def give_back() -> None:
             loop.remove_signal_handler(number)
-            signal.signal(number, previous)  # type: ignore[arg-type]  # what getsignal returned
+            if earlier is not None:
+                loop.add_signal_handler(number, earlier._callback, *earlier._args)  # noqa: SLF001  # as above
+            elif previous is not None:
+                signal.signal(number, previous)
+
+        _give_back[number] = give_back
+    blocks.append(block)
+
+
+def _unwatch(number: signal.Signals, block: FlatOnExit) -> None:
+    blocks = _blocks.get(number, [])
+    if block in blocks:
+        blocks.remove(block)
+        if not blocks:
+            _give_back.pop(number)()
+
+
+def _interrupt_all(number: signal.Signals) -> None:
+    for block in list(_blocks.get(number, ())):
+        block.interrupt(number)

@@ -11,7 +11,9 @@ from conftest import QUICK, until
 from fourcasters_async import (
     AsyncSession,
     AuthenticationError,
+    DecodeError,
     ForbiddenError,
+    FourcastersError,
     InvalidRequestError,
     NotSentError,
     OutcomeStatus,
@@ -173,8 +175,6 @@ async def test_a_token_that_is_refused_again_after_the_login_is_no_loop(
     assert [r.endpoint for r in fake_exchange.requests] == [
         "login",
         "cancelAllOrdersForGame",
-        "login",
-        "cancelAllOrdersForGame",
     ]
 
 
@@ -326,3 +326,163 @@ async def test_no_cookie_is_kept(fake_exchange: FakeExchange) -> None:
         await session.account.get_me()
         await session.account.get_me()
     assert not [r for r in fake_exchange.requests if "Cookie" in r.headers]
+
+
+async def test_a_login_that_is_overtaken_by_another_account_is_forgotten(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.add_account("bob", "secret")
+    fake_exchange.inject(faults.Slow(0.05), endpoint="login")
+    async with with_password(fake_exchange) as session:
+        waiting = asyncio.create_task(session.account.get_me())
+        await until(lambda: fake_exchange.received("login") == 1)
+        await session.login("bob", "secret")
+        await waiting
+        assert (await session.account.get_me()).username == "bob"
+
+
+async def test_a_refusal_of_credentials_that_were_replaced_does_not_stick(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Slow(0.05), endpoint="login")
+    async with with_password(fake_exchange, password="wrong") as session:
+        waiting = asyncio.create_task(session.account.get_me())
+        await until(lambda: fake_exchange.received("login") == 1)
+        await session.login(NAME, PASSWORD)
+        with pytest.raises(AuthenticationError):
+            await waiting
+        fake_exchange.revoke(fake_exchange.requests[-1].headers.get("Authorization", "")[7:])
+        assert (await session.account.get_me()).username == NAME
+
+
+async def test_a_login_that_fails_is_shared_by_all_that_wait(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(faults.Unavailable(), endpoint="login", times=None)
+    games = [fake_exchange.add_game().game_id for _ in range(50)]
+    async with with_password(fake_exchange) as session:
+        report = await session.cancel_all_orders_for_games(games)
+    assert len(report.not_sent) == 50
+    assert fake_exchange.received("login") == QUICK.max_attempts
+
+
+async def test_a_login_outlives_the_deadlines_of_those_who_wait_for_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Slow(0.06), endpoint="login")
+    game = fake_exchange.add_game(orders=1, account=NAME).game_id
+    async with with_password(fake_exchange) as session:
+        reports = [
+            await session.cancel_all_orders_for_games([game], deadline=0.04) for _ in range(3)
+        ]
+    assert not reports[0].ok
+    assert reports[-1].ok
+    assert fake_exchange.received("login") == 1
+
+
+async def test_closing_ends_a_login(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="login", times=None)
+    session = with_password(fake_exchange)
+    waiting = asyncio.create_task(session.account.get_me())
+    await until(lambda: fake_exchange.received("login") == 1)
+    await session.close()
+    with pytest.raises(FourcastersError):
+        await waiting
+
+
+async def test_a_429_of_the_login_holds_back_no_cancel_with_a_token(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.TooManyRequests("3600"), endpoint="login", times=None)
+    game = fake_exchange.add_game(orders=1).game_id
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, retry=QUICK, timeout=1
+    ) as session:
+        with pytest.raises(RateLimitedError):
+            await session.login(NAME, PASSWORD)
+        report = await session.cancel_all_orders_for_games([game], deadline=1)
+    assert report.ok
+
+
+async def test_a_token_that_is_refused_at_its_first_use_causes_no_storm_of_logins(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Unauthorized(), endpoint="cancelAllOrdersForGame", times=None)
+    games = [fake_exchange.add_game().game_id for _ in range(300)]
+    async with with_password(fake_exchange) as session:
+        report = await session.cancel_all_orders_for_games(games)
+    assert len(report.refused) == 300
+    assert fake_exchange.received("login") == 1
+
+
+async def test_a_password_that_the_exchange_quotes_is_not_shown(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Respond(b'{"error": "no user with hunter2"}', 401), times=None)
+    async with AsyncSession(base_url=fake_exchange.url, retry=QUICK) as session:
+        with pytest.raises(AuthenticationError) as caught:
+            await session.login(NAME, "hunter2")
+    assert "hunter2" not in f"{caught.value!r}{caught.value.message}"
+
+
+async def test_a_token_that_no_header_can_hold_is_a_malformed_answer(
+    fake_exchange: FakeExchange,
+) -> None:
+    body = b'{"data": {"user": {"auth": "a b"}}}'
+    fake_exchange.inject(faults.Respond(body), endpoint="login", times=None)
+    async with with_password(fake_exchange) as session:
+        with pytest.raises(DecodeError):
+            await session.login(NAME, PASSWORD)
+
+
+async def test_a_login_leaves_no_token_in_the_jar_of_the_caller(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        session = AsyncSession(
+            username=NAME, password=PASSWORD, base_url=fake_exchange.url, client_session=client
+        )
+        await session.account.get_me()
+        assert len(client.cookie_jar) == 0
+
+
+async def test_a_refusal_is_a_new_exception_each_time(fake_exchange: FakeExchange) -> None:
+    raised: list[BaseException] = []
+    async with with_password(fake_exchange, password="wrong") as session:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError) as caught:
+                await session.account.get_me()
+            raised.append(caught.value)
+    assert len(set(map(id, raised))) == 3
+
+
+async def test_logging_out_amid_a_fan_out_sends_nothing_without_a_token(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    games = [fake_exchange.add_game().game_id for _ in range(300)]
+    fan_out = asyncio.create_task(session.cancel_all_orders_for_games(games))
+    await until(lambda: fake_exchange.received() > 0)
+    await session.logout()
+    report = await fan_out
+    assert report.not_sent
+    assert not [r for r in fake_exchange.requests if "Authorization" not in r.headers]
+
+
+async def test_the_last_token_is_told_last(fake_exchange: FakeExchange) -> None:
+    kept: list[str] = []
+    first = asyncio.Event()
+
+    async def keep(token: str) -> None:
+        if not kept and not first.is_set():
+            await first.wait()
+        kept.append(token)
+
+    async with with_password(fake_exchange, on_token=keep) as session:
+        await session.login(NAME, PASSWORD)
+        await session.login(NAME, PASSWORD)
+        first.set()
+    last = list(fake_exchange.book.tokens)[-1]
+    assert (len(kept), kept[-1]) == (2, last)
+
+
+def test_a_password_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match=r"^password: "):
+        AsyncSession(username=NAME, password="\udce9")

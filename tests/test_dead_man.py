@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from conftest import QUICK, until
@@ -17,8 +19,16 @@ from fourcasters_async import (
     NotSentError,
     RateLimit,
     RetryPolicy,
+    SessionClosedError,
 )
-from fourcasters_async.dead_man import next_beat, on_schedule, seconds_awake_or_asleep, state_at
+from fourcasters_async.dead_man import (
+    Beat,
+    beats_in,
+    next_beat,
+    on_schedule,
+    seconds_awake_or_asleep,
+    state_at,
+)
 from fourcasters_async.testing import FakeExchange, faults
 
 # Times that add up without rounding.
@@ -68,8 +78,7 @@ class Rig:
         self.closed = 0
         self.seen: list[DeadManState] = []
         self.switch = DeadManSwitch(
-            self.beat,
-            self.close,
+            self.connect,
             timeout=8,
             on_change=self.seen.append,
             clock=lambda: self.now,
@@ -84,8 +93,12 @@ class Rig:
         if fails is not None:
             raise fails
 
-    async def close(self) -> None:
-        self.closed += 1
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Beat]:
+        try:
+            yield self.beat
+        finally:
+            self.closed += 1
 
     async def pass_time(self, seconds: float, step: float = 0.5) -> None:
         """Move the clock on, and let the switch look at it at each step."""
@@ -229,7 +242,9 @@ async def test_a_rate_limit_without_a_share_to_spare_is_refused(
         fake_exchange.token, base_url=fake_exchange.url, rate_limit=RateLimit(requests=5)
     ) as session:
         with pytest.raises(InvalidRequestError, match=r"^rate_limit: "):
-            session.dead_man_switch(30)
+            async with session.dead_man_switch(30):
+                pass
+    assert not fake_exchange.requests
 
 
 async def test_leaving_the_block_does_not_disarm_it_and_the_exchange_cancels_everything(
@@ -245,7 +260,18 @@ async def test_leaving_the_block_does_not_disarm_it_and_the_exchange_cancels_eve
 
 
 @pytest.mark.parametrize(
-    "fault", [faults.Unavailable(), faults.Html(), faults.Respond(b""), faults.Unauthorized()]
+    "fault",
+    [
+        faults.Unavailable(),
+        faults.Html(),
+        faults.Unauthorized(),
+        faults.Respond(b""),
+        faults.Respond(b"null"),
+        faults.Respond(b'{"data": null}'),
+        faults.Respond(b'{"data": {"success": false}}'),
+        faults.Respond(b'{"error": "heartbeats are disabled"}'),
+    ],
+    ids=repr,
 )
 async def test_what_is_no_acknowledgement_arms_nothing(
     fake_exchange: FakeExchange, session: AsyncSession, fault: faults.Fault
@@ -286,15 +312,46 @@ async def test_closing_the_session_stops_the_beats_and_says_so(
     session = AsyncSession(fake_exchange.token, base_url=fake_exchange.url, retry=QUICK)
     async with session.dead_man_switch(30) as switch:
         await session.close()
-        with pytest.raises(FourcastersError):
+        assert switch._beat is not None
+        with pytest.raises(SessionClosedError):
             await switch._beat(1.0)
 
 
 async def test_the_share_of_the_rate_limit_is_given_back(fake_exchange: FakeExchange) -> None:
-    limit = RateLimit(requests=100, window=3600, reserve=0)
+    limit = RateLimit(requests=200, window=600, reserve=0)
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, rate_limit=limit
     ) as session:
-        async with session.dead_man_switch(30):
-            assert limit._admission._limit == 90
+        async with session.dead_man_switch(60):
+            assert limit._admission._limit == 200 - beats_in(600, 60)
+        assert limit._admission._limit == 200
+
+
+async def test_a_switch_is_entered_once(rig: Rig) -> None:
+    async with rig.switch:
+        with pytest.raises(InvalidRequestError):
+            async with rig.switch:
+                pass
+
+
+async def test_a_429_does_not_stop_the_heart(fake_exchange: FakeExchange) -> None:
+    async with (
+        AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session,
+        session.dead_man_switch(6) as switch,
+    ):
+        fake_exchange.inject(faults.TooManyRequests("30"), endpoint="ordersHeartbeat")
+        assert switch._beat is not None
+        await switch._beat(1.5)
+    assert fake_exchange.received("ordersHeartbeat") == 3
+
+
+async def test_switches_that_were_never_entered_hold_no_share(
+    fake_exchange: FakeExchange,
+) -> None:
+    limit = RateLimit(requests=100)
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, rate_limit=limit
+    ) as session:
+        for _ in range(20):
+            session.dead_man_switch(30)
         assert limit._admission._limit == 100

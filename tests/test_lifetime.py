@@ -93,7 +93,7 @@ async def test_closing_in_flight_leaves_nothing_running_and_loses_no_game(
     )
     one = asyncio.create_task(session.cancel_all_orders_for_game(single))
     many = asyncio.create_task(session.cancel_all_orders_for_games(games))
-    await until(lambda: fake_exchange.received() == 2)
+    await until(lambda: fake_exchange.received() == 3)
     await session.close()
     with pytest.raises(OutcomeUnknownError):
         await one

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import until
 
-from fourcasters_async import AsyncSession, SessionClosedError
+from fourcasters_async import AsyncSession, InvalidRequestError, SessionClosedError
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -43,7 +43,7 @@ async def test_flatten_claims_nothing_that_no_read_showed(
     fake_exchange.inject(faults.Html(), endpoint=endpoint, times=None)
     report = await session.flatten(deadline=0.2)
     assert not report.clear
-    assert report.resting is None
+    assert (report.resting is None) == (endpoint == "getUnmatched")
     assert report.error is not None
 
 
@@ -53,7 +53,7 @@ async def test_flatten_does_not_go_on_without_the_right_to(
     fake_exchange.revoke(fake_exchange.token)
     report = await session.flatten(deadline=3600)
     assert not report.clear
-    assert fake_exchange.received() == 1
+    assert [r.endpoint for r in fake_exchange.requests] == ["cancelAllOrders", "getUnmatched"]
 
 
 async def test_flatten_on_a_closed_session_says_so(session: AsyncSession) -> None:
@@ -194,3 +194,122 @@ async def test_a_program_that_gets_signals_exits_flat(
     assert process.returncode == 0
     assert not fake_exchange.open_orders()
     assert fake_exchange.received("cancelAllOrders") == 1
+
+
+@pytest.mark.parametrize("endpoint", ["cancelAllOrders", "getUnmatched"])
+async def test_one_request_that_stalls_leaves_time_for_another(
+    fake_exchange: FakeExchange, endpoint: str
+) -> None:
+    fake_exchange.add_game(orders=2)
+    fake_exchange.inject(faults.Stall(), endpoint=endpoint)
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session:
+        report = await session.flatten(deadline=4)
+    assert report.clear
+
+
+async def test_several_blocks_end_flat_by_one_signal_and_the_signal_is_given_back(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    loop = asyncio.get_running_loop()
+    mine: list[int] = []
+    loop.add_signal_handler(signal.SIGTERM, mine.append, 1)
+
+    async def strategy() -> int:
+        async with session.flat_on_exit() as end:
+            await asyncio.Event().wait()
+        return end.exit_status
+
+    tasks = [asyncio.create_task(strategy()) for _ in range(2)]
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.gather(*tasks) == [0, 0]
+    assert not mine
+    os.kill(os.getpid(), signal.SIGTERM)
+    await until(lambda: bool(mine))
+    loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def test_a_block_inside_a_block_is_interrupted_with_it(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    async with session.flat_on_exit() as outer:
+        async with session.flat_on_exit() as inner:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+    assert outer.signal == inner.signal == signal.SIGTERM
+    assert outer.exit_status == inner.exit_status == 0
+
+
+async def test_a_block_is_entered_once(session: AsyncSession) -> None:
+    block = session.flat_on_exit()
+    async with block:
+        pass
+    with pytest.raises(InvalidRequestError):
+        async with block:
+            pass
+
+
+async def test_a_session_that_is_closed_inside_the_block_does_not_hide_its_error(
+    session: AsyncSession,
+) -> None:
+    end = session.flat_on_exit()
+
+    async def fail() -> None:
+        async with end:
+            await session.close()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert end.exit_status == 3
+    assert end.report is not None
+    assert isinstance(end.report.error, SessionClosedError)
+
+
+def test_a_loop_that_ends_lets_a_block_end_flat(tmp_path: Path) -> None:
+    resting: list[int] = []
+
+    async def main() -> None:
+        async with FakeExchange(latency=0.01) as exchange:
+            exchange.add_game(orders=3)
+            session = AsyncSession(exchange.token, base_url=exchange.url)
+
+            async def strategy() -> None:
+                async with session.flat_on_exit():
+                    await asyncio.Event().wait()
+
+            task = asyncio.create_task(strategy())
+            await asyncio.sleep(0)
+            task.cancel()
+            await until(lambda: exchange.received() == 1)
+            for each in asyncio.all_tasks():
+                if "flatten" in repr(each.get_coro()):
+                    each.cancel()
+            await asyncio.wait([task])
+            resting.append(len(exchange.open_orders()))
+            await session.close()
+
+    asyncio.run(main())
+    assert resting == [0]
+
+
+async def test_a_time_out_around_the_block_is_a_time_out(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.latency = 0.02
+    end = session.flat_on_exit()
+
+    async def be_slow() -> None:
+        async with asyncio.timeout(0.01), end:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await be_slow()
+    assert end.exit_status == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
