@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Self, TypedDict, Unpack
 
 import aiohttp
-from attrs import evolve, frozen
+from attrs import evolve
 
 from fourcasters_async._auth import Auth, Credentials, OnToken
 from fourcasters_async._checks import (
@@ -19,6 +19,12 @@ from fourcasters_async._checks import (
     check_token,
     check_url,
     hidden,
+)
+from fourcasters_async._heartbeat import (
+    Acknowledged,
+    heartbeat_policy,
+    heartbeat_request,
+    unsuccessful,
 )
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy
@@ -184,11 +190,11 @@ class AsyncSession(Orders):
         request = Request(
             "POST",
             "/user/logout",
-            _Acknowledged,
+            Acknowledged,
             Effect.CANCEL,
             at=(),
             body={},
-            check=_not_acknowledged,
+            check=unsuccessful,
         )
         await self._http.call(request)
         self._auth.forget(used)
@@ -213,14 +219,7 @@ class AsyncSession(Orders):
     @asynccontextmanager
     async def _heartbeat(self, after: int) -> AsyncIterator[Beat]:
         self._http.ensure_usable()
-        request = Request(
-            "POST",
-            "/user/ordersHeartbeat",
-            _Acknowledged,
-            Effect.CANCEL,
-            body={"timeout": after},
-            check=_not_acknowledged,
-        )
+        request = heartbeat_request(after)
         share = self._rate_limit.share(beats_in(self._rate_limit.window, after))
         with share as rate_limit:
             http = Http(
@@ -229,13 +228,7 @@ class AsyncSession(Orders):
                 client_session=self._client_session,
                 timeout=after,
                 max_connections=1,
-                retry=evolve(
-                    self._retry,
-                    max_attempts=2,
-                    attempt_timeout=after / 8,
-                    backoff_cap=after / 16,
-                    retry_after_cap=after / 8,
-                ),
+                retry=heartbeat_policy(self._retry, after),
                 rate_limit=rate_limit,
             )
             self._heartbeats.add(http)
@@ -311,14 +304,3 @@ def _no_token(user: AuthenticatedUser) -> str | None:
     except InvalidRequestError:
         return "the token is none that a header can hold"
     return None
-
-
-@frozen
-class _Acknowledged:
-    """An answer of which nothing is documented but that it is an object."""
-
-    success: bool | None = None
-
-
-def _not_acknowledged(answer: _Acknowledged) -> str | None:
-    return "it was not successful" if answer.success is False else None

@@ -268,6 +268,8 @@ async def test_leaving_the_block_does_not_disarm_it_and_the_exchange_cancels_eve
         faults.Respond(b""),
         faults.Respond(b"null"),
         faults.Respond(b'{"data": null}'),
+        faults.Respond(b"{}"),
+        faults.Respond(b'{"type": "error"}'),
         faults.Respond(b'{"data": {"success": false}}'),
         faults.Respond(b'{"error": "heartbeats are disabled"}'),
     ],
@@ -343,6 +345,18 @@ async def test_a_429_does_not_stop_the_heart(fake_exchange: FakeExchange) -> Non
         assert switch._beat is not None
         await switch._beat(1.5)
     assert fake_exchange.received("ordersHeartbeat") == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"data": {"type": "heartbeatAck"}}', b'{"data": {}}', b'{"type": "heartbeatAck"}'],
+)
+async def test_an_acknowledgement_may_come_in_the_envelope_or_bare(
+    fake_exchange: FakeExchange, session: AsyncSession, body: bytes
+) -> None:
+    fake_exchange.inject(faults.Respond(body), endpoint="ordersHeartbeat")
+    async with session.dead_man_switch(30) as switch:
+        assert switch.state is ARMED
 
 
 async def test_switches_that_were_never_entered_hold_no_share(

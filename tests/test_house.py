@@ -44,9 +44,11 @@ KNOWS: dict[str, set[str]] = {
     "shutdown": {"errors", "models"},
     "account": {"_checks", "_http", "_request", "models"},
     "orders": {"_checks", "_http", "_reply", "_request", "account", "fanout", "models"},
+    "_heartbeat": {"_pacing", "_request"},
     "session": {
         "_auth",
         "_checks",
+        "_heartbeat",
         "_http",
         "_pacing",
         "_request",
@@ -66,7 +68,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": set(),
 }
 PURE = {"errors", "models", "converter", "_request", "_reply", "_checks", "_pacing", "_secret"}
-VERBS = {"account", "orders", "session"}
+VERBS = {"_heartbeat", "account", "orders", "session"}
 
 
 def room_of(path: Path) -> str:

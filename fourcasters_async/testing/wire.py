@@ -66,6 +66,7 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
 def order_detail(order: BookOrder, game: BookGame) -> Document:
     """Write the state of an order."""
     total = order.type == "total"
+    backs_a_team = order.type in ("moneyline", "spread")
     return {
         "id": order.order_id,
         "cancelled": order.cancelled,
@@ -73,8 +74,8 @@ def order_detail(order: BookOrder, game: BookGame) -> Document:
         "odds": order.odds,
         "type": order.type,
         "OU": ("under" if order.side == "over" else "over") if total else None,
-        "participant": None if total else order.side,
-        "participantLongName": None if total else game.home,
+        "participant": order.side if backs_a_team else None,
+        "participantLongName": _team(order, game) if backs_a_team else None,
         "spread": order.number if order.type == "spread" else None,
         "total": order.number if total else None,
         "matchedRisk": f"{order.filled:.2f}",
@@ -105,10 +106,10 @@ def matched(order: BookOrder, game: BookGame) -> Document:
         "game": _game(game),
     }
     if order.type == "total":
-        return document | {"OU": order.side}
+        return document | {"OU": order.side, "side": order.side}
     if order.type == "moneyline1x2":
         return document | {"market": "home", "side": order.side}
-    return document | {"participantID": order.side}
+    return document | {"participantID": order.side, "side": order.side}
 
 
 def user(account: BookAccount) -> Document:
@@ -178,6 +179,10 @@ def _participant(participant_id: str, name: str, side: str, rotation: str) -> Do
         "rotationNumber": rotation,
         "futuresSide": None,
     }
+
+
+def _team(order: BookOrder, game: BookGame) -> str:
+    return game.home if order.side == game.home_id else game.away
 
 
 def _time(moment: datetime) -> str:

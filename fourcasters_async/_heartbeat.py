@@ -1,0 +1,56 @@
+"""The heartbeat over REST, and what acknowledges it."""
+
+from attrs import evolve, frozen
+
+from fourcasters_async._pacing import RetryPolicy
+from fourcasters_async._request import Effect, Request
+
+
+@frozen
+class Acknowledged:
+    """An answer of which nothing is documented but that it is an object."""
+
+    success: bool | None = None
+
+
+@frozen
+class HeartbeatAnswer(Acknowledged):
+    """What the orders service says, which the exchange forwards: in its envelope or bare."""
+
+    type: str | None = None
+    data: Acknowledged | None = None
+
+
+def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
+    """Return one beat: everything is cancelled unless another comes within `timeout` seconds."""
+    return Request(
+        "POST",
+        "/user/ordersHeartbeat",
+        HeartbeatAnswer,
+        Effect.CANCEL,
+        at=(),
+        body={"timeout": timeout},
+        check=_not_acknowledged,
+    )
+
+
+def heartbeat_policy(policy: RetryPolicy, timeout: int) -> RetryPolicy:
+    """Return a policy with which a beat that fails is over before the next one is due."""
+    return evolve(
+        policy,
+        max_attempts=2,
+        attempt_timeout=timeout / 8,
+        backoff_cap=timeout / 16,
+        retry_after_cap=timeout / 8,
+    )
+
+
+def unsuccessful(answer: Acknowledged) -> str | None:
+    """Say that an answer contradicts itself, if it does."""
+    return "it was not successful" if answer.success is False else None
+
+
+def _not_acknowledged(answer: HeartbeatAnswer) -> str | None:
+    if answer.data is None and answer.type != "heartbeatAck":
+        return "it is no acknowledgement"
+    return unsuccessful(answer) or (None if answer.data is None else unsuccessful(answer.data))
