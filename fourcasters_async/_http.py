@@ -161,7 +161,9 @@ class Http:
                 # A login that was refused is as final as the 401; one that failed is not.
                 final = isinstance(unable, ApiError)
                 last = Verdict(Attempt.REFUSED if final else Attempt.NOT_SENT, error=unable)
-            pause = self._retry.pause(last, attempts=attempts, stale_before=was_stale)
+            pause = self._retry.pause(
+                request.effect, last, attempts=attempts, stale_before=was_stale
+            )
             if isinstance(last.error, RateLimitedError):
                 self._hold(request, loop.time() + (pause or last.error.retry_after or 0.0))
             if pause is None or loop.time() + pause >= deadline:

@@ -9,6 +9,7 @@ from attrs import Attribute, field, frozen
 
 from fourcasters_async._checks import check_count, check_seconds
 from fourcasters_async._reply import Attempt, Verdict
+from fourcasters_async._request import Effect
 from fourcasters_async.errors import RateLimitedError
 
 _Ticket = TypeVar("_Ticket", bound=Hashable)
@@ -27,7 +28,8 @@ class RetryPolicy:
     """How often and how soon a request is repeated, always inside its deadline.
 
     Cancels and reads are repeated after an attempt that was not sent or that ended unknown, and
-    after a 429. Other refusals are final. `RetryPolicy(max_attempts=1)` never repeats.
+    after a 429. Other refusals are final, and what places orders is repeated only if it was not
+    sent. `RetryPolicy(max_attempts=1)` never repeats.
     """
 
     max_attempts: int = field(default=8, validator=_is_count)
@@ -45,6 +47,7 @@ class RetryPolicy:
 
     def pause(
         self,
+        effect: Effect,
         verdict: Verdict[Any],
         *,
         attempts: int,
@@ -57,7 +60,10 @@ class RetryPolicy:
         was already repeated at once because its connection had been closed.
         """
         limited = verdict.error if isinstance(verdict.error, RateLimitedError) else None
-        again = verdict.attempt in (Attempt.NOT_SENT, Attempt.UNKNOWN) or limited is not None
+        again = verdict.attempt is Attempt.NOT_SENT or (
+            effect is not Effect.PLACE
+            and (verdict.attempt is Attempt.UNKNOWN or limited is not None)
+        )
         if not again or attempts >= self.max_attempts:
             return None
         if verdict.stale and not stale_before:

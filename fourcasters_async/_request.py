@@ -15,6 +15,8 @@ class Effect(Enum):
 
     READ = "read"
     CANCEL = "cancel"
+    PLACE = "place"
+    """To do it twice is not to do it once: it is repeated only if it provably did not leave."""
 
 
 @frozen

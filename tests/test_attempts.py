@@ -275,8 +275,27 @@ def test_what_is_repeated_and_when(
     pause: float | None,
 ) -> None:
     assert (
-        POLICY.pause(verdict, attempts=attempts, stale_before=stale_before, draw=_longest) == pause
+        POLICY.pause(
+            Effect.CANCEL, verdict, attempts=attempts, stale_before=stale_before, draw=_longest
+        )
+        == pause
     )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "pause"),
+    [
+        (_not_sent(), 1.0),
+        (_lost(), None),
+        (_limited("7"), None),
+        (judge(CANCEL, NoReply("gone", withheld=False, stale=True)), None),
+        (judge(CANCEL, NoReply("gone", withheld=True, stale=True)), 0.0),
+    ],
+)
+def test_what_places_orders_is_repeated_only_if_it_was_not_sent(
+    verdict: Verdict[list[CancelResult]], pause: float | None
+) -> None:
+    assert POLICY.pause(Effect.PLACE, verdict, attempts=1, draw=_longest) == pause
 
 
 def test_a_pause_is_drawn_between_nothing_and_the_cap() -> None:
@@ -287,7 +306,9 @@ def test_a_pause_is_drawn_between_nothing_and_the_cap() -> None:
         return high / 2
 
     policy = RetryPolicy(max_attempts=10**6, backoff_base=0.5, backoff_cap=3.0)
-    pauses = [policy.pause(_lost(), attempts=n, draw=draw) for n in (1, 2, 3, 4, 5, 10**5)]
+    pauses = [
+        policy.pause(Effect.CANCEL, _lost(), attempts=n, draw=draw) for n in (1, 2, 3, 4, 5, 10**5)
+    ]
     assert drawn == [(0.0, high) for high in (0.5, 1.0, 2.0, 3.0, 3.0, 3.0)]
     assert pauses == [0.25, 0.5, 1.0, 1.5, 1.5, 1.5]
 

@@ -3,12 +3,23 @@
 import asyncio
 from collections import Counter
 
+import pytest
 from aiohttp import web
 from attrs import field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_verbs import REFERENCE, VERBS, Verb
 
-from fourcasters_async import AsyncSession, CancelReport, OutcomeStatus, RetryPolicy
+from fourcasters_async import (
+    ApiError,
+    AsyncSession,
+    CancelReport,
+    CancelResult,
+    FourcastersError,
+    NotSentError,
+    OutcomeStatus,
+    RetryPolicy,
+)
 from fourcasters_async.testing import FakeExchange, faults
 
 GAMES = 6
@@ -33,6 +44,8 @@ FAULTS = [
     faults.Duplicate(),
     faults.Duplicate(pause=0.005),
 ]
+
+POLICY = RetryPolicy(max_attempts=3, attempt_timeout=0.05, backoff_base=0.001, backoff_cap=0.001)
 
 
 @frozen
@@ -95,14 +108,11 @@ async def play(plan: Plan) -> None:
         inject(exchange, plan.cancel_multiple, "cancelMultiple", None)
         look = Look(exchange, list(plan.places))
         exchange.inject(look, endpoint="getUnmatched", times=None)
-        policy = RetryPolicy(
-            max_attempts=3, attempt_timeout=0.05, backoff_base=0.001, backoff_cap=0.001
-        )
         told: list[str] = []
         async with AsyncSession(
             exchange.token,
             base_url=exchange.url,
-            retry=policy,
+            retry=POLICY,
             timeout=0.3,
             max_connections=plan.connections,
         ) as session:
@@ -145,6 +155,48 @@ def check(report: CancelReport, exchange: FakeExchange, look: Look) -> None:
             assert gone & on_game <= named
     if report.verified_clear:
         assert not look.truths[-1] & {outcome.game_id for outcome in report.outcomes}
+
+
+SCRIPTS = st.lists(st.sampled_from(FAULTS), max_size=4)
+
+
+async def call_one(verb: Verb, script: list[faults.Fault | None], timeout: float) -> None:
+    async with FakeExchange() as exchange:
+        game = exchange.add_game()
+        order = exchange.book.place(exchange.account, game.game_id, user_reference=REFERENCE)
+        inject(exchange, script, verb.endpoint, None)
+        said: object = None
+        raised: FourcastersError | None = None
+        async with AsyncSession(
+            exchange.token, base_url=exchange.url, retry=POLICY, timeout=timeout
+        ) as session:
+            try:
+                said = await verb.call(session, order)
+            except FourcastersError as error:
+                raised = error
+        results = said if isinstance(said, list) else [said]
+        for result in results:
+            if isinstance(result, CancelResult):
+                assert order.cancelled or not result.success
+        if raised is None:
+            honest = [
+                r for r in exchange.requests if r.fault is None or isinstance(r.fault, HONEST)
+            ]
+            assert honest
+        if isinstance(raised, NotSentError):
+            assert not exchange.requests
+        if isinstance(raised, ApiError):
+            # A refusal is only raised where nothing can have taken effect.
+            assert not order.cancelled
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(script=SCRIPTS, timeout=st.sampled_from([0.005, 0.03, 0.3]))
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.endpoint)
+def test_whatever_the_exchange_does_no_verb_says_anything_false(
+    verb: Verb, script: list[faults.Fault | None], timeout: float
+) -> None:
+    asyncio.run(call_one(verb, script, timeout))
 
 
 @settings(
