@@ -162,7 +162,10 @@ class Auth:
                 self._refusal = copy.copy(refusal)
             return refusal
         except FourcastersError as error:
-            return error
+            # Whatever came of the login, the request that needs it has not left.
+            not_sent = NotSentError(f"not sent: could not log in: {error}")
+            not_sent.__cause__ = error
+            return not_sent
         # Somebody may have logged in as somebody else meanwhile.
         if credentials is self._credentials:
             self._unproven = token, asyncio.get_running_loop().time()

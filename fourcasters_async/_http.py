@@ -154,13 +154,13 @@ class Http:
             attempts += 1
             unknowns += last.attempt is Attempt.UNKNOWN
             if self._is_expired(request, last, used) and not renewed:
-                renewed = True
                 unable = await self._auth.renew(used, deadline)
+                # A login that was refused is as final as the 401; one that failed is not.
+                refused = isinstance(unable, ApiError)
+                renewed = unable is None or refused
                 if unable is None:
                     continue
-                # A login that was refused is as final as the 401; one that failed is not.
-                final = isinstance(unable, ApiError)
-                last = Verdict(Attempt.REFUSED if final else Attempt.NOT_SENT, error=unable)
+                last = Verdict(Attempt.REFUSED if refused else Attempt.NOT_SENT, error=unable)
             pause = self._retry.pause(
                 request.effect, last, attempts=attempts, stale_before=was_stale
             )

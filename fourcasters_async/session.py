@@ -65,8 +65,9 @@ class AsyncSession(Orders):
     address, `https` unless it is on this machine. `client_session` is an `aiohttp.ClientSession`
     of yours, used and never closed: a proxy, a connector, tracing come in that way. `timeout` is
     the seconds that one verb may take, its repetitions included. `max_connections` bounds the
-    pool and the requests in flight. `retry` says how requests are repeated, `rate_limit` how many
-    may be sent; give one object to all sessions that leave from one address.
+    requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
+    says how requests are repeated, `rate_limit` how many may be sent; give one object to all
+    sessions that leave from one address.
 
     Making a session does no I/O and needs no event loop. It is used in one event loop, as
     `async with AsyncSession(…) as session`, or closed with `close()`; closed, it stays closed.

@@ -364,6 +364,17 @@ async def test_a_login_that_fails_is_shared_by_all_that_wait(fake_exchange: Fake
     assert fake_exchange.received("login") == QUICK.max_attempts
 
 
+async def test_a_dead_token_and_a_login_that_fails_is_not_sent_and_repeated(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=1, account=NAME).game_id
+    fake_exchange.inject(faults.Unavailable(), endpoint="login", times=QUICK.max_attempts)
+    async with with_password(fake_exchange, token="dead") as session:
+        (result,) = await session.cancel_all_orders_for_game(game)
+    assert result.success
+    assert fake_exchange.received("login") == QUICK.max_attempts + 1
+
+
 async def test_a_login_outlives_the_deadlines_of_those_who_wait_for_it(
     fake_exchange: FakeExchange,
 ) -> None:
