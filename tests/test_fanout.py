@@ -125,7 +125,7 @@ async def test_at_the_deadline_what_is_known_is_kept(fake_exchange: FakeExchange
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, max_connections=1
     ) as session:
-        report = await session.cancel_all_orders_for_games([done, stuck, waiting], deadline=0.2)
+        report = await session.cancel_all_orders_for_games([done, stuck, waiting], deadline=0.5)
     assert [outcome.status for outcome in report.outcomes] == [
         OutcomeStatus.CONFIRMED,
         OutcomeStatus.UNKNOWN,
