@@ -89,7 +89,7 @@ def answer_with(orders: int) -> _Answer:
 def tls_context(ca: Path) -> ssl.SSLContext:
     """Make a certificate for this machine, and write that of its authority to `ca`."""
     # Only those who serve TLS need trustme.
-    import trustme  # noqa: PLC0415
+    import trustme  # noqa: PLC0415  # as above
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(ca)

@@ -1,7 +1,7 @@
 """Serve a FakeExchange in a process of its own: `python -m fourcasters_async.testing`.
 
-Prints one line of JSON (`url`, `token`, `games`, and with TLS the authority's certificate as
-`ca`) and serves until its standard input ends, so that it never outlives who started it.
+Prints one line of JSON (`url`, `token`, `games`) and serves until its standard input ends, so
+that it never outlives who started it.
 """
 
 import argparse

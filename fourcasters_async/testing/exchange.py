@@ -282,7 +282,7 @@ class FakeExchange:
 
 def _tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     # Only those who serve TLS need trustme.
-    import trustme  # noqa: PLC0415
+    import trustme  # noqa: PLC0415  # as above
 
     authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
