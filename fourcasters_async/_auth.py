@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from attrs import field, frozen
 
 from fourcasters_async._secret import Secret
+from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
     AuthenticationError,
     BadRequestError,
@@ -26,6 +27,7 @@ _LOGIN_PAUSE = 10.0
 # Seconds that closing waits for those who are told of a token.
 _TELLING = 5.0
 _RETIRED = 8
+_ANONYMOUS: Mapping[str, str] = {"User-Agent": f"fourcasters_async/{__version__}"}
 
 
 @frozen
@@ -41,11 +43,16 @@ OnToken = Callable[[str], object]
 
 
 class Auth:
-    """The token in use, shared by all requests of a session.
+    """The token in use, and the headers of a request with it, for all requests of a session.
 
     A token is replaced only if it is still the one that the request in question used: of many
     requests that a dead token fails, all wait for one login and take what it got.
     """
+
+    token: Secret | None = None
+    headers: Mapping[str, str] = _ANONYMOUS
+    anonymous: Mapping[str, str] = _ANONYMOUS
+    """The headers of a request that goes without a token."""
 
     def __init__(
         self,
@@ -55,7 +62,6 @@ class Auth:
         log_in: LogIn,
         on_token: OnToken | None,
     ) -> None:
-        self.token = token
         self._credentials = credentials
         self._log_in = log_in
         self._on_token = on_token
@@ -64,15 +70,12 @@ class Auth:
         self._unproven: tuple[Secret, float] | None = None
         self._login: asyncio.Task[FourcastersError | None] | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._replace(token)
 
     @property
     def usable(self) -> bool:
         """Whether there is a token or a way to get one."""
         return self.token is not None or self._credentials is not None
-
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers that authorise a request."""
-        return {} if self.token is None else {"Authorization": Secret(f"Bearer {self.token}")}
 
     def redact(self, text: str) -> str:
         """Take the secrets out of a text in which the exchange may quote them."""
@@ -100,8 +103,7 @@ class Auth:
     def forget(self, used: Secret | None) -> None:
         """Drop a token that was logged out."""
         if used is not None and used == self.token:
-            self._retired.append(used)
-            self.token = None
+            self._replace(None)
 
     def can_renew(self, used: Secret | None) -> bool:
         """Whether asking for another token than `used` can help.
@@ -172,10 +174,19 @@ class Auth:
             self._set(token)
         return None
 
-    def _set(self, token: Secret) -> None:
+    def _replace(self, token: Secret | None) -> None:
         if self.token is not None:
             self._retired.append(self.token)
         self.token = token
+        # Made once a token, not once a request.
+        self.headers = (
+            _ANONYMOUS
+            if token is None
+            else {**_ANONYMOUS, "Authorization": Secret(f"Bearer {token}")}
+        )
+
+    def _set(self, token: Secret) -> None:
+        self._replace(token)
         if self._on_token is None:
             return
         try:

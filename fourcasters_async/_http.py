@@ -27,7 +27,6 @@ from fourcasters_async._reply import (
 from fourcasters_async._request import Request
 from fourcasters_async._secret import Secret
 from fourcasters_async._tasks import is_cancelled
-from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
@@ -42,8 +41,6 @@ from fourcasters_async.rate_limit import RateLimit
 T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
-
-_HEADERS = {"User-Agent": f"fourcasters_async/{__version__}"}
 
 
 class Http:
@@ -129,6 +126,7 @@ class Http:
         the rate limit first lets the request go.
         """
         loop = asyncio.get_running_loop()
+        redact = self._redact_for(request)
         attempts = unknowns = soiled = 0
         was_stale = renewed = False
         last: Verdict[T] | None = None
@@ -143,8 +141,8 @@ class Http:
             if deadline is None:
                 deadline = loop.time() + self._timeout
             used = self._auth.token
-            observed = await self._attempt(request, deadline)
-            last = judge(request, observed, redact=self._redact_for(request))
+            observed = await self._attempt(request, deadline, redact)
+            last = judge(request, observed, redact=redact)
             if isinstance(observed, Reply) and request.authorised:
                 self._learn(observed, used)
             if last.attempt is Attempt.NOT_SENT and last.stale and soiled < self._max_connections:
@@ -221,6 +219,10 @@ class Http:
                 return _not_sent(request, "the rate limit left no place before the deadline")
 
     def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
+        """Return what takes out of a text the secrets that the exchange may quote in it."""
+        if not request.secrets:
+            return self._auth.redact
+
         def redact(text: str) -> str:
             for secret in request.secrets:
                 text = text.replace(secret, "[secret]")
@@ -268,16 +270,18 @@ class Http:
         for held in {lane, _Lane.ORDINARY} if lane is _Lane.URGENT else {lane}:
             self._held_until[held] = max(self._held_until.get(held, until), until)
 
-    async def _attempt(self, request: Request[T], deadline: float) -> Reply | NoReply:
+    async def _attempt(
+        self, request: Request[T], deadline: float, redact: Callable[[str], str]
+    ) -> Reply | NoReply:
         """Send `request` once, and give its place in the rate limit back."""
         ends = asyncio.get_running_loop().time() + self._retry.attempt_timeout
         counted = True
         try:
             observed = await self._pool.attempt(
                 request,
-                headers={**_HEADERS, **(self._auth.headers() if request.authorised else {})},
+                headers=self._auth.headers if request.authorised else self._auth.anonymous,
                 ends=min(deadline, ends),
-                redact=self._redact_for(request),
+                redact=redact,
             )
             counted = not (isinstance(observed, NoReply) and observed.withheld)
         finally:

@@ -25,7 +25,7 @@ KNOWS: dict[str, set[str]] = {
     "_pacing": {"_checks", "_reply", "_request", "errors"},
     "rate_limit": {"_checks", "_pacing", "errors"},
     "_pool": {"_reply", "_request", "_tasks"},
-    "_auth": {"_secret", "errors"},
+    "_auth": {"_secret", "_version", "errors"},
     "_http": {
         "_auth",
         "_checks",
@@ -35,7 +35,6 @@ KNOWS: dict[str, set[str]] = {
         "_request",
         "_secret",
         "_tasks",
-        "_version",
         "errors",
         "rate_limit",
     },
