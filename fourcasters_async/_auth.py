@@ -125,7 +125,7 @@ class Auth:
         A refused login is not tried again: only `use` makes it possible. The login goes on when
         those who wait for it give up, for those who come next.
         """
-        if self.token is not None and self.token != used:
+        if self._has_other_than(used):
             return None
         if self._refusal is not None:
             return copy.copy(self._refusal)
@@ -136,12 +136,11 @@ class Auth:
         login = self._login
         left = None if deadline is None else deadline - asyncio.get_running_loop().time()
         await asyncio.wait([login], timeout=left)
-        if not login.done():
-            return NotSentError("not sent: the deadline passed before the login was answered")
-        if login.cancelled():
-            return SessionClosedError("the session was closed while it logged in")
-        error = login.result()
-        return None if error is None else copy.copy(error)
+        # It may be another login that has brought a token meanwhile.
+        return None if self._has_other_than(used) else _why_not(login)
+
+    def _has_other_than(self, used: Secret | None) -> bool:
+        return self.token is not None and self.token != used
 
     async def close(self) -> None:
         """End a login, and wait a while until whoever is told of tokens has been."""
@@ -196,6 +195,16 @@ class Auth:
             return
         if inspect.isawaitable(told):
             self._telling = asyncio.create_task(_tell(told, after=self._telling))
+
+
+def _why_not(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:
+    if not login.done():
+        return NotSentError("not sent: the deadline passed before the login was answered")
+    if login.cancelled():
+        return SessionClosedError("the session was closed while it logged in")
+    error = login.result()
+    # Each who waited gets an exception of its own, and none another's frames.
+    return None if error is None else copy.copy(error)
 
 
 async def _tell(told: Awaitable[object], *, after: asyncio.Task[None] | None) -> None:

@@ -5,6 +5,8 @@ from attrs import evolve, frozen
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._request import Effect, Request
 
+_ACK = "heartbeatAck"
+
 
 @frozen
 class Acknowledged:
@@ -14,11 +16,19 @@ class Acknowledged:
 
 
 @frozen
-class HeartbeatAnswer(Acknowledged):
-    """What the orders service says, which the exchange forwards: in its envelope or bare."""
+class Heartbeat(Acknowledged):
+    """What the orders service says of a beat; on the Orders WebSocket it has all but `success`."""
 
     type: str | None = None
-    data: Acknowledged | None = None
+    timeout_sec: float | None = None
+    error: str | None = None
+
+
+@frozen
+class HeartbeatAnswer(Heartbeat):
+    """The same, as the exchange forwards it: in its envelope or bare."""
+
+    data: Heartbeat | None = None
 
 
 def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
@@ -51,6 +61,10 @@ def unsuccessful(answer: Acknowledged) -> str | None:
 
 
 def _not_acknowledged(answer: HeartbeatAnswer) -> str | None:
-    if answer.data is None and answer.type != "heartbeatAck":
-        return "it is no acknowledgement"
-    return unsuccessful(answer) or (None if answer.data is None else unsuccessful(answer.data))
+    said = [answer] if answer.data is None else [answer, answer.data]
+    for each in said:
+        if each.error is not None or each.success is False or each.type not in (None, _ACK):
+            return "it is no acknowledgement"
+    if any(each.type or each.success or each.timeout_sec is not None for each in said):
+        return None
+    return "it is no acknowledgement"

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from http import HTTPStatus
@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from fourcasters_async._auth import Auth
-from fourcasters_async._checks import check_token
+from fourcasters_async._checks import check_token, hidden
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._pool import Pool
 from fourcasters_async._reply import (
@@ -24,7 +24,7 @@ from fourcasters_async._reply import (
     judge,
     settle,
 )
-from fourcasters_async._request import Request
+from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
 from fourcasters_async._tasks import is_cancelled
 from fourcasters_async.errors import (
@@ -182,13 +182,14 @@ class Http:
     def _is_expired(self, request: Request[T], last: Verdict[T], used: Secret | None) -> bool:
         """Whether an attempt failed for its token, and another can be had."""
         refused = isinstance(last.error, AuthenticationError)
-        return refused and request.authorised and self._auth.can_renew(used)
+        wanted = request.authorised and request.renewable
+        return refused and wanted and self._auth.can_renew(used)
 
     def _learn(self, reply: Reply, used: Secret | None) -> None:
         """Take from an answer what it says of the token: that it serves, and a fresh one."""
         if reply.status != HTTPStatus.UNAUTHORIZED:
             self._auth.served(used)
-        token = reply.headers.get("X-Auth-Token")
+        token = hidden(reply.headers.get("X-Auth-Token"))
         if token is None:
             return
         try:
@@ -242,6 +243,8 @@ class Http:
 
     async def _rest(self, until: float) -> None:
         """Wait until the loop time `until`, or until the session is closed."""
+        if self._closed:
+            return
         with suppress(TimeoutError), self._idling() as idle:
             async with asyncio.timeout_at(until):
                 await idle
@@ -266,9 +269,8 @@ class Http:
         cancels.
         """
         until = min(until, asyncio.get_running_loop().time() + self._retry.retry_after_cap)
-        lane = _lane(request)
-        for held in {lane, _Lane.ORDINARY} if lane is _Lane.URGENT else {lane}:
-            self._held_until[held] = max(self._held_until.get(held, until), until)
+        for lane in _HELD_WITH[_lane(request)]:
+            self._held_until[lane] = max(self._held_until.get(lane, until), until)
 
     async def _attempt(
         self, request: Request[T], deadline: float, redact: Callable[[str], str]
@@ -292,15 +294,28 @@ class Http:
 class _Lane(Enum):
     """Requests that are held back together by a 429."""
 
-    URGENT = "urgent"
-    ORDINARY = "ordinary"
+    CANCEL = "cancel"
+    LOOK = "look"
+    """The reads that belong to a cancel."""
+    READ = "read"
     LOGIN = "login"
+
+
+# Whom a 429 holds back. What is in doubt is not held back: a cancel least of all.
+_HELD_WITH: Mapping[_Lane, tuple[_Lane, ...]] = {
+    _Lane.CANCEL: (_Lane.CANCEL, _Lane.LOOK, _Lane.READ),
+    _Lane.LOOK: (_Lane.LOOK, _Lane.READ),
+    _Lane.READ: (_Lane.READ,),
+    _Lane.LOGIN: (_Lane.LOGIN,),
+}
 
 
 def _lane(request: Request[T]) -> _Lane:
     if not request.authorised:
         return _Lane.LOGIN
-    return _Lane.URGENT if request.urgent else _Lane.ORDINARY
+    if request.effect is not Effect.READ:
+        return _Lane.CANCEL
+    return _Lane.LOOK if request.urgent else _Lane.READ
 
 
 def _not_sent(request: Request[T], reason: str) -> NotSentError:

@@ -112,6 +112,11 @@ class Admission(Generic[_Ticket]):
         """Take `ticket` out of the queue; `False` if it was not in it."""
         return any(queue.pop(ticket, None) is not None for queue in self._waiting.values())
 
+    def in_window(self, now: float) -> int:
+        """Return how many places are held or not yet free again."""
+        self._forget(now)
+        return sum(self._held.values())
+
     def set_aside(self, places: int) -> None:
         """Take `places` out of the limit, or with a negative number put them back."""
         self._limit -= places

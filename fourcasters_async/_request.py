@@ -26,7 +26,8 @@ class Request(Generic[T]):
     `answer` is the type that the answer decodes to and `at` the keys that lead to it. `urgent`
     requests may use the share of the rate limit that is kept for cancels. `check` says why a
     well-formed answer cannot be the answer to this request, `None` if it can. A request that is
-    not `authorised` goes without a token. `secrets` are never to be shown, not even if the
+    not `authorised` goes without a token, one that is not `renewable` is not worth a login.
+    `secrets` are never to be shown, not even if the
     exchange quotes them.
     """
 
@@ -43,6 +44,7 @@ class Request(Generic[T]):
         default=Factory(lambda self: self.effect is Effect.CANCEL, takes_self=True), kw_only=True
     )
     authorised: bool = field(default=True, kw_only=True)
+    renewable: bool = field(default=True, kw_only=True)
     secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
 
     @property

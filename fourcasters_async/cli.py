@@ -25,7 +25,8 @@ from fourcasters_async.models import CancelReport, CancelResult, MarketType, Ope
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
-_Wanted = Callable[[OpenOrder], bool]
+# `None` where an order does not say what would have to be known.
+_Wanted = Callable[[OpenOrder], bool | None]
 
 # 2 is click's own, for wrong usage.
 _ALL_CONFIRMED, _NOT_CANCELLED, _NOT_KNOWN = 0, 1, 3
@@ -136,7 +137,9 @@ def cancel_games(
         console = Console(highlight=False)
         show_outcomes(console, report.outcomes)
         console.print(f"[bold]{_name(session)}: {report}[/]", soft_wrap=True)
-    sys.exit(_exit_status(report))
+    status = _exit_status(report)
+    unproved = verify and not report.verified_clear
+    sys.exit(_NOT_KNOWN if status == _ALL_CONFIRMED and unproved else status)
 
 
 async def _cancel_games(
@@ -164,7 +167,7 @@ def cancel(order_ids: Sequence[str], *, verify: bool, dry_run: bool) -> None:
     ids = {order_id.casefold() for order_id in order_ids}
     _cancel(
         lambda session: session.cancel_multiple(list(dict.fromkeys(order_ids))),
-        lambda order: (order.order_id or "").casefold() in ids,
+        lambda order: None if not order.order_id else order.order_id.casefold() in ids,
         verify=verify,
         dry_run=dry_run,
     )
@@ -201,7 +204,9 @@ def cancel_league(league: str, *, verify: bool, dry_run: bool) -> None:
     _cancel(
         lambda session: session.cancel_all_for_league(league),
         lambda order: (
-            order.game is not None and (order.game.league or "").casefold() == league.casefold()
+            None
+            if order.game is None or not order.game.league
+            else order.game.league.casefold() == league.casefold()
         ),
         verify=verify,
         dry_run=dry_run,
@@ -261,9 +266,11 @@ async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder]
         except FourcastersError as error:
             click.echo(str(error), err=True)
             return None
-        resting = [order for order in found if wanted(order)]
-        if not resting or clock() + pause >= until:
-            return resting
+        answers = [wanted(order) for order in found]
+        resting = [order for order, answer in zip(found, answers, strict=True) if answer]
+        proof = bool(resting) or None not in answers
+        if (proof and not resting) or clock() + pause >= until:
+            return resting if proof else None
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, 2 * pause)
 

@@ -58,7 +58,11 @@ def on_schedule(now: float, due: float, interval: float) -> float:
 
 
 def seconds_awake_or_asleep() -> float:
-    """Return a clock that nobody sets and that goes on while the machine sleeps, in seconds."""
+    """Return a clock that nobody sets, in seconds.
+
+    On Linux it goes on while the machine sleeps. Elsewhere it may stand still meanwhile, and a
+    switch can seem armed for a moment after waking, until the next beat is acknowledged or not.
+    """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 

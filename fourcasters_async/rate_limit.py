@@ -29,6 +29,7 @@ class RateLimit:
         """How many requests may be sent in any window."""
         self.window = check_seconds(window, "window")
         """The seconds of a window."""
+        self._reserve = reserve
         self._shared = 0
         self._admission: Admission[asyncio.Future[None]] = Admission(requests, self.window, reserve)
         self._timer: asyncio.TimerHandle | None = None
@@ -41,20 +42,32 @@ class RateLimit:
     def share(self, requests: int) -> Iterator["RateLimit"]:
         """Give a part of the limit that nothing else can use up, for as long as the block lasts.
 
-        Raises `InvalidRequestError` if the shares together would take more than half.
+        Entered when the limit is used up, it lets that many more requests through. Raises
+        `InvalidRequestError` if the shares together would take more than half, or leave nothing
+        for what is not urgent.
         """
-        if 2 * (self._shared + requests) > self.requests:
+        left = self.requests - self._shared - requests
+        if 2 * left < self.requests or left <= self._reserve:
             raise InvalidRequestError(
                 f"rate_limit: too small to spare {requests} of {self.requests} requests"
             )
         self._shared += requests
         self._admission.set_aside(requests)
+        share = RateLimit(requests, self.window, reserve=0)
         try:
-            yield RateLimit(requests, self.window, reserve=0)
+            yield share
         finally:
-            self._shared -= requests
-            self._admission.set_aside(-requests)
-            self._serve()
+            used = share._admission.in_window(_now())
+            self._take_back(requests - used)
+            if used:
+                # What was sent of it counts at the exchange for as long as a window.
+                loop = asyncio.get_running_loop()
+                loop.call_later(self.window, self._take_back, used)
+
+    def _take_back(self, requests: int) -> None:
+        self._shared -= requests
+        self._admission.set_aside(-requests)
+        self._serve()
 
     async def wait(
         self, place: "asyncio.Future[None]", *, urgent: bool, until: float | None

@@ -3,11 +3,11 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Self, TypedDict, Unpack
 
 import aiohttp
-from attrs import evolve
+from attrs import evolve, fields
 
 from fourcasters_async._auth import Auth, Credentials, OnToken
 from fourcasters_async._checks import (
@@ -32,7 +32,7 @@ from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
 from fourcasters_async.account import UNMATCHED, Account
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch, beats_in
-from fourcasters_async.errors import InvalidRequestError, SessionClosedError
+from fourcasters_async.errors import AuthenticationError, InvalidRequestError, SessionClosedError
 from fourcasters_async.models import AuthenticatedUser, User
 from fourcasters_async.orders import Orders
 from fourcasters_async.rate_limit import RateLimit
@@ -162,8 +162,9 @@ class AsyncSession(Orders):
     async def close(self) -> None:
         """Close the pool, unless it is yours, and refuse every later request.
 
-        What is in flight ends as `OutcomeUnknownError`, and a dead-man switch stops beating.
-        Closing twice is closing once.
+        What is in flight ends as `OutcomeUnknownError`; over a client session of yours it ends
+        by itself, and is not repeated. A dead-man switch stops beating. Closing twice is closing
+        once.
         """
         for http in (*self._heartbeats, self._http):
             await http.close()
@@ -180,12 +181,14 @@ class AsyncSession(Orders):
         credentials = _credentials(username, password)
         user = await self._http.call(_login(credentials))
         self._auth.use(credentials, check_token(user.auth))
-        return user
+        # The record that goes out has no token to be pickled or printed.
+        return User(**{each.name: getattr(user, each.name) for each in fields(User)})
 
     async def logout(self) -> None:
         """End the token in use, at the exchange and here: `POST /user/logout`.
 
-        With credentials, the next verb logs in again.
+        With credentials, the next verb logs in again. A token that is dead already counts as
+        ended.
         """
         used = self._auth.token
         request = Request(
@@ -196,8 +199,10 @@ class AsyncSession(Orders):
             at=(),
             body={},
             check=unsuccessful,
+            renewable=False,
         )
-        await self._http.call(request)
+        with suppress(AuthenticationError):
+            await self._http.call(request)
         self._auth.forget(used)
 
     def dead_man_switch(

@@ -175,21 +175,22 @@ def _report_of(flattening: "asyncio.Future[FlatReport]") -> FlatReport:
     return flattening.result()
 
 
-# The blocks that stand, by signal, innermost last, and how to give the signal back.
-_blocks: dict[signal.Signals, list[FlatOnExit]] = {}
-_give_back: dict[signal.Signals, Callable[[], object]] = {}
+# The blocks that stand, by loop and signal, innermost last, and how to give the signal back.
+_Watched = tuple[asyncio.AbstractEventLoop, signal.Signals]
+_blocks: dict[_Watched, list[FlatOnExit]] = {}
+_give_back: dict[_Watched, Callable[[], object]] = {}
 
 
 def _watch(number: signal.Signals, block: FlatOnExit) -> None:
     """Let a signal interrupt `block`. One handler serves all blocks: a loop holds only one."""
-    blocks = _blocks.setdefault(number, [])
+    loop = asyncio.get_running_loop()
+    blocks = _blocks.get((loop, number), [])
     if not blocks:
-        loop = asyncio.get_running_loop()
         # A handler that the application gave to the loop has no public name.
         earlier = getattr(loop, "_signal_handlers", {}).get(number)
         previous = signal.getsignal(number)
         try:
-            loop.add_signal_handler(number, _interrupt_all, number)
+            loop.add_signal_handler(number, _interrupt_all, loop, number)
         except (NotImplementedError, RuntimeError, ValueError):
             _log.debug("%s is not watched: this is not the main thread", number.name)
             return
@@ -201,18 +202,21 @@ def _watch(number: signal.Signals, block: FlatOnExit) -> None:
             elif previous is not None:
                 signal.signal(number, previous)
 
-        _give_back[number] = give_back
+        _give_back[loop, number] = give_back
+        _blocks[loop, number] = blocks
     blocks.append(block)
 
 
 def _unwatch(number: signal.Signals, block: FlatOnExit) -> None:
-    blocks = _blocks.get(number, [])
+    watched = (asyncio.get_running_loop(), number)
+    blocks = _blocks.get(watched, [])
     if block in blocks:
         blocks.remove(block)
         if not blocks:
-            _give_back.pop(number)()
+            del _blocks[watched]
+            _give_back.pop(watched)()
 
 
-def _interrupt_all(number: signal.Signals) -> None:
-    for block in list(_blocks.get(number, ())):
+def _interrupt_all(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    for block in list(_blocks.get((loop, number), ())):
         block.interrupt(number)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 from collections.abc import Callable
 
 import aiohttp
@@ -19,6 +20,7 @@ from fourcasters_async import (
     OutcomeStatus,
     RateLimit,
     RateLimitedError,
+    User,
 )
 from fourcasters_async.testing import FakeExchange, faults
 from fourcasters_async.testing.rest import TOKEN_LIFE
@@ -349,8 +351,7 @@ async def test_a_refusal_of_credentials_that_were_replaced_does_not_stick(
         waiting = asyncio.create_task(session.account.get_me())
         await until(lambda: fake_exchange.received("login") == 1)
         await session.login(NAME, PASSWORD)
-        with pytest.raises(AuthenticationError):
-            await waiting
+        await waiting
         fake_exchange.revoke(fake_exchange.requests[-1].headers.get("Authorization", "")[7:])
         assert (await session.account.get_me()).username == NAME
 
@@ -496,3 +497,32 @@ async def test_the_last_token_is_told_last(fake_exchange: FakeExchange) -> None:
 def test_a_password_that_is_no_text_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match=r"^password: "):
         AsyncSession(username=NAME, password="\udce9")
+
+
+async def test_the_account_that_a_login_returns_holds_no_token(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with AsyncSession(base_url=fake_exchange.url) as session:
+        user = await session.login(NAME, PASSWORD)
+    token = list(fake_exchange.book.tokens)[-1]
+    assert type(user) is User
+    assert token.encode() not in pickle.dumps(user)
+
+
+async def test_logging_out_a_dead_token_does_not_log_in_for_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with with_password(fake_exchange, token="dead") as session:
+        await session.logout()
+    assert [r.endpoint for r in fake_exchange.requests] == ["logout"]
+
+
+async def test_a_login_elsewhere_serves_those_who_wait_for_one_that_is_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Slow(0.1), endpoint="login")
+    async with with_password(fake_exchange, password="wrong") as session:
+        waiting = asyncio.create_task(session.account.get_me())
+        await until(lambda: fake_exchange.received("login") == 1)
+        await session.login(NAME, PASSWORD)
+        assert (await waiting).username == NAME

@@ -256,3 +256,18 @@ async def test_a_cancel_that_fails_exits_with_what_is_known(
     ran = await run("cancel", "f" * 24)
     assert ran.status == status
     assert ran.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "words", [["cancel-games", "GAME"], ["cancel", "ORDER"], ["cancel-league", "NBA"]]
+)
+async def test_a_verification_that_proves_nothing_exits_with_3(
+    fake_exchange: FakeExchange, run: Run, words: list[str]
+) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    named = {"GAME": game, "ORDER": fake_exchange.open_orders()[0].order_id}
+    fake_exchange.inject(
+        faults.Respond(b'{"error": "no"}', 403), endpoint="getUnmatched", times=None
+    )
+    ran = await run(*[named.get(word, word) for word in words], "--verify")
+    assert ran.status == 3

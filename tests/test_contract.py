@@ -316,7 +316,6 @@ def test_results_of_other_games_are_no_answer(
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        (HEARTBEAT, '{"data": {}}'),
         (HEARTBEAT, '{"data": {"type": "heartbeatAck", "serverTime": 1, "timeoutSec": 6}}'),
         (LOGOUT, "{}"),
         (LOGOUT, '{"data": {}}'),

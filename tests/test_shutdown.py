@@ -4,12 +4,19 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from conftest import until
 
-from fourcasters_async import AsyncSession, InvalidRequestError, SessionClosedError
+from fourcasters_async import (
+    AsyncSession,
+    InvalidRequestError,
+    RetryPolicy,
+    SessionClosedError,
+    shutdown,
+)
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -313,3 +320,40 @@ async def test_a_time_out_around_the_block_is_a_time_out(
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+async def test_a_429_on_the_look_does_not_hold_back_the_cancel(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.add_game(orders=3)
+    fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrders")
+    fake_exchange.inject(faults.TooManyRequests("3600"), endpoint="getUnmatched")
+    once = RetryPolicy(max_attempts=1)
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url, retry=once) as session:
+        await session.flatten(deadline=0.5)
+    assert not fake_exchange.open_orders()
+
+
+async def test_a_block_in_another_thread_is_not_watched_and_disturbs_no_other(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    standing, leave = threading.Event(), threading.Event()
+
+    async def stand() -> int:
+        async with (
+            AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as own,
+            own.flat_on_exit() as end,
+        ):
+            standing.set()
+            await asyncio.to_thread(leave.wait)
+        return end.exit_status
+
+    async with session.flat_on_exit() as end:
+        elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, stand()))
+        await asyncio.to_thread(standing.wait)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+    assert end.signal == signal.SIGTERM
+    leave.set()
+    assert await elsewhere == 0
+    assert not shutdown._blocks
