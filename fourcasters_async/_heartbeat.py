@@ -34,8 +34,7 @@ class HeartbeatAnswer(Heartbeat):
 def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
     """Return one beat: everything is cancelled unless another comes within `timeout` seconds."""
     return Request(
-        "POST",
-        "/user/ordersHeartbeat",
+        "POST /user/ordersHeartbeat",
         HeartbeatAnswer,
         Effect.CANCEL,
         at=(),

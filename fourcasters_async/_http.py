@@ -6,27 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from http import HTTPStatus
-from typing import TypeVar, cast
+from typing import TypeVar
 
-import aiohttp
-from yarl import URL
-
+from fourcasters_async._attempts import Attempts, withheld
 from fourcasters_async._auth import Auth
 from fourcasters_async._checks import check_token, hidden
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._pool import Pool
-from fourcasters_async._reply import (
-    Attempt,
-    NoReply,
-    Reply,
-    Settled,
-    Verdict,
-    judge,
-    settle,
-)
+from fourcasters_async._reply import Reply, judge
 from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
+from fourcasters_async._sender import Sender
 from fourcasters_async._tasks import is_cancelled
+from fourcasters_async._verdict import Attempt, NoReply, Settled, Verdict
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
@@ -43,30 +35,21 @@ T = TypeVar("T")
 _log = logging.getLogger("fourcasters_async")
 
 
-class Http:
-    """Sends requests to one address, as one account, and says what came of them."""
+class Http(Sender):
+    """Sends requests to one address over HTTP, as one account."""
 
     def __init__(
         self,
-        base_url: URL,
+        pool: Pool,
         auth: Auth,
         *,
-        client_session: aiohttp.ClientSession | None,
         timeout: float,
-        max_connections: int,
         retry: RetryPolicy,
         rate_limit: RateLimit,
     ) -> None:
-        self.base_url = str(base_url).rstrip("/")
+        super().__init__(timeout)
+        self._pool = pool
         self._auth = auth
-        self._pool = Pool(
-            self.base_url,
-            client_session,
-            max_connections=max_connections,
-            connect_timeout=retry.connect_timeout,
-        )
-        self._timeout = timeout
-        self._max_connections = max_connections
         self._retry = retry
         self._rate_limit = rate_limit
         self._held_until: dict[_Lane, float] = {}
@@ -85,11 +68,11 @@ class Http:
             idle.cancel()
         await self._pool.close()
 
-    def ensure_usable(self) -> None:
+    def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless the session is open and has a token or a way to get one."""
         if self._closed:
             raise SessionClosedError("the session is closed; make a new AsyncSession")
-        if not self._auth.usable:
+        if authorised and not self._auth.usable:
             raise InvalidRequestError(
                 "token: none was given; pass AsyncSession(token=…) or a username and a password, "
                 "or log in"
@@ -104,21 +87,6 @@ class Http:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
-    async def call(self, request: Request[T], *, deadline: float | None = None) -> T:
-        """Send `request` and return its answer, or raise what came instead.
-
-        `deadline` is a loop time; without one there are `timeout` seconds from now.
-        """
-        if request.authorised or self._closed:
-            self.ensure_usable()
-        await self.catch_up()
-        if deadline is None:
-            deadline = asyncio.get_running_loop().time() + self._timeout
-        settled = await self.send(request, deadline=deadline)
-        if settled.error is not None:
-            raise settled.error
-        return cast(T, settled.value)
-
     async def send(self, request: Request[T], *, deadline: float | None = None) -> Settled[T]:
         """Send `request` until an attempt decides it, and say what came of it.
 
@@ -126,50 +94,34 @@ class Http:
         the rate limit first lets the request go.
         """
         loop = asyncio.get_running_loop()
-        redact = self._redact_for(request)
-        attempts = unknowns = soiled = 0
-        was_stale = renewed = False
-        last: Verdict[T] | None = None
+        attempts = Attempts(request, self._retry)
+        renewed = False
         while True:
             stopped = await self._authorise(request, deadline) or await self._admit(
                 request, deadline
             )
             if stopped is not None:
-                # What an earlier attempt met says more than that there was no time for another.
-                last = last or Verdict(Attempt.NOT_SENT, error=stopped)
-                break
+                return attempts.settled(withheld(stopped))
             if deadline is None:
-                deadline = loop.time() + self._timeout
+                deadline = loop.time() + self.timeout
             used = self._auth.token
-            observed = await self._attempt(request, deadline, redact)
-            last = judge(request, observed, redact=redact)
-            if isinstance(observed, Reply) and request.authorised:
-                self._learn(observed, used)
-            if last.attempt is Attempt.NOT_SENT and last.stale and soiled < self._max_connections:
-                # A pool of soiled connections is emptied, which is no attempt of the request.
-                soiled += 1
-                continue
-            attempts += 1
-            unknowns += last.attempt is Attempt.UNKNOWN
-            if self._is_expired(request, last, used) and not renewed:
+            verdict = await self._attempt(request, deadline)
+            if self._is_expired(request, verdict, used) and not renewed:
                 unable = await self._auth.renew(used, deadline)
                 # A login that was refused is as final as the 401; one that failed is not.
                 refused = isinstance(unable, ApiError)
                 renewed = unable is None or refused
                 if unable is None:
+                    attempts.note(verdict)
                     continue
-                last = Verdict(Attempt.REFUSED if refused else Attempt.NOT_SENT, error=unable)
-            pause = self._retry.pause(
-                request.effect, last, attempts=attempts, stale_before=was_stale
-            )
-            if isinstance(last.error, RateLimitedError):
-                self._hold(request, loop.time() + (pause or last.error.retry_after or 0.0))
+                verdict = Verdict(Attempt.REFUSED if refused else Attempt.NOT_SENT, error=unable)
+            pause = attempts.note(verdict)
+            if isinstance(verdict.error, RateLimitedError):
+                self._hold(request, loop.time() + (pause or verdict.error.retry_after or 0.0))
             if pause is None or loop.time() + pause >= deadline:
-                break
-            was_stale = was_stale or last.stale
-            _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, last.error)
+                return attempts.settled()
+            _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, verdict.error)
             await self._rest(loop.time() + pause)
-        return settle(request, last, attempts=attempts, unknowns=unknowns)
 
     async def _authorise(
         self, request: Request[T], deadline: float | None
@@ -272,11 +224,10 @@ class Http:
         for lane in _HELD_WITH[_lane(request)]:
             self._held_until[lane] = max(self._held_until.get(lane, until), until)
 
-    async def _attempt(
-        self, request: Request[T], deadline: float, redact: Callable[[str], str]
-    ) -> Reply | NoReply:
-        """Send `request` once, and give its place in the rate limit back."""
+    async def _attempt(self, request: Request[T], deadline: float) -> Verdict[T]:
+        """Send `request` once, give its place in the rate limit back, and judge what came."""
         ends = asyncio.get_running_loop().time() + self._retry.attempt_timeout
+        used, redact = self._auth.token, self._redact_for(request)
         counted = True
         try:
             observed = await self._pool.attempt(
@@ -288,7 +239,9 @@ class Http:
             counted = not (isinstance(observed, NoReply) and observed.withheld)
         finally:
             self._rate_limit.leave(urgent=request.urgent, counted=counted)
-        return observed
+        if isinstance(observed, Reply) and request.authorised:
+            self._learn(observed, used)
+        return judge(request, observed, redact=redact)
 
 
 class _Lane(Enum):
@@ -298,14 +251,16 @@ class _Lane(Enum):
     LOOK = "look"
     """The reads that belong to a cancel."""
     READ = "read"
+    PLACE = "place"
     LOGIN = "login"
 
 
 # Whom a 429 holds back. What is in doubt is not held back: a cancel least of all.
 _HELD_WITH: Mapping[_Lane, tuple[_Lane, ...]] = {
-    _Lane.CANCEL: (_Lane.CANCEL, _Lane.LOOK, _Lane.READ),
+    _Lane.CANCEL: (_Lane.CANCEL, _Lane.LOOK, _Lane.READ, _Lane.PLACE),
     _Lane.LOOK: (_Lane.LOOK, _Lane.READ),
     _Lane.READ: (_Lane.READ,),
+    _Lane.PLACE: (_Lane.PLACE,),
     _Lane.LOGIN: (_Lane.LOGIN,),
 }
 
@@ -314,7 +269,7 @@ def _lane(request: Request[T]) -> _Lane:
     if not request.authorised:
         return _Lane.LOGIN
     if request.effect is not Effect.READ:
-        return _Lane.CANCEL
+        return _Lane.CANCEL if request.effect is Effect.CANCEL else _Lane.PLACE
     return _Lane.LOOK if request.urgent else _Lane.READ
 
 

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 from attrs import Attribute, field, frozen
 
 from fourcasters_async._checks import check_count, check_seconds
-from fourcasters_async._reply import Attempt, Verdict
 from fourcasters_async._request import Effect
+from fourcasters_async._verdict import Attempt, Verdict
 from fourcasters_async.errors import RateLimitedError
 
 _Ticket = TypeVar("_Ticket", bound=Hashable)

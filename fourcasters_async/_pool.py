@@ -6,10 +6,12 @@ from typing import TypeVar
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
 
-from fourcasters_async._reply import NoReply, Reply, no_reply
+from fourcasters_async._reply import Reply, no_reply
 from fourcasters_async._request import Request
 from fourcasters_async._tasks import is_cancelled
+from fourcasters_async._verdict import NoReply
 
 T = TypeVar("T")
 
@@ -25,13 +27,13 @@ class Pool:
 
     def __init__(
         self,
-        base_url: str,
+        base_url: URL,
         client: aiohttp.ClientSession | None,
         *,
         max_connections: int,
         connect_timeout: float,
     ) -> None:
-        self._base_url = base_url
+        self._base_url = str(base_url).rstrip("/")
         self._client = client
         self._owned = client is None
         self._max_connections = max_connections
@@ -57,7 +59,23 @@ class Pool:
         ends: float,
         redact: Callable[[str], str],
     ) -> Reply | NoReply:
-        """Send `request` once and read the answer, by the loop time `ends`."""
+        """Send `request` once and read the answer, by the loop time `ends`.
+
+        To empty a pool of soiled connections is no attempt: another one is taken.
+        """
+        for _ in range(self._max_connections + 1):
+            observed = await self._try(request, headers, ends, redact)
+            if not (isinstance(observed, NoReply) and observed.withheld and observed.stale):
+                break
+        return observed
+
+    async def _try(
+        self,
+        request: Request[T],
+        headers: Mapping[str, str],
+        ends: float,
+        redact: Callable[[str], str],
+    ) -> Reply | NoReply:
         body = _Body(request.content())
         try:
             async with asyncio.timeout_at(ends):

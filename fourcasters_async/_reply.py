@@ -1,44 +1,28 @@
-"""What one attempt of a request came to, and what all of them together say. No I/O."""
+"""An answer over HTTP, and what it says. No I/O."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from enum import Enum
 from http import HTTPStatus
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import orjson
 from attrs import field, frozen
 
-from fourcasters_async._request import Effect, Request
+from fourcasters_async._document import error_in, one_line, value_in
+from fourcasters_async._request import Request
+from fourcasters_async._verdict import Attempt, NoReply, Verdict, unanswered
 from fourcasters_async.converter import REST
 from fourcasters_async.errors import (
+    REFUSALS,
     ApiError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
     DecodeError,
-    ForbiddenError,
-    FourcastersError,
-    NotFoundError,
-    NotSentError,
-    OutcomeUnknownError,
     RateLimitedError,
     ServerError,
 )
 
 T = TypeVar("T")
-
-_REFUSALS: Mapping[int, type[ApiError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: BadRequestError,
-    429: RateLimitedError,
-}
 
 # Errors of making the connection: no byte of the request can have left before it stands.
 _NEVER_CONNECTED = (
@@ -51,16 +35,6 @@ _NEVER_CONNECTED = (
 )
 # What comes of sending over a kept-alive connection that the server has closed.
 _CONNECTION_GONE = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
-_MESSAGE_LIMIT = 300
-
-
-class Attempt(Enum):
-    """How one attempt can end."""
-
-    NOT_SENT = "not sent"
-    REFUSED = "refused"
-    ANSWERED = "answered"
-    UNKNOWN = "unknown"
 
 
 @frozen
@@ -71,43 +45,6 @@ class Reply:
     # Either can hold a token.
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-
-
-@frozen
-class NoReply:
-    """No answer, and why. `withheld` says that the request provably did not leave.
-
-    `reason` is text: the exceptions of aiohttp hold request headers, and go no further.
-    `stale` says that the connection may have been dead before it was used.
-    """
-
-    reason: str
-    withheld: bool
-    stale: bool = False
-
-
-@frozen
-class Verdict(Generic[T]):
-    """What one attempt came to. `error` is set unless it was `ANSWERED`."""
-
-    attempt: Attempt
-    value: T | None = None
-    error: Exception | None = None
-    stale: bool = False
-
-
-@frozen
-class Settled(Generic[T]):
-    """What all attempts together say. `error` is set unless one was answered.
-
-    `complete` is `False` if an attempt before the answer ended unknown.
-    """
-
-    attempt: Attempt
-    attempts: int
-    value: T | None = None
-    error: FourcastersError | None = None
-    complete: bool = True
 
 
 def no_reply(
@@ -130,13 +67,8 @@ def judge(
     request: Request[T], observed: Reply | NoReply, *, redact: Callable[[str], str] = str
 ) -> Verdict[T]:
     """Put one attempt in its class. `redact` takes secrets out of what the exchange says."""
-    endpoint = request.endpoint
     if isinstance(observed, NoReply):
-        if observed.withheld:
-            not_sent = NotSentError(f"{endpoint}: not sent: {observed.reason}")
-            return Verdict(Attempt.NOT_SENT, error=not_sent, stale=observed.stale)
-        lost = ConnectionError(observed.reason)
-        return Verdict(Attempt.UNKNOWN, error=lost, stale=observed.stale)
+        return unanswered(request, observed)
     if observed.status == HTTPStatus.OK:
         try:
             return Verdict(Attempt.ANSWERED, decode(request, observed.body, redact))
@@ -144,7 +76,7 @@ def judge(
             # Its frames, and the parser's own exception, hold the body.
             error.__context__ = None
             return Verdict(Attempt.UNKNOWN, error=error.with_traceback(None))
-    refused = observed.status in _REFUSALS
+    refused = observed.status in REFUSALS
     return Verdict(
         Attempt.REFUSED if refused else Attempt.UNKNOWN,
         error=_api_error(request, observed, redact),
@@ -160,42 +92,9 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
         kind = "an empty body" if not body.strip() else "no JSON"
         raise DecodeError(f"{endpoint}: {kind}") from None
     if isinstance(value, dict) and value.get("error") is not None:
-        message, code = _error_text(value, redact)
+        message, code = error_in(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
-    path = "$"
-    for key in request.at:
-        if not isinstance(value, dict):
-            raise DecodeError(f"{endpoint}: {path}: not an object", path=path)
-        path = f"{path}.{key}"
-        if key not in value:
-            raise DecodeError(f"{endpoint}: {path}: missing", path=path)
-        value = value[key]
-    try:
-        answer = REST.structure(value, request.answer, path)
-    except DecodeError as error:
-        raise DecodeError(f"{endpoint}: {error}", path=error.path) from None
-    if request.check is not None and (mismatch := request.check(answer)) is not None:
-        raise DecodeError(f"{endpoint}: {path}: {mismatch}", path=path)
-    return answer
-
-
-def settle(request: Request[T], last: Verdict[T], *, attempts: int, unknowns: int) -> Settled[T]:
-    """Say what `attempts` attempts mean, of which `unknowns` ended unknown and `last` was last."""
-    if last.attempt is Attempt.ANSWERED:
-        return Settled(last.attempt, attempts, value=last.value, complete=unknowns == 0)
-    error = last.error
-    # A read has no effect to doubt; for the rest, one attempt that may have taken effect
-    # outweighs any later one that did not.
-    if isinstance(error, FourcastersError) and (request.effect is Effect.READ or not unknowns):
-        return Settled(last.attempt, attempts, error=error)
-    doubt = "" if request.effect is Effect.READ else ", so it may have taken effect"
-    times = "once" if attempts == 1 else f"{attempts} times"
-    reason = str(error).removeprefix(f"{request.endpoint}: ")
-    unknown = OutcomeUnknownError(
-        f"{request.endpoint}: no usable answer{doubt} (tried {times}): {reason}", attempts=attempts
-    )
-    unknown.__cause__ = error
-    return Settled(Attempt.UNKNOWN, attempts, error=unknown, complete=False)
+    return value_in(request, value, REST)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -223,7 +122,7 @@ def _http_date(value: str) -> datetime | None:
 def _api_error(request: Request[T], reply: Reply, redact: Callable[[str], str]) -> ApiError:
     status = reply.status
     try:
-        message, code = _error_text(orjson.loads(reply.body), redact)
+        message, code = error_in(orjson.loads(reply.body), redact)
     except orjson.JSONDecodeError:
         message, code = "", None
     message = message or _phrase(status)
@@ -236,20 +135,8 @@ def _api_error(request: Request[T], reply: Reply, redact: Callable[[str], str]) 
             retry_after=retry_after(reply.headers),
         )
     default = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
-    return _REFUSALS.get(status, default)(
+    return REFUSALS.get(status, default)(
         message, status=status, endpoint=request.endpoint, code=code
-    )
-
-
-def _error_text(document: object, redact: Callable[[str], str]) -> tuple[str, int | None]:
-    """Return the message and the code of either form of the exchange's errors."""
-    error = document.get("error") if isinstance(document, dict) else None
-    message, code = error, None
-    if isinstance(error, dict):
-        message, code = error.get("message"), error.get("code")
-    return (
-        _one_line(redact(message)) if isinstance(message, str) else "",
-        code if type(code) is int else None,
     )
 
 
@@ -269,9 +156,4 @@ def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
     elif isinstance(error, TimeoutError) and not text:
         text = "the time was up"
     name = type(error).__name__
-    return f"{name}: {_one_line(redact(text))}" if text else name
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MESSAGE_LIMIT else f"{line[:_MESSAGE_LIMIT]}…"
+    return f"{name}: {one_line(redact(text))}" if text else name

@@ -23,19 +23,19 @@ class Effect(Enum):
 class Request(Generic[T]):
     """One endpoint call: what goes out, and what is to come back.
 
-    `answer` is the type that the answer decodes to and `at` the keys that lead to it. `urgent`
+    `endpoint` is the method and the path, or the type of a message on the Orders WebSocket.
+    `answer` is the type that the answer decodes to and `at` the keys that lead to it, where 0 is
+    the only item of a list. `urgent`
     requests may use the share of the rate limit that is kept for cancels. `check` says why a
     well-formed answer cannot be the answer to this request, `None` if it can. A request that is
     not `authorised` goes without a token, one that is not `renewable` is not worth a login.
-    `secrets` are never to be shown, not even if the
-    exchange quotes them.
+    `secrets` are never to be shown, not even if the exchange quotes them.
     """
 
-    method: str
-    path: str
+    endpoint: str
     answer: type[T]
     effect: Effect
-    at: tuple[str, ...] = ("data",)
+    at: tuple[str | int, ...] = ("data",)
     params: Mapping[str, str] | None = None
     # A body can hold a password.
     body: Mapping[str, object] | None = field(default=None, repr=False)
@@ -48,9 +48,14 @@ class Request(Generic[T]):
     secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
 
     @property
-    def endpoint(self) -> str:
-        """The method and the path, as error messages name them."""
-        return f"{self.method} {self.path}"
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.endpoint.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        """The path of the address."""
+        return self.endpoint.partition(" ")[2]
 
     def content(self) -> bytes:
         """Return the body as it goes out."""

@@ -9,7 +9,7 @@ from fourcasters_async.models import GameOrders, OpenOrder, User
 
 # A value of its own because a verified cancel sends it too.
 UNMATCHED: Final = Request(
-    "GET", "/user/getUnmatched", list[OpenOrder], Effect.READ, at=("data", "unmatched")
+    "GET /user/getUnmatched", list[OpenOrder], Effect.READ, at=("data", "unmatched")
 )
 
 
@@ -35,8 +35,7 @@ class Account:
         that the exchange does not know, and otherwise as `get_unmatched`.
         """
         request = Request(
-            "GET",
-            "/user/getOrdersForGame",
+            "GET /user/getOrdersForGame",
             GameOrders,
             Effect.READ,
             params={"gameID": check_id(game_id, "game_id")},
@@ -45,5 +44,5 @@ class Account:
 
     async def get_me(self) -> User:
         """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
-        request = Request("GET", "/user/getMe", User, Effect.READ, at=("data", "user"))
+        request = Request("GET /user/getMe", User, Effect.READ, at=("data", "user"))
         return await self._http.call(request)

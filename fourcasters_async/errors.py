@@ -1,6 +1,6 @@
 """The errors of the library. Everything it raises on purpose is a `FourcastersError`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _Parts = tuple[type["FourcastersError"], tuple[Any, ...], dict[str, Any]]
@@ -127,6 +127,18 @@ class RateLimitedError(ApiError):
 
 class ServerError(ApiError):
     """5xx in answer to a read. In answer to a write a 5xx is an `OutcomeUnknownError`."""
+
+
+REFUSALS: Mapping[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitedError,
+}
+"""What a status says that proves that nothing was done."""
 
 
 class UnsettledCancelsError(FourcastersError, ExceptionGroup[FourcastersError]):

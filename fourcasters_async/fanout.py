@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve
 
-from fourcasters_async._reply import Attempt, Settled
 from fourcasters_async._tasks import is_cancelled
+from fourcasters_async._verdict import Attempt, Settled
 from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
     CancelResult,

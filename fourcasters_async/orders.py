@@ -17,8 +17,8 @@ from fourcasters_async._checks import (
     is_order_id,
 )
 from fourcasters_async._http import Http
-from fourcasters_async._reply import Settled
 from fourcasters_async._request import Effect, Request
+from fourcasters_async._verdict import Settled
 from fourcasters_async.account import UNMATCHED
 from fourcasters_async.fanout import fan_out, prove_clear
 from fourcasters_async.models import (
@@ -45,9 +45,8 @@ class Orders:
     whoever asked still wants the orders gone.
     """
 
-    def __init__(self, http: Http, *, timeout: float, max_connections: int) -> None:
+    def __init__(self, http: Http, *, max_connections: int) -> None:
         self._http = http
-        self._timeout = timeout
         self._max_connections = max_connections
 
     async def cancel(self, order_id: str) -> CancelResult:
@@ -60,8 +59,7 @@ class Orders:
         """
         asked = check_id(order_id, "order_id")
         request = Request(
-            "POST",
-            "/session/cancel",
+            "POST /session/cancel",
             CancelResult,
             Effect.CANCEL,
             body={"sessionID": asked},
@@ -136,7 +134,7 @@ class Orders:
             markets, cancel, at_once=self._max_connections, on_outcome=on_outcome
         )
         if verify and outcomes:
-            end = clock() + self._timeout if until is None else until
+            end = clock() + self._http.timeout if until is None else until
             outcomes = await prove_clear(
                 outcomes,
                 lambda: self._http.call(evolve(UNMATCHED, urgent=True), deadline=end),
@@ -171,8 +169,7 @@ class Orders:
         self, order_ids: list[str], deadline: float | None = None
     ) -> list[CancelResult]:
         request = Request(
-            "POST",
-            "/session/cancelMultiple",
+            "POST /session/cancelMultiple",
             _RESULTS,
             Effect.CANCEL,
             body={"sessionIDs": order_ids},
@@ -199,8 +196,7 @@ class Orders:
         if not references:
             return []
         request = Request(
-            "POST",
-            "/session/cancelByReference",
+            "POST /session/cancelByReference",
             _RESULTS,
             Effect.CANCEL,
             body={"gameID": game_id, "userReferences": references},
@@ -216,8 +212,7 @@ class Orders:
         know, read `account.get_unmatched` until no order's `game.league` is the league's.
         """
         request = Request(
-            "POST",
-            "/session/cancelAllForLeague",
+            "POST /session/cancelAllForLeague",
             LeagueCancelAccepted,
             Effect.CANCEL,
             body={"league": check_id(league, "league")},
@@ -232,7 +227,7 @@ class Orders:
         return await self._cancel_all_orders()
 
     async def _cancel_all_orders(self, deadline: float | None = None) -> list[CancelResult]:
-        request = Request("POST", "/session/cancelAllOrders", _RESULTS, Effect.CANCEL, body={})
+        request = Request("POST /session/cancelAllOrders", _RESULTS, Effect.CANCEL, body={})
         return await self._http.call(request, deadline=deadline)
 
     async def lookup_order(self, order_id: str) -> OrderDetail:
@@ -243,8 +238,7 @@ class Orders:
         `NotSentError`, or `OutcomeUnknownError` if no answer came.
         """
         request = Request(
-            "GET",
-            "/session/lookupOrder",
+            "GET /session/lookupOrder",
             OrderDetail,
             Effect.READ,
             at=("data", "order"),
@@ -259,8 +253,7 @@ def _cancel_all_orders_for_game(market: GameMarket) -> Request[list[CancelResult
         body["type"] = market.type
 
     return Request(
-        "POST",
-        "/session/cancelAllOrdersForGame",
+        "POST /session/cancelAllOrdersForGame",
         _RESULTS,
         Effect.CANCEL,
         body=body,

@@ -28,6 +28,7 @@ from fourcasters_async._heartbeat import (
 )
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy
+from fourcasters_async._pool import Pool
 from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
 from fourcasters_async.account import UNMATCHED, Account
@@ -111,22 +112,20 @@ class AsyncSession(Orders):
             on_token=on_token,
         )
         http = Http(
-            self._address,
+            self._pool(check_count(max_connections, "max_connections")),
             self._auth,
-            client_session=client_session,
             timeout=check_seconds(timeout, "timeout"),
-            max_connections=check_count(max_connections, "max_connections"),
             retry=self._retry,
             rate_limit=self._rate_limit,
         )
-        super().__init__(http, timeout=timeout, max_connections=max_connections)
+        super().__init__(http, max_connections=max_connections)
         self._heartbeats: set[Http] = set()
         self.account = Account(http)
 
     @property
     def base_url(self) -> str:
         """The REST address of the exchange."""
-        return self._http.base_url
+        return str(self._address).rstrip("/")
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
@@ -192,8 +191,7 @@ class AsyncSession(Orders):
         """
         used = self._auth.token
         request = Request(
-            "POST",
-            "/user/logout",
+            "POST /user/logout",
             Acknowledged,
             Effect.CANCEL,
             at=(),
@@ -229,11 +227,9 @@ class AsyncSession(Orders):
         share = self._rate_limit.share(beats_in(self._rate_limit.window, after))
         with share as rate_limit:
             http = Http(
-                self._address,
+                self._pool(1),
                 self._auth,
-                client_session=self._client_session,
                 timeout=after,
-                max_connections=1,
                 retry=heartbeat_policy(self._retry, after),
                 rate_limit=rate_limit,
             )
@@ -281,6 +277,14 @@ class AsyncSession(Orders):
         self._http.ensure_usable()
         return FlatOnExit(lambda: self.flatten(deadline=deadline))
 
+    def _pool(self, max_connections: int) -> Pool:
+        return Pool(
+            self._address,
+            self._client_session,
+            max_connections=max_connections,
+            connect_timeout=self._retry.connect_timeout,
+        )
+
     async def _log_in(self, credentials: Credentials) -> Secret:
         return check_token((await self._http.call(_login(credentials))).auth)
 
@@ -291,8 +295,7 @@ def _credentials(username: str, password: str | None) -> Credentials:
 
 def _login(credentials: Credentials) -> Request[AuthenticatedUser]:
     return Request(
-        "POST",
-        "/user/login",
+        "POST /user/login",
         AuthenticatedUser,
         Effect.READ,
         at=("data", "user"),

@@ -21,21 +21,13 @@ from fourcasters_async import (
     RetryPolicy,
     ServerError,
 )
-from fourcasters_async._reply import (
-    Attempt,
-    NoReply,
-    Reply,
-    Verdict,
-    judge,
-    no_reply,
-    retry_after,
-    settle,
-)
+from fourcasters_async._reply import Reply, judge, no_reply, retry_after
 from fourcasters_async._request import Effect, Request
+from fourcasters_async._verdict import Attempt, NoReply, Verdict, settle
 from fourcasters_async.models import CancelResult
 
-CANCEL = Request("POST", "/cancel", list[CancelResult], Effect.CANCEL, body={})
-READ = Request("GET", "/read", list[CancelResult], Effect.READ)
+CANCEL = Request("POST /cancel", list[CancelResult], Effect.CANCEL, body={})
+READ = Request("GET /read", list[CancelResult], Effect.READ)
 
 _KEY = ConnectionKey("h", 443, True, True, None, None, None)  # its own fields
 _REFUSED = aiohttp.ClientConnectorError(_KEY, OSError(111, "refused"))

@@ -20,13 +20,18 @@ KNOWS: dict[str, set[str]] = {
     "models": {"errors"},
     "converter": {"errors", "models"},
     "_request": set(),
-    "_reply": {"_request", "converter", "errors"},
+    "_document": {"_request", "converter", "errors"},
+    "_verdict": {"_request", "errors"},
+    "_reply": {"_document", "_request", "_verdict", "converter", "errors"},
     "_checks": {"_secret", "errors", "models"},
-    "_pacing": {"_checks", "_reply", "_request", "errors"},
+    "_pacing": {"_checks", "_request", "_verdict", "errors"},
+    "_attempts": {"_pacing", "_request", "_verdict", "errors"},
+    "_sender": {"_request", "_verdict"},
     "rate_limit": {"_checks", "_pacing", "errors"},
-    "_pool": {"_reply", "_request", "_tasks"},
+    "_pool": {"_reply", "_request", "_tasks", "_verdict"},
     "_auth": {"_secret", "_version", "errors"},
     "_http": {
+        "_attempts",
         "_auth",
         "_checks",
         "_pacing",
@@ -34,15 +39,17 @@ KNOWS: dict[str, set[str]] = {
         "_reply",
         "_request",
         "_secret",
+        "_sender",
         "_tasks",
+        "_verdict",
         "errors",
         "rate_limit",
     },
-    "fanout": {"_reply", "_tasks", "errors", "models"},
+    "fanout": {"_tasks", "_verdict", "errors", "models"},
     "dead_man": {"errors"},
     "shutdown": {"errors", "models"},
     "account": {"_checks", "_http", "_request", "models"},
-    "orders": {"_checks", "_http", "_reply", "_request", "account", "fanout", "models"},
+    "orders": {"_checks", "_http", "_verdict", "_request", "account", "fanout", "models"},
     "_heartbeat": {"_pacing", "_request"},
     "session": {
         "_auth",
@@ -50,6 +57,7 @@ KNOWS: dict[str, set[str]] = {
         "_heartbeat",
         "_http",
         "_pacing",
+        "_pool",
         "_request",
         "_secret",
         "account",
@@ -66,7 +74,20 @@ KNOWS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "testing": set(),
 }
-PURE = {"errors", "models", "converter", "_request", "_reply", "_checks", "_pacing", "_secret"}
+PURE = {
+    "_attempts",
+    "_checks",
+    "_document",
+    "_pacing",
+    "_reply",
+    "_request",
+    "_secret",
+    "_verdict",
+    "converter",
+    "errors",
+    "models",
+}
+ENDPOINTS = ("GET /", "POST /")
 VERBS = {"_heartbeat", "account", "orders", "session"}
 
 
@@ -121,7 +142,7 @@ def test_an_endpoint_is_declared_once() -> None:
         for path in FILES
         if room_of(path) not in ("testing", "cli", "demo")
         for text in strings_of(path)
-        if text.startswith(("/session/", "/user/", "/exchange/", "/affiliate/"))
+        if text.startswith(ENDPOINTS)
     ]
     assert len(endpoints) == len(set(endpoints)) > 0
 
@@ -130,7 +151,7 @@ def test_only_the_verbs_know_endpoints() -> None:
     knowing = {
         room_of(path)
         for path in FILES
-        if any(text.startswith(("/session/", "/user/")) for text in strings_of(path))
+        if any(text.startswith(ENDPOINTS) for text in strings_of(path))
     }
     assert knowing <= VERBS | {"testing"}
 

@@ -1,0 +1,47 @@
+"""The attempts of one request: what they came to so far, and when the next is due. No I/O."""
+
+from typing import Generic, TypeVar
+
+from fourcasters_async._pacing import RetryPolicy
+from fourcasters_async._request import Request
+from fourcasters_async._verdict import Attempt, Settled, Verdict, settle
+from fourcasters_async.errors import FourcastersError
+
+T = TypeVar("T")
+
+
+class Attempts(Generic[T]):
+    """The attempts of one request, as whoever makes them takes note of them."""
+
+    __slots__ = ("_last", "_made", "_policy", "_request", "_stale", "_unknowns")
+
+    def __init__(self, request: Request[T], policy: RetryPolicy) -> None:
+        self._request = request
+        self._policy = policy
+        self._made = self._unknowns = 0
+        self._stale = False
+        self._last: Verdict[T] | None = None
+
+    def note(self, verdict: Verdict[T]) -> float | None:
+        """Take note of one; return the seconds to wait before the next, `None` for no next."""
+        self._last = verdict
+        self._made += 1
+        self._unknowns += verdict.attempt is Attempt.UNKNOWN
+        pause = self._policy.pause(
+            self._request.effect, verdict, attempts=self._made, stale_before=self._stale
+        )
+        self._stale = self._stale or verdict.stale
+        return pause
+
+    def settled(self, stopped: Verdict[T] | None = None) -> Settled[T]:
+        """Say what they mean. `stopped` is why there was no other, or none at all."""
+        # What an attempt met says more than that there was no time for another.
+        last = self._last or stopped
+        if last is None:
+            raise RuntimeError("nothing was attempted, and nothing says why")
+        return settle(self._request, last, attempts=self._made, unknowns=self._unknowns)
+
+
+def withheld(error: FourcastersError) -> Verdict[T]:
+    """Return the verdict on an attempt that was not made."""
+    return Verdict(Attempt.NOT_SENT, error=error)
