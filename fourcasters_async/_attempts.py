@@ -1,6 +1,6 @@
 """The attempts of one request: what they came to so far, and when the next is due. No I/O."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._request import Request
@@ -42,6 +42,6 @@ class Attempts(Generic[T]):
         return settle(self._request, last, attempts=self._made, unknowns=self._unknowns)
 
 
-def withheld(error: FourcastersError) -> Verdict[T]:
+def withheld(error: FourcastersError) -> Verdict[Any]:
     """Return the verdict on an attempt that was not made."""
     return Verdict(Attempt.NOT_SENT, error=error)

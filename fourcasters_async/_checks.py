@@ -5,17 +5,20 @@ Nothing here guesses at the rules of the exchange: what might be valid is sent.
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import TypeVar
 
+from attrs import evolve
 from yarl import URL
 
 from fourcasters_async._secret import Secret
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.models import GameMarket, MarketType
+from fourcasters_async.models import GameMarket, MarketType, NewOrder, OrderType
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 _ID_LIMIT = 128
 _TEXT_LIMIT = 1024
@@ -23,6 +26,8 @@ _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _HIGHEST_PORT = 65535
 _FOR_EVER = 1e9
 _SHOWN = 80
+_EVEN = 100
+_HUGE = 1e15
 
 
 def check_id(value: object, name: str) -> str:
@@ -71,14 +76,74 @@ def is_order_id(value: str) -> bool:
 
 def check_market_type(value: object, name: str = "type") -> MarketType | None:
     """Return the member for a market type or its value."""
-    if value is None:
-        return None
+    return None if value is None else check_member(value, MarketType, name)
+
+
+def check_member(value: object, kind: type[E], name: str) -> E:
+    """Return the member of an enum for a member or its value."""
     if isinstance(value, str):
-        for member in MarketType:
+        for member in kind:
             if member.value == str.__str__(value):
                 return member
-    known = ", ".join(repr(member.value) for member in MarketType)
+    known = ", ".join(repr(member.value) for member in kind)
     raise InvalidRequestError(f"{name}: must be one of {known}, not {repr(value)[:_SHOWN]}")
+
+
+def check_order_type(value: object, name: str) -> OrderType:
+    """Return the member for an order type or its value."""
+    return check_member(value, OrderType, name)
+
+
+def check_american_odds(value: object, name: str) -> int:
+    """Return odds, of which the American format has none between -100 and 100."""
+    if type(value) is not int or abs(value) < _EVEN:
+        raise InvalidRequestError(
+            f"{name}: must be American odds, a whole number from {_EVEN} on or from -{_EVEN} down, "
+            f"not {repr(value)[:_SHOWN]}"
+        )
+    return value
+
+
+def check_number(value: object, name: str) -> float:
+    """Return a finite number."""
+    # A whole number past what a float can hold is none that could be meant.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _HUGE:
+        raise InvalidRequestError(f"{name}: must be a finite number, not {repr(value)[:_SHOWN]}")
+    return value
+
+
+def check_amount(value: object, name: str) -> float:
+    """Return an amount of money, which must be more than nothing."""
+    amount = check_number(value, name)
+    if not amount > 0:
+        raise InvalidRequestError(f"{name}: must be more than 0, not {amount!r}")
+    return amount
+
+
+def check_new_order(value: object, name: str) -> NewOrder:
+    """Return an order to place, every field of it looked at."""
+    if not isinstance(value, NewOrder):
+        raise InvalidRequestError(f"{name}: must be a NewOrder, not {type(value).__name__}")
+    return evolve(
+        value,
+        game_id=check_id(value.game_id, f"{name}.game_id"),
+        type=check_member(value.type, MarketType, f"{name}.type"),
+        side=check_id(value.side, f"{name}.side"),
+        odds=check_american_odds(value.odds, f"{name}.odds"),
+        bet=check_amount(value.bet, f"{name}.bet"),
+        number=optional(check_number, value.number, f"{name}.number"),
+        market=optional(check_id, value.market, f"{name}.market"),
+        order_type=optional(check_order_type, value.order_type, f"{name}.order_type"),
+        expiration_minutes=optional(
+            check_count, value.expiration_minutes, f"{name}.expiration_minutes"
+        ),
+        user_reference=optional(check_text, value.user_reference, f"{name}.user_reference"),
+    )
+
+
+def optional(check: Callable[[object, str], T], value: object, name: str) -> T | None:
+    """Return what `check` makes of a value, or `None` for none."""
+    return None if value is None else check(value, name)
 
 
 def check_list(values: object, name: str) -> list[object]:
@@ -116,7 +181,7 @@ def check_seconds(value: float, name: str) -> float:
     return float(value)
 
 
-def check_count(value: int, name: str, least: int = 1) -> int:
+def check_count(value: object, name: str, least: int = 1) -> int:
     """Return a whole number, which must not be less than `least`."""
     if type(value) is not int or value < least:
         raise InvalidRequestError(

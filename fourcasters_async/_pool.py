@@ -63,11 +63,13 @@ class Pool:
 
         To empty a pool of soiled connections is no attempt: another one is taken.
         """
-        for _ in range(self._max_connections + 1):
+        tries = 0
+        while True:
             observed = await self._try(request, headers, ends, redact)
-            if not (isinstance(observed, NoReply) and observed.withheld and observed.stale):
-                break
-        return observed
+            tries += 1
+            soiled = isinstance(observed, NoReply) and observed.withheld and observed.stale
+            if not soiled or tries > self._max_connections:
+                return observed
 
     async def _try(
         self,

@@ -5,51 +5,59 @@ default, a number may arrive as a string, a member that no enum knows stays a pl
 Nothing else is coerced: a value that is not of its type makes the whole answer malformed.
 """
 
-import math
-import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from enum import StrEnum
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 import attrs
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from fourcasters_async._strict import (
+    PRIMITIVES,
+    Hook,
+    is_list,
+    is_object,
+    is_open_enum,
+    object_,
+    open_enum_hook,
+    optional_number,
+)
 from fourcasters_async.errors import DecodeError
 from fourcasters_async.models import (
     AuthenticatedUser,
     CancelResult,
+    EditResult,
     Game,
     MatchedBet,
     OpenOrder,
     OrderDetail,
     Participant,
+    PlaceResult,
     User,
 )
 
 T = TypeVar("T")
-
-# cattrs hands a hook any value, and the type to make of it in any form that a type can have.
-_Hook = Callable[[Any, Any], Any]
-
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 
 class Dialect:
     """How one surface of the exchange writes the records.
 
     `names` has, for each record, the names on the wire that camelCase alone does not give.
+    `reason_in_description` says that there an order that was not cancelled has the reason in its
+    `description`.
     """
 
-    def __init__(self, names: Mapping[type, Mapping[str, str]]) -> None:
+    def __init__(
+        self, names: Mapping[type, Mapping[str, str]], *, reason_in_description: bool = False
+    ) -> None:
         self._names = names
+        self._reason_in_description = reason_in_description
         self._converter = Converter()
-        for kind, hook in _PRIMITIVES.items():
+        for kind, hook in PRIMITIVES.items():
             self._converter.register_structure_hook(kind, hook)
-        self._converter.register_structure_hook_factory(_is_open_enum, _open_enum_hook)
-        self._converter.register_structure_hook_factory(_is_list, self._list_hook)
+        self._converter.register_structure_hook_factory(is_open_enum, open_enum_hook)
+        self._converter.register_structure_hook_factory(is_list, self._list_hook)
+        self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
         self._converter.register_structure_hook(CancelResult, self._cancel_result_hook())
 
@@ -64,7 +72,7 @@ class Dialect:
     def _wire_name(self, record: type, field: str) -> str:
         return self._names.get(record, {}).get(field) or _camel_case(field)
 
-    def _list_hook(self, kind: Any) -> _Hook:
+    def _list_hook(self, kind: Any) -> Hook:
         (item_kind,) = get_args(kind)
         structure = self._converter.get_structure_hook(item_kind)
 
@@ -83,58 +91,86 @@ class Dialect:
 
         return structure_list
 
-    def _record_hook(self, record: Any) -> _Hook:
+    def _record_hook(self, record: Any) -> Hook:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)
         renames: dict[str, Any] = {
             field.name: override(rename=self._wire_name(record, field.name)) for field in fields
         }
         structure = make_dict_structure_fn(record, self._converter, **renames)
+        tidy = _TIDIED.get(record)
 
         def structure_record(value: Any, kind: Any) -> Any:
             # cattrs would look for the names inside a string, and find none missing.
-            if type(value) is not dict:
-                raise TypeError("not an object")
-            return structure({k: v for k, v in value.items() if v is not None}, kind)
+            known = {k: v for k, v in object_(value, None).items() if v is not None}
+            return structure(known if tidy is None else tidy(known), kind)
 
         return structure_record
 
-    def _cancel_result_hook(self) -> _Hook:
-        """Return a hook written for speed; where it fails, the generated one tells the place."""
+    def _cancel_result_hook(self) -> Hook:
+        """Return a hook written for speed; where it finds fault, the generated one tells it.
+
+        It takes what a JSON parser makes of an answer that is as documented, and leaves all else
+        to the other.
+        """
         explain = self._record_hook(CancelResult)
+        reason_in_description = self._reason_in_description
         (
-            success,
-            reason,
-            order_id,
-            description,
-            odds,
-            filled,
-            offered,
-            remaining,
-            game_id,
-            user_reference,
-            side,
-            number,
+            success_,
+            reason_,
+            order_id_,
+            description_,
+            odds_,
+            filled_,
+            offered_,
+            remaining_,
+            game_id_,
+            user_reference_,
+            side_,
+            number_,
         ) = [self._wire_name(CancelResult, field.name) for field in attrs.fields(CancelResult)]
 
         def structure(value: Any, kind: Any) -> Any:
             try:
                 get = value.get
-                return CancelResult(
-                    _flag(value[success], None),
-                    v if type(v := get(reason)) is str or v is None else _text(v, None),
-                    v if type(v := get(order_id)) is str or v is None else _text(v, None),
-                    v if type(v := get(description)) is str or v is None else _text(v, None),
-                    v if type(v := get(odds)) is int or v is None else _integer(v, None),
-                    None if (v := get(filled)) is None else _number(v, None),
-                    None if (v := get(offered)) is None else _number(v, None),
-                    None if (v := get(remaining)) is None else _number(v, None),
-                    v if type(v := get(game_id)) is str or v is None else _text(v, None),
-                    v if type(v := get(user_reference)) is str or v is None else _text(v, None),
-                    v if type(v := get(side)) is str or v is None else _text(v, None),
-                    None if (v := get(number)) is None else _number(v, None),
-                )
+                success = value[success_]
+                reason, description = get(reason_), get(description_)
+                order_id, game_id = get(order_id_), get(game_id_)
+                user_reference, side, odds = get(user_reference_), get(side_), get(odds_)
+                filled, offered = get(filled_), get(offered_)
+                remaining, number = get(remaining_), get(number_)
+                # One at a time and in place: a call for each field would take longer than the rest.
+                if (
+                    (success is True or success is False)
+                    and (type(reason) is str or reason is None)
+                    and (type(order_id) is str or order_id is None)
+                    and (type(description) is str or description is None)
+                    and (type(odds) is int or odds is None)
+                    and (type(game_id) is str or game_id is None)
+                    and (type(user_reference) is str or user_reference is None)
+                    and (type(side) is str or side is None)
+                ):
+                    result = CancelResult(
+                        success,
+                        reason,
+                        order_id,
+                        description,
+                        odds,
+                        filled if type(filled) is float else optional_number(filled),
+                        offered if type(offered) is float else optional_number(offered),
+                        remaining if type(remaining) is float else optional_number(remaining),
+                        game_id,
+                        user_reference or None,
+                        side,
+                        number if type(number) is float else optional_number(number),
+                    )
+                else:
+                    result = explain(value, kind)
+                    result.user_reference = result.user_reference or None
             except Exception:  # noqa: BLE001  # the generated hook raises it again, with its place
                 return explain(value, kind)
+            if reason_in_description and not success and reason is None:
+                result.reason, result.description = description, None
+            return result
 
         return structure
 
@@ -164,81 +200,25 @@ def _camel_case(name: str) -> str:
     return head + "".join("ID" if part == "id" else part.capitalize() for part in tail)
 
 
-def _text(value: Any, _: Any) -> str:
-    if type(value) is not str:
-        raise TypeError("not a string")
-    return value
+def _placed(document: dict[str, Any]) -> dict[str, Any]:
+    """Give the answer for one order the one form that it has here."""
+    if "error_type" in document:
+        document.setdefault("errorType", document["error_type"])
+    if isinstance(document.get("error"), dict):
+        document["error"] = document["error"].get("message")
+    if document.get("unmatched") == {}:
+        # The exchange's word for nothing that rests.
+        document.setdefault("matched", [])
+        del document["unmatched"]
+    if not document.keys() & {"matched", "unmatched", "error", "errorType"}:
+        raise TypeError("neither placed nor refused")
+    return document
 
 
-def _flag(value: Any, _: Any) -> bool:
-    if type(value) is not bool:
-        raise TypeError("not a boolean")
-    return value
-
-
-def _number(value: Any, _: Any) -> float:
-    # A bool is an int to isinstance, and not a number here.
-    if type(value) in (float, int) or (type(value) is str and _NUMBER.fullmatch(value)):
-        number = float(value)
-        if math.isfinite(number):
-            return number
-    raise TypeError("not a number")
-
-
-def _integer(value: Any, _: Any) -> int:
-    if type(value) is int:
-        return value
-    number = _number(value, float)
-    if not number.is_integer():
-        raise TypeError("not a whole number")
-    return int(number)
-
-
-def _moment(value: Any, _: Any) -> datetime:
-    try:
-        moment = datetime.fromisoformat(_text(value, str).upper())
-    except ValueError:
-        raise TypeError("not a time") from None
-    if moment.tzinfo is None:
-        raise TypeError("not a time with its offset")
-    return moment
-
-
-_PRIMITIVES: Mapping[Any, _Hook] = {
-    str: _text,
-    bool: _flag,
-    int: _integer,
-    float: _number,
-    datetime: _moment,
+_TIDIED: Mapping[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    EditResult: _placed,
+    PlaceResult: _placed,
 }
-
-
-def _is_list(kind: Any) -> bool:
-    return get_origin(kind) is list
-
-
-def _known_members(kind: Any) -> Mapping[str, StrEnum] | None:
-    """Return the members by value of a union of one `StrEnum` with `str`."""
-    union = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
-    enums = [k for k in union if isinstance(k, type) and issubclass(k, StrEnum)]
-    if str not in union or len(enums) != 1:
-        return None
-    return {member.value: member for member in enums[0]}
-
-
-def _is_open_enum(kind: Any) -> bool:
-    return _known_members(kind) is not None
-
-
-def _open_enum_hook(kind: Any) -> _Hook:
-    members = _known_members(kind) or {}
-
-    def structure(value: Any, _: Any) -> str:
-        text = _text(value, str)
-        return members.get(text, text)
-
-    return structure
-
 
 REST = Dialect(
     {
@@ -252,3 +232,4 @@ REST = Dialect(
         User: {"user_id": "id"},
     }
 )
+SOCKET = Dialect({}, reason_in_description=True)

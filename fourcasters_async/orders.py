@@ -1,6 +1,7 @@
-"""The order verbs over REST."""
+"""The order verbs that REST and the Orders WebSocket have in common."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import evolve
@@ -11,13 +12,13 @@ from fourcasters_async._checks import (
     check_list,
     check_market_type,
     check_markets,
+    check_new_order,
     check_order_id,
     check_seconds,
-    check_text,
     is_order_id,
 )
-from fourcasters_async._http import Http
-from fourcasters_async._request import Effect, Request
+from fourcasters_async._request import Request
+from fourcasters_async._sender import Sender
 from fourcasters_async._verdict import Settled
 from fourcasters_async.account import UNMATCHED
 from fourcasters_async.fanout import fan_out, prove_clear
@@ -26,62 +27,74 @@ from fourcasters_async.models import (
     CancelResult,
     GameMarket,
     GameOutcome,
-    LeagueCancelAccepted,
     MarketType,
-    OrderDetail,
+    NewOrder,
+    PlaceResult,
 )
+
+CancelGame = Callable[[GameMarket, float | None], Awaitable[Settled[list[CancelResult]]]]
+"""Cancels on one game by a loop time, and says what came of it."""
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_AT_ONCE = 1000
-_RESULTS = list[CancelResult]
 
 
-class Orders:
-    """The order verbs over REST; `AsyncSession` has them all.
+class Orders(ABC):
+    """The order verbs over one transport.
 
     Each raises `InvalidRequestError` before anything is sent, `NotSentError` if nothing reached
     the exchange, `OutcomeUnknownError` if it may or may not have taken effect, an `ApiError` if
     the exchange refused, and `SessionClosedError`. A cancel that ends unknown is repeated, since
-    whoever asked still wants the orders gone.
+    whoever asked still wants the orders gone; what places orders is not.
     """
 
-    def __init__(self, http: Http, *, max_connections: int) -> None:
-        self._http = http
-        self._max_connections = max_connections
+    def __init__(self, sender: Sender, reads: Sender, *, at_once: int) -> None:
+        self._sender = sender
+        self._reads = reads
+        self._at_once = at_once
 
     async def cancel(self, order_id: str) -> CancelResult:
-        """Cancel one order: `POST /session/cancel`.
+        """Cancel one order: `POST /session/cancel`, or `cancelById` over the Orders WebSocket.
 
         Raises `NotFoundError` for an order that is not open, `ConflictError` for one that cannot
         be cancelled any more, for example because it is filled, and `ForbiddenError` for somebody
         else's. After a lost answer these can also mean that the lost request cancelled it, and
-        are the cause of an `OutcomeUnknownError`: `lookup_order` tells.
+        are the cause of an `OutcomeUnknownError`: `AsyncSession.lookup_order` tells.
         """
         asked = check_id(order_id, "order_id")
-        request = Request(
-            "POST /session/cancel",
-            CancelResult,
-            Effect.CANCEL,
-            body={"sessionID": asked},
-            check=lambda result: _mismatch([asked], [result]),
-        )
-        result = await self._http.call(request)
+        request = evolve(self._cancel(asked), check=lambda result: another_order([asked], [result]))
+        result = await self._sender.call(request)
         result.order_id = asked
         return result
+
+    async def cancel_multiple(self, order_ids: Iterable[str]) -> list[CancelResult]:
+        """Cancel orders by id: `POST /session/cancelMultiple`, or `cancelMultiple`.
+
+        Returns one result an id, in the order of `order_ids`, each with the `order_id` that was
+        asked for. An order that could not be cancelled is a result whose `success` is false. No
+        ids, no request. A single id that cannot be one is an `InvalidRequestError`: the exchange
+        would refuse the whole request for it.
+        """
+        ids = [
+            check_order_id(order_id, f"order_ids[{index}]")
+            for index, order_id in enumerate(check_list(order_ids, "order_ids"))
+        ]
+        return await self._cancel_by_id(ids) if ids else []
 
     async def cancel_all_orders_for_game(
         self,
         game_id: str,
         type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
     ) -> list[CancelResult]:
-        """Cancel every open order on a game: `POST /session/cancelAllOrdersForGame`.
+        """Cancel every open order on a game.
 
+        `POST /session/cancelAllOrdersForGame`, or `cancelAllByGame` over the Orders WebSocket.
         With a `type`, only the orders of that market type. Returns one result an order; an order
         that could not be cancelled is a result whose `success` is false, not an exception. An
         empty list is the exchange's word that there was nothing to cancel.
         """
         market = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
-        return await self._http.call(_cancel_all_orders_for_game(market))
+        return await self._sender.call(self._cancel_game(market))
 
     async def cancel_all_orders_for_games(
         self,
@@ -95,19 +108,20 @@ class Orders:
         """Cancel every open order on many games at once, and say what is known of each.
 
         `games` are game ids and `GameMarket`s; `type` is the market type of the plain ids. Each
-        distinct one is sent once, to `POST /session/cancelAllOrdersForGame`, and has one outcome
-        in the report, in input order, whatever happened to it or to the others. No games, no
-        request: an empty input never means all games.
+        distinct one is sent once, to `POST /session/cancelAllOrdersForGame` or as
+        `cancelAllByGame` over the Orders WebSocket, and has one outcome in the report, in input
+        order, whatever happened to it or to the others. No games, no request: an empty input
+        never means all games.
 
         `deadline` is the seconds after which the report is wanted: games in flight are then
         `UNKNOWN`, games not begun `NOT_SENT`. Without it each game has the session's `timeout`.
 
         With `verify`, the account's open orders are read after the last answer, with
         `GET /user/getUnmatched`; what still rests on the games, orders placed in between
-        included, is cancelled by id with `POST /session/cancelMultiple`, until a read shows none
-        or the time is up. `GameOutcome.resting` and `CancelReport.verified_clear` say what was
-        seen. After an `UNKNOWN` attempt a late execution is still possible: it can take orders
-        that you place after the proof.
+        included, is cancelled by id, until a read shows none or the time is up.
+        `GameOutcome.resting` and `CancelReport.verified_clear` say what was seen. After an
+        `UNKNOWN` attempt a late execution is still possible: it can take orders that you place
+        after the proof.
 
         `on_outcome` is called in the event loop with each outcome once it is known, before any
         verification; what it raises is logged. If you cancel the call, requests in flight are
@@ -117,164 +131,159 @@ class Orders:
         `SessionClosedError`; nothing else.
         """
         markets = check_markets(games, type)
+        return await self._cancel_games(markets, self._send_cancel, deadline, verify, on_outcome)
+
+    async def _cancel_games(
+        self,
+        markets: list[GameMarket],
+        cancel: CancelGame,
+        deadline: float | None,
+        verify: bool,  # noqa: FBT001  # handed on as it came
+        on_outcome: Callable[[GameOutcome], object] | None,
+    ) -> CancelReport:
         if deadline is not None:
             deadline = check_seconds(deadline, "deadline")
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
-        self._http.ensure_usable()
+        self._sender.ensure_usable()
         clock = asyncio.get_running_loop().time
         started = clock()
-        await self._http.catch_up()
+        await self._sender.catch_up()
         until = None if deadline is None else started + deadline
-
-        def cancel(market: GameMarket) -> Awaitable[Settled[list[CancelResult]]]:
-            return self._http.send(_cancel_all_orders_for_game(market), deadline=until)
-
         outcomes = await fan_out(
-            markets, cancel, at_once=self._max_connections, on_outcome=on_outcome
+            markets,
+            lambda market: cancel(market, until),
+            at_once=self._at_once,
+            on_outcome=on_outcome,
         )
         if verify and outcomes:
-            end = clock() + self._http.timeout if until is None else until
+            end = clock() + self._sender.timeout if until is None else until
             outcomes = await prove_clear(
                 outcomes,
-                lambda: self._http.call(evolve(UNMATCHED, urgent=True), deadline=end),
-                lambda order_ids: self._cancel_by_id(order_ids, end),
+                lambda: self._reads.call(evolve(UNMATCHED, urgent=True), deadline=end),
+                lambda order_ids: self._cancel_resting(order_ids, end),
                 until=end,
             )
         return CancelReport(tuple(outcomes), elapsed=clock() - started)
 
-    async def cancel_multiple(self, order_ids: Iterable[str]) -> list[CancelResult]:
-        """Cancel orders by id: `POST /session/cancelMultiple`.
+    async def cancel_all_orders(self) -> list[CancelResult]:
+        """Cancel every open order on every game and league.
 
-        Returns one result an id, in the order of `order_ids`, each with the `order_id` that was
-        asked for. An order that could not be cancelled is a result whose `success` is false. No
-        ids, no request. A single id that cannot be one is an `InvalidRequestError`: the exchange
-        would refuse the whole request for it.
+        `POST /session/cancelAllOrders`, or `cancelAll` over the Orders WebSocket. Returns one
+        result an order. `AsyncSession.flatten` also proves that nothing is left.
         """
-        ids = [
-            check_order_id(order_id, f"order_ids[{index}]")
-            for index, order_id in enumerate(check_list(order_ids, "order_ids"))
-        ]
-        return await self._cancel_multiple(ids) if ids else []
+        return await self._sender.call(self._cancel_everything())
 
-    async def _cancel_by_id(self, order_ids: list[str], deadline: float) -> list[CancelResult]:
+    async def place(self, orders: Iterable[NewOrder]) -> list[PlaceResult]:
+        """Place orders: `POST /session/v3/place`, or `placeV3` over the Orders WebSocket.
+
+        Returns one result an order, in the order of `orders`; an order that the exchange did not
+        take is a result with an `error`, not an exception. No orders, no request. It is repeated
+        only if it provably was not sent: after an `OutcomeUnknownError` the orders may be in the
+        book, and `account.get_unmatched` tells by their `user_reference`.
+        """
+        new = [
+            check_new_order(order, f"orders[{index}]")
+            for index, order in enumerate(check_list(orders, "orders"))
+        ]
+        if not new:
+            return []
+        request = evolve(self._place(new), check=lambda results: _other_orders(new, results))
+        return await self._sender.call(request)
+
+    def _send_cancel(
+        self, market: GameMarket, deadline: float | None
+    ) -> Awaitable[Settled[list[CancelResult]]]:
+        return self._sender.send(self._cancel_game(market), deadline=deadline)
+
+    async def _cancel_resting(self, order_ids: list[str], deadline: float) -> list[CancelResult]:
         # One id that the exchange calls malformed would fail the whole request.
         ids = [order_id for order_id in order_ids if is_order_id(order_id)]
         results: list[CancelResult] = []
         for start in range(0, len(ids), _IDS_AT_ONCE):
-            results += await self._cancel_multiple(ids[start : start + _IDS_AT_ONCE], deadline)
+            results += await self._cancel_by_id(ids[start : start + _IDS_AT_ONCE], deadline)
         return results
 
-    async def _cancel_multiple(
+    async def _cancel_by_id(
         self, order_ids: list[str], deadline: float | None = None
     ) -> list[CancelResult]:
-        request = Request(
-            "POST /session/cancelMultiple",
-            _RESULTS,
-            Effect.CANCEL,
-            body={"sessionIDs": order_ids},
-            check=lambda results: _mismatch(order_ids, results),
+        request = evolve(
+            self._cancel_multiple(order_ids),
+            check=lambda results: another_order(order_ids, results),
         )
-        results = await self._http.call(request, deadline=deadline)
+        results = await self._sender.call(request, deadline=deadline)
         for order_id, result in zip(order_ids, results, strict=True):
             result.order_id = order_id
         return results
 
-    async def cancel_by_reference(
-        self, game_id: str, user_references: Iterable[str]
-    ) -> list[CancelResult]:
-        """Cancel the open orders on a game that carry one of your references.
+    # How the transport says it. What an answer must fit is the same for both.
 
-        `POST /session/cancelByReference`. Returns one result an order; several orders can carry
-        one reference. No references, no request.
-        """
-        game_id = check_id(game_id, "game_id")
-        references = [
-            check_text(reference, f"user_references[{index}]")
-            for index, reference in enumerate(check_list(user_references, "user_references"))
-        ]
-        if not references:
-            return []
-        request = Request(
-            "POST /session/cancelByReference",
-            _RESULTS,
-            Effect.CANCEL,
-            body={"gameID": game_id, "userReferences": references},
-            check=lambda results: _another_game(game_id, results),
-        )
-        return await self._http.call(request)
+    @abstractmethod
+    def _cancel(self, order_id: str) -> Request[CancelResult]: ...
 
-    async def cancel_all_for_league(self, league: str) -> LeagueCancelAccepted:
-        """Ask for the cancel of every open order in a league: `POST /session/cancelAllForLeague`.
+    @abstractmethod
+    def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]: ...
 
-        `league` is a code such as `"NBA"`, in any case. The exchange only acknowledges the
-        request and cancels afterwards: nothing is known to be cancelled when this returns. To
-        know, read `account.get_unmatched` until no order's `game.league` is the league's.
-        """
-        request = Request(
-            "POST /session/cancelAllForLeague",
-            LeagueCancelAccepted,
-            Effect.CANCEL,
-            body={"league": check_id(league, "league")},
-        )
-        return await self._http.call(request)
+    @abstractmethod
+    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]: ...
 
-    async def cancel_all_orders(self) -> list[CancelResult]:
-        """Cancel every open order on every game and league: `POST /session/cancelAllOrders`.
+    @abstractmethod
+    def _cancel_everything(self) -> Request[list[CancelResult]]: ...
 
-        Returns one result an order. `flatten` also proves that nothing is left.
-        """
-        return await self._cancel_all_orders()
-
-    async def _cancel_all_orders(self, deadline: float | None = None) -> list[CancelResult]:
-        request = Request("POST /session/cancelAllOrders", _RESULTS, Effect.CANCEL, body={})
-        return await self._http.call(request, deadline=deadline)
-
-    async def lookup_order(self, order_id: str) -> OrderDetail:
-        """Return the state of one of the account's orders: `GET /session/lookupOrder`.
-
-        Raises `NotFoundError` for an order that the exchange does not know, `ForbiddenError` for
-        somebody else's, and otherwise as every read: an `ApiError`, `DecodeError`,
-        `NotSentError`, or `OutcomeUnknownError` if no answer came.
-        """
-        request = Request(
-            "GET /session/lookupOrder",
-            OrderDetail,
-            Effect.READ,
-            at=("data", "order"),
-            params={"orderID": check_id(order_id, "order_id")},
-        )
-        return await self._http.call(request)
-
-
-def _cancel_all_orders_for_game(market: GameMarket) -> Request[list[CancelResult]]:
-    body = {"gameID": market.game_id}
-    if market.type is not None:
-        body["type"] = market.type
-
-    return Request(
-        "POST /session/cancelAllOrdersForGame",
-        _RESULTS,
-        Effect.CANCEL,
-        body=body,
-        check=lambda results: _another_game(market.game_id, results),
-    )
+    @abstractmethod
+    def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]: ...
 
 
 # An answer to another request, strayed onto this one's connection, names another game or order.
 
 
-def _another_game(game_id: str, results: list[CancelResult]) -> str | None:
+def another_game(game_id: str, results: list[CancelResult]) -> str | None:
+    """Say that results are about another game than was asked for, if they are."""
+    for result in results:
+        if result.game_id == game_id:
+            return None
     named = {result.game_id.casefold() for result in results if result.game_id}
     if named and game_id.casefold() not in named:
         return f"about game {min(named)} where {game_id} was asked for"
     return None
 
 
-def _mismatch(order_ids: list[str], results: list[CancelResult]) -> str | None:
+def another_order(order_ids: list[str], results: list[CancelResult]) -> str | None:
+    """Say that results are not those of these orders, if they are not."""
     if len(results) != len(order_ids):
         return f"{len(results)} results for {len(order_ids)} ids"
     for asked, result in zip(order_ids, results, strict=True):
         if result.order_id and result.order_id.casefold() != asked.casefold():
             return f"about order {result.order_id} where {asked} was asked for"
     return None
+
+
+def _other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | None:
+    if len(results) != len(orders):
+        return f"{len(results)} results for {len(orders)} orders"
+    for index, (order, result) in enumerate(zip(orders, results, strict=True)):
+        types = {fill.type for fill in result.matched}
+        if result.unmatched is not None:
+            types.add(result.unmatched.type)
+        for named in types:
+            # A type that this library does not know may be another word for the one in question.
+            if isinstance(named, MarketType) and named != order.type:
+                return f"a {named} where orders[{index}] is a {order.type}"
+    return None
+
+
+def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
+    """Return an order as it goes out, under whose `game_key` is its game."""
+    document = {
+        game_key: order.game_id,
+        "type": order.type,
+        "side": order.side,
+        "odds": order.odds,
+        "bet": order.bet,
+        "number": order.number,
+        "market": order.market,
+        "orderType": order.order_type,
+        "expirationMinutes": order.expiration_minutes,
+        "userReference": order.user_reference,
+    }
+    return {name: value for name, value in document.items() if value is not None}

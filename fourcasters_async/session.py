@@ -35,8 +35,8 @@ from fourcasters_async.account import UNMATCHED, Account
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch, beats_in
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError, SessionClosedError
 from fourcasters_async.models import AuthenticatedUser, User
-from fourcasters_async.orders import Orders
 from fourcasters_async.rate_limit import RateLimit
+from fourcasters_async.rest_orders import RestOrders
 from fourcasters_async.shutdown import FlatOnExit, FlatReport, flatten
 
 BASE_URL = "https://api.4casters.io"
@@ -56,7 +56,7 @@ class SessionOptions(TypedDict, total=False):
     on_token: OnToken | None
 
 
-class AsyncSession(Orders):
+class AsyncSession(RestOrders):
     """An account at the exchange, and the pool of connections to it.
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
@@ -118,7 +118,8 @@ class AsyncSession(Orders):
             retry=self._retry,
             rate_limit=self._rate_limit,
         )
-        super().__init__(http, max_connections=max_connections)
+        self._http = http
+        super().__init__(http, http, at_once=max_connections)
         self._heartbeats: set[Http] = set()
         self.account = Account(http)
 
@@ -261,7 +262,7 @@ class AsyncSession(Orders):
             return min(until, clock() + max(1.0, deadline / 4))
 
         return await flatten(
-            lambda: self._cancel_all_orders(step()),
+            lambda: self._http.call(self._cancel_everything(), deadline=step()),
             lambda: self._http.call(look, deadline=step()),
             until=until,
         )

@@ -18,7 +18,8 @@ KNOWS: dict[str, set[str]] = {
     "_tasks": set(),
     "_version": set(),
     "models": {"errors"},
-    "converter": {"errors", "models"},
+    "_strict": set(),
+    "converter": {"_strict", "errors", "models"},
     "_request": set(),
     "_document": {"_request", "converter", "errors"},
     "_verdict": {"_request", "errors"},
@@ -49,7 +50,8 @@ KNOWS: dict[str, set[str]] = {
     "dead_man": {"errors"},
     "shutdown": {"errors", "models"},
     "account": {"_checks", "_http", "_request", "models"},
-    "orders": {"_checks", "_http", "_verdict", "_request", "account", "fanout", "models"},
+    "orders": {"_checks", "_request", "_sender", "_verdict", "account", "fanout", "models"},
+    "rest_orders": {"_checks", "_request", "errors", "models", "orders"},
     "_heartbeat": {"_pacing", "_request"},
     "session": {
         "_auth",
@@ -64,8 +66,8 @@ KNOWS: dict[str, set[str]] = {
         "dead_man",
         "errors",
         "models",
-        "orders",
         "rate_limit",
+        "rest_orders",
         "shutdown",
     },
     "demo": {"models", "rate_limit", "session"},
@@ -82,13 +84,14 @@ PURE = {
     "_reply",
     "_request",
     "_secret",
+    "_strict",
     "_verdict",
     "converter",
     "errors",
     "models",
 }
 ENDPOINTS = ("GET /", "POST /")
-VERBS = {"_heartbeat", "account", "orders", "session"}
+VERBS = {"_heartbeat", "account", "rest_orders", "session"}
 
 
 def room_of(path: Path) -> str:

@@ -4,6 +4,15 @@ from fourcasters_async.models.cancel import CancelResult, LeagueCancelAccepted
 from fourcasters_async.models.game import Game, Participant
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import GameOrders, MatchedBet, OpenOrder, OrderDetail
+from fourcasters_async.models.place import (
+    EditResult,
+    MatchedFill,
+    NewOrder,
+    OrderType,
+    PlaceErrorType,
+    PlaceResult,
+    UnmatchedOffer,
+)
 from fourcasters_async.models.report import CancelReport, GameOutcome, OutcomeStatus
 from fourcasters_async.models.user import AuthenticatedUser, User, UserType
 
@@ -11,6 +20,7 @@ __all__ = [
     "AuthenticatedUser",
     "CancelReport",
     "CancelResult",
+    "EditResult",
     "Game",
     "GameMarket",
     "GameOrders",
@@ -18,10 +28,16 @@ __all__ = [
     "LeagueCancelAccepted",
     "MarketType",
     "MatchedBet",
+    "MatchedFill",
+    "NewOrder",
     "OpenOrder",
     "OrderDetail",
+    "OrderType",
     "OutcomeStatus",
     "Participant",
+    "PlaceErrorType",
+    "PlaceResult",
+    "UnmatchedOffer",
     "User",
     "UserType",
 ]
