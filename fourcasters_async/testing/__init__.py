@@ -7,6 +7,7 @@ mistake of the other.
 
 from fourcasters_async.testing import faults
 from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder
-from fourcasters_async.testing.exchange import FakeExchange, Received
+from fourcasters_async.testing.exchange import FakeExchange
+from fourcasters_async.testing.received import Received
 
 __all__ = ["Book", "BookAccount", "BookGame", "BookOrder", "FakeExchange", "Received", "faults"]

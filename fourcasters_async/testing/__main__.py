@@ -1,7 +1,7 @@
 """Serve a FakeExchange in a process of its own: `python -m fourcasters_async.testing`.
 
-Prints one line of JSON (`url`, `token`, `games`) and serves until its standard input ends, so
-that it never outlives who started it.
+Prints one line of JSON (`url`, `orders_url`, `token`, `games`) and serves until its standard input
+ends, so that it never outlives who started it.
 """
 
 import argparse
@@ -15,9 +15,13 @@ from fourcasters_async.testing.exchange import FakeExchange
 async def _serve(options: argparse.Namespace) -> None:
     async with FakeExchange(latency=options.latency / 1000) as exchange:
         games = [exchange.add_game(orders=options.orders).game_id for _ in range(options.games)]
-        print(
-            json.dumps({"url": exchange.url, "token": exchange.token, "games": games}), flush=True
-        )
+        served = {
+            "url": exchange.url,
+            "orders_url": exchange.orders_url,
+            "token": exchange.token,
+            "games": games,
+        }
+        print(json.dumps(served), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 

@@ -1,13 +1,20 @@
 """The state of the sandbox exchange: accounts, games and orders. No I/O and no clock of its own."""
 
+import math
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
 from itertools import count
 
 from attrs import define, field
 
 _OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def moment(now: float) -> datetime:
+    """Return the time that the exchange's clock shows, which starts when the book opens."""
+    return _OPENED + timedelta(seconds=now)
 
 
 @define
@@ -33,6 +40,8 @@ class BookAccount:
     name: str
     password: str = field(default="", repr=False)
     barred: bool = False
+    max_liability: float = math.inf
+    """The most that one order may risk."""
     heartbeat_until: float | None = None
     """When everything is cancelled unless a heartbeat comes, in seconds of the exchange's clock."""
 
@@ -42,7 +51,8 @@ class BookOrder:
     """An order. Amounts are in account currency, `odds` American.
 
     `offered` is the risk that it was placed with, `filled` the part of it that was matched.
-    `number` is the spread or the total.
+    `number` is the spread or the total. `market` is the outcome that a `moneyline1x2` is about.
+    At `expiry` the order is cancelled. Times are aware.
     """
 
     order_id: str
@@ -54,8 +64,10 @@ class BookOrder:
     filled: float = 0.0
     number: float | None = None
     side: str | None = None
+    market: str | None = None
     user_reference: str | None = None
     created_at: datetime = _OPENED
+    expiry: datetime | None = None
     cancelled: bool = False
 
     @property
@@ -82,6 +94,7 @@ class Book:
     """When a token was issued, in seconds of the exchange's clock; 0 if that is not here."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
+    _expiring: list[tuple[datetime, str]] = field(factory=list, init=False, repr=False)
 
     def issue_token(self, account: str, now: float) -> str:
         """Return a new token for an account."""
@@ -124,7 +137,10 @@ class Book:
         offered: float = 100.0,
         number: float | None = None,
         side: str | None = None,
+        market: str | None = None,
         user_reference: str | None = None,
+        created_at: datetime = _OPENED,
+        expiry: datetime | None = None,
     ) -> BookOrder:
         """Put an order of `account` in the book. `side` is by default the home team, or over."""
         game = self.games[game_id]
@@ -132,6 +148,8 @@ class Book:
             number = -3.5 if type == "spread" else 220.5
         if side is None:
             side = {"total": "over", "moneyline1x2": "yes"}.get(type, game.home_id)
+        if market is None and type == "moneyline1x2":
+            market = game.home_id
         order = BookOrder(
             self._new_id(),
             account,
@@ -141,9 +159,14 @@ class Book:
             offered,
             number=number,
             side=side,
+            market=market,
             user_reference=user_reference,
+            created_at=created_at,
+            expiry=expiry,
         )
         self.orders[order.order_id] = order
+        if expiry is not None:
+            heappush(self._expiring, (expiry, order.order_id))
         self._on_game[game_id].append(order)
         return order
 
@@ -166,8 +189,12 @@ class Book:
             if order.account == account and order.open and type in (None, order.type)
         ]
 
-    def cancel_without_heartbeat(self, now: float) -> None:
-        """Cancel everything of the accounts whose heartbeat has not come in time."""
+    def pass_time(self, now: float) -> None:
+        """Cancel what has expired, and everything of accounts whose heartbeat has not come."""
+        while self._expiring and self._expiring[0][0] <= moment(now):
+            expired = self.orders.get(heappop(self._expiring)[1])
+            if expired is not None:
+                expired.cancelled = expired.cancelled or expired.open
         for account in self.accounts.values():
             if account.heartbeat_until is not None and account.heartbeat_until <= now:
                 account.heartbeat_until = None

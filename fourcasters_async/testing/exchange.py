@@ -4,67 +4,24 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import Self
 
 from aiohttp import web
-from attrs import define
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder
-from fourcasters_async.testing.faults import Call, Fault, respond
-from fourcasters_async.testing.rest import Answer, RestService, body_of
+from fourcasters_async.testing.calls import Call, Fault, HttpCall, respond
+from fourcasters_async.testing.orders_channel import Message, OrdersChannel
+from fourcasters_async.testing.received import Injected, Received
+from fourcasters_async.testing.rest import Answer, RestService
+from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
 _REMEMBERED = 100_000
-
-
-@define
-class Received:
-    """A request that was received.
-
-    `account` is `None` for a token that is not known, `fault` what struck the request, if any did.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    content: bytes
-    account: str | None
-    fault: Fault | None = None
-
-    @property
-    def endpoint(self) -> str:
-        """The last segment of the path."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def game_id(self) -> object:
-        """The `gameID` in the body."""
-        return body_of(self.content).get("gameID")
-
-
-@define
-class _Injected:
-    fault: Fault
-    endpoint: str | None
-    game_id: str | None
-    after: int
-    times: int | None
-
-    def takes(self, received: Received) -> bool:
-        """Whether the fault strikes this request; counts it if it could."""
-        if self.endpoint not in (None, received.endpoint):
-            return False
-        if self.game_id not in (None, received.game_id) or self.times == 0:
-            return False
-        if self.after > 0:
-            self.after -= 1
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
+_ORDERS_PATH = "/orders/ws"
 
 
 class FakeExchange:
@@ -96,15 +53,17 @@ class FakeExchange:
         self.latency = latency
         self.book = Book()
         self.account = "sandbox"
-        self._moved = 0.0
+        self._moved = -time.monotonic()
         self.token = self.add_account(self.account)
         """The token of the account that orders belong to by default."""
         self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
-        """What was received, oldest first; only the last hundred thousand requests."""
+        """What was received, oldest first; only the last hundred thousand of it."""
         self.refused_by_limit = 0
         """How many requests were answered with 429 because of `rate_limit`."""
         self._rest = RestService(self.book)
-        self._injected: list[_Injected] = []
+        self._channel = OrdersChannel(self.book)
+        self._sockets = OrdersSockets(self._answer, self._do)
+        self._injected: list[Injected] = []
         self._limit = rate_limit
         self._served: deque[float] = deque()
         self._port = port
@@ -126,6 +85,16 @@ class FakeExchange:
         return f"{scheme}://127.0.0.1:{self._port}"
 
     @property
+    def orders_url(self) -> str:
+        """The address of the Orders WebSocket."""
+        return f"{self.url.replace('http', 'ws', 1)}{_ORDERS_PATH}"
+
+    @property
+    def sockets(self) -> int:
+        """How many WebSockets are open."""
+        return len(self._sockets)
+
+    @property
     def ssl_context(self) -> ssl.SSLContext:
         """A context that trusts this exchange: `aiohttp.TCPConnector(ssl=exchange.ssl_context)`."""
         if self._client_tls is None:
@@ -139,18 +108,19 @@ class FakeExchange:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close every connection and stop."""
+        """Close every connection, WebSockets with 1001, and stop."""
+        self._sockets.end()
         self._drop_connections()
         await self._runner.cleanup()
 
     def now(self) -> float:
-        """Return the exchange's clock, in seconds."""
+        """Return the exchange's clock, in seconds since it was made."""
         return time.monotonic() + self._moved
 
     def move_clock(self, seconds: float) -> None:
-        """Move the exchange's clock on: tokens age, and heartbeats run out."""
+        """Move the exchange's clock on: tokens age, orders expire, and heartbeats run out."""
         self._moved += seconds
-        self.book.cancel_without_heartbeat(self.now())
+        self._pass_time()
 
     def add_account(self, name: str, password: str = "") -> str:
         """Add an account, and return a token for it. With a password it can log in."""
@@ -172,11 +142,14 @@ class FakeExchange:
 
     def open_orders(self, game_id: str | None = None) -> list[BookOrder]:
         """Return what rests of the default account, on one game or on all."""
-        self.book.cancel_without_heartbeat(self.now())
+        self._pass_time()
         return self.book.open_orders(self.account, game_id)
 
     def received(self, endpoint: str | None = None, *, game_id: str | None = None) -> int:
-        """Count the requests received, to one endpoint (its last segment) and for one game."""
+        """Count what was received, to one endpoint (its last segment) and for one game.
+
+        The endpoint of a message on a WebSocket is its type.
+        """
         return sum(
             endpoint in (None, received.endpoint) and game_id in (None, received.game_id)
             for received in self.requests
@@ -193,14 +166,21 @@ class FakeExchange:
     ) -> None:
         """Let `fault` strike the requests to an endpoint (its last segment) and for a game.
 
+        The endpoint of a message on a WebSocket is its type, that of a handshake is `ws`.
         It passes over the first `after` of them and strikes the next `times`, or with `None` all.
         Of several faults that fit a request, the one injected first strikes.
         """
-        self._injected.append(_Injected(fault, endpoint, game_id, after, times))
+        self._injected.append(Injected(fault, endpoint, game_id, after, times))
 
     def clear_faults(self) -> None:
         """Take back every fault that was injected."""
         self._injected.clear()
+
+    async def drop_sockets(self, code: int | None = None) -> None:
+        """Close every WebSocket with a close frame, or with `None` abort its connection."""
+        self._sockets.drop(code)
+        # An aborted connection is lost one turn of the loop later.
+        await asyncio.sleep(0)
 
     @asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
@@ -234,32 +214,51 @@ class FakeExchange:
         authorization = request.headers.get("Authorization", "")
         account = self._rest.account(authorization)
         received = Received(request.method, request.path, request.headers, content, account)
-        self.requests.append(received)
-        limited = self._over_limit()
-        if self.latency:
-            await asyncio.sleep(self.latency)
-        if limited is not None:
-            return respond(limited)
 
         def commit() -> Answer:
-            self.book.cancel_without_heartbeat(self.now())
+            now = self._pass_time()
+            if request.path == _ORDERS_PATH:
+                return self._rest.shake_hands(authorization, now)
             return self._rest.answer(
                 request.method,
                 request.path,
                 authorization=authorization,
                 content=content,
                 query=request.query,
-                now=self.now(),
+                now=now,
             )
 
+        call = HttpCall(request, commit)
+        response = await self._answer(received, call, refused=self._over_limit())
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return await self._sockets.serve(request, response.headers, account or "")
+        return response
+
+    async def _answer(
+        self, received: Received, call: Call, *, refused: Answer | None = None
+    ) -> web.StreamResponse:
+        """Answer a request or a message in `latency` seconds, by the book or with a fault."""
+        self.requests.append(received)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if refused is not None:
+            return respond(refused)
         received.fault = next((i.fault for i in self._injected if i.takes(received)), None)
         if received.fault is None:
-            return respond(commit())
+            return respond(call.commit())
         try:
-            return await received.fault(Call(request, commit))
+            return await received.fault(call)
         except ConnectionError:
             # The client has had enough of it.
             return web.Response()
+
+    def _do(self, message: Message, account: str) -> Answer:
+        return self._channel.answer(message, account=account, now=self._pass_time())
+
+    def _pass_time(self) -> float:
+        now = self.now()
+        self.book.pass_time(now)
+        return now
 
     def _over_limit(self) -> Answer | None:
         if self._limit is None:

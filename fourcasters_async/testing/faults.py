@@ -1,90 +1,19 @@
 """The ways in which an exchange fails, as values: `exchange.inject(faults.Close(), game_id=…)`.
 
 Faults with `committed` do what was asked first if it is true, and nothing if it is false. All
-others do it, and then answer in a way that nobody can rely on, unless they say otherwise.
+others do it, and then answer in a way that nobody can rely on, unless they say otherwise. Most
+strike requests over HTTP and messages on a WebSocket alike.
 """
 
 import asyncio
 import gzip
-import socket
-import struct
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 from aiohttp import web
-from attrs import define, frozen
+from attrs import frozen
 
 from fourcasters_async.testing import wire
+from fourcasters_async.testing.calls import Call, Fault, head, respond
 from fourcasters_async.testing.rest import Answer
-
-_GLANCE = 0.01
-
-
-@define
-class Call:
-    """A request that a fault has hold of."""
-
-    request: web.Request
-    commit: Callable[[], Answer]
-    """Do what the request asks, and return the answer that it should have."""
-
-    def write(self, data: bytes) -> None:
-        """Write bytes on the connection, past the server."""
-        if isinstance(self.request.transport, asyncio.WriteTransport):
-            self.request.transport.write(data)
-
-    def hang_up(self, *, reset: bool = False) -> None:
-        """Close the connection, or reset it."""
-        transport = self.request.transport
-        if not isinstance(transport, asyncio.WriteTransport):
-            return
-        if reset:
-            linger = struct.pack("ii", 1, 0)
-            transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, linger
-            )
-            transport.abort()
-        else:
-            transport.close()
-
-    @property
-    def gone(self) -> bool:
-        """Whether the connection has ended."""
-        return self.request.transport is None or self.request.transport.is_closing()
-
-    async def until_gone(self) -> web.StreamResponse:
-        """Wait until the client has left, and return what the server wants of a handler."""
-        while not self.gone:  # noqa: ASYNC110  # the server tells a handler nothing of it
-            await asyncio.sleep(_GLANCE)
-        return web.Response()
-
-
-class Fault(ABC):
-    """One way to fail. Make your own by overriding `__call__`."""
-
-    @abstractmethod
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        """Answer `call`, or fail to."""
-
-
-def _head(length: int, *lines: str) -> bytes:
-    head = [
-        "HTTP/1.1 200 OK",
-        "Content-Type: application/json",
-        f"Content-Length: {length}",
-        *lines,
-    ]
-    return "\r\n".join([*head, "", ""]).encode()
-
-
-def respond(answer: Answer) -> web.Response:
-    """Return an answer as the server takes it."""
-    return web.Response(
-        status=answer.status,
-        body=answer.content(),
-        headers=answer.headers,
-        content_type="application/json",
-    )
 
 
 @frozen
@@ -131,7 +60,7 @@ class StallBody(Fault):
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         content = call.commit().content()
-        call.write(_head(len(content)) + content[: len(content) // 2])
+        call.write(head(len(content)) + content[: len(content) // 2])
         return await call.until_gone()
 
 
@@ -143,7 +72,7 @@ class DripBody(Fault):
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         call.commit()
-        call.write(_head(2**30) + b'{"data": [')
+        call.write(head(2**30) + b'{"data": [')
         while not call.gone:
             call.write(b" ")
             await asyncio.sleep(self.pause)
@@ -156,7 +85,7 @@ class Truncate(Fault):
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         content = call.commit().content()
-        call.write(_head(len(content)) + content[: len(content) // 2])
+        call.write(head(len(content)) + content[: len(content) // 2])
         call.hang_up()
         return web.Response()
 
@@ -178,7 +107,7 @@ class WrongLength(Fault):
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         content = call.commit().content()
-        call.write(_head(len(content) - 1) + content)
+        call.write(head(len(content) - 1) + content)
         return await call.until_gone()
 
 
@@ -288,7 +217,7 @@ class Duplicate(Fault):
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         content = call.commit().content()
-        whole = _head(len(content)) + content
+        whole = head(len(content)) + content
         call.write(whole)
         if self.pause:
             await asyncio.sleep(self.pause)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
-from fourcasters_async.testing import wire
+from fourcasters_async.testing import placing, wire
 from fourcasters_async.testing.book import Book, BookAccount, BookOrder
 
 _ID = re.compile(r"[0-9a-fA-F]{24}")
@@ -61,7 +61,9 @@ class RestService:
             ("POST", "/session/cancelAllOrdersForGame"): self._cancel_all_orders_for_game,
             ("POST", "/session/cancelByReference"): self._cancel_by_reference,
             ("POST", "/session/cancelMultiple"): self._cancel_multiple,
+            ("POST", "/session/editOrder"): self._edit_order,
             ("GET", "/session/lookupOrder"): self._lookup_order,
+            ("POST", "/session/v3/place"): self._place,
             ("GET", "/user/getMe"): self._get_me,
             ("GET", "/user/getOrdersForGame"): self._get_orders_for_game,
             ("GET", "/user/getUnmatched"): self._get_unmatched,
@@ -99,6 +101,13 @@ class RestService:
         except _RefusedError as refused:
             return refused.answer
         return Answer(200, document, self._renewal(account, token, now))
+
+    def shake_hands(self, authorization: str, now: float) -> Answer:
+        """Answer the handshake of a WebSocket, where the token comes bare."""
+        account = self._book.tokens.get(authorization)
+        if account is None:
+            return Answer(401, wire.error("Unauthorized"))
+        return Answer(101, None, self._renewal(account, authorization, now))
 
     def _login(self, fields: Body, now: float) -> Answer:
         username, password = fields.get("username"), fields.get("password")
@@ -180,6 +189,29 @@ class RestService:
     def _cancel_all_orders(self, asked: Asked) -> object:
         return [_cancelled(order) for order in self._book.open_orders(asked.account)]
 
+    def _place(self, asked: Asked) -> object:
+        orders = asked.fields.get("orders")
+        if not isinstance(orders, list):
+            raise _RefusedError(400, "orders must be an array")
+        placed = placing.place_each(
+            self._book, asked.account, orders, game="gameID", error="errorType", now=asked.now
+        )
+        return {"createdSessions": placed}
+
+    def _edit_order(self, asked: Asked) -> object:
+        order = self._book.orders.get(_id(asked.fields.get("sessionID"), "sessionID"))
+        if order is None or order.account != asked.account or not order.open:
+            raise _RefusedError(400, "Invalid sessionID")
+        if "orderVolume" not in asked.fields:
+            # The live service was seen to do this.
+            order.cancelled = True
+            raise _RefusedError(400, "Invalid orderVolume")
+        try:
+            replacement = placing.replace(self._book, order, asked.fields, now=asked.now)
+        except placing.RejectedError as rejected:
+            raise _RefusedError(400, str(rejected)) from None
+        return {"cancelled": _cancelled(order), **wire.placed(replacement)}
+
     def _lookup_order(self, asked: Asked) -> object:
         order = self._book.orders.get(str(asked.fields.get("orderID", "")))
         if order is None:
@@ -221,7 +253,7 @@ class RestService:
             raise _RefusedError(400, "Invalid timeout")
         account = self._book.accounts.setdefault(asked.account, BookAccount(asked.account))
         account.heartbeat_until = asked.now + timeout
-        return {"type": "heartbeatAck", "serverTime": int(asked.now * 1000), "timeoutSec": timeout}
+        return wire.heartbeat(asked.now, timeout)
 
 
 def _cancelled(order: BookOrder) -> wire.Document:

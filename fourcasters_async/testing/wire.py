@@ -28,6 +28,34 @@ def not_cancelled(order: BookOrder, reason: str) -> Document:
     }
 
 
+def placed(order: BookOrder) -> Document:
+    """Write the result of an order that rests whole, as an order does where nothing matches."""
+    offer: Document = {
+        "orderID": order.order_id,
+        "wagerRequestID": order.order_id[::-1],
+        "offered": order.offered,
+        "odds": order.odds,
+        "type": order.type,
+        "side": order.side,
+        "number": order.number,
+        "userReference": order.user_reference or "",
+    }
+    if order.type == "moneyline1x2":
+        offer["market"] = order.market
+    return {"matched": [], "unmatched": offer}
+
+
+def heartbeat(now: float, timeout: float) -> Document:
+    """Write the acknowledgement of a heartbeat."""
+    return {"type": "heartbeatAck", "serverTime": int(now * 1000), "timeoutSec": timeout}
+
+
+def described(order: BookOrder) -> str:
+    """Write an order for a person to read."""
+    number = "" if order.number is None else f" {order.number:+}"
+    return f"{order.side or order.type}{number} {order.odds:+}"
+
+
 def unmatched(order: BookOrder, game: BookGame) -> Document:
     """Write an open order, with every field of the documented record."""
     document: Document = {
@@ -43,7 +71,7 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         "remaining": order.remaining,
         # The exchange sends the noise of its own floats.
         "takenRatio": order.filled / order.offered if order.filled else -1.1102230246251565e-16,
-        "expiry": None,
+        "expiry": None if order.expiry is None else _time(order.expiry),
         "createdAt": _time(order.created_at),
         "origin": "offer",
         "userReference": order.user_reference or "",
@@ -57,7 +85,7 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         other = game.away_id if order.side == game.home_id else game.home_id
         document |= {"participantID": order.side, "otherParticipantID": other}
     elif order.type == "moneyline1x2":
-        document |= {"market": "home", "side": order.side}
+        document |= {"market": order.market, "side": order.side}
     else:
         document |= {"side": order.side}
     return document
@@ -108,7 +136,7 @@ def matched(order: BookOrder, game: BookGame) -> Document:
     if order.type == "total":
         return document | {"OU": order.side, "side": order.side}
     if order.type == "moneyline1x2":
-        return document | {"market": "home", "side": order.side}
+        return document | {"market": order.market, "side": order.side}
     return document | {"participantID": order.side, "side": order.side}
 
 
@@ -123,7 +151,7 @@ def user(account: BookAccount) -> Document:
         "creditLimit": 0,
         "liability": 0,
         "commissionCharged": 0.01,
-        "maxLiability": 100000,
+        "maxLiability": min(account.max_liability, 100000),
         "isAdmin": False,
         "hasMarketMakerAccess": True,
         "isPro": True,
@@ -136,11 +164,9 @@ def user(account: BookAccount) -> Document:
 
 
 def _common(order: BookOrder) -> Document:
-    name = order.side or order.type
-    number = "" if order.number is None else f" {order.number:+}"
     return {
         "sessionID": order.order_id,
-        "description": f"{name}{number} {order.odds:+}",
+        "description": described(order),
         "odds": order.odds,
         "filled": order.filled,
         "gameID": order.game_id,
