@@ -46,6 +46,7 @@ from fourcasters_async.models import (
     User,
     UserType,
 )
+from fourcasters_async.orders_socket import OrdersSocket
 from fourcasters_async.rate_limit import RateLimit
 from fourcasters_async.session import AsyncSession
 from fourcasters_async.shutdown import FlatOnExit, FlatReport
@@ -83,6 +84,7 @@ __all__ = [
     "OrderDetail",
     "OrderType",
     "OrdersNotCancelledError",
+    "OrdersSocket",
     "OutcomeStatus",
     "OutcomeUnknownError",
     "Participant",

@@ -6,6 +6,7 @@ from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._request import Effect, Request
 
 _ACK = "heartbeatAck"
+_NO_ACK = "it is no acknowledgement"
 
 
 @frozen
@@ -43,6 +44,17 @@ def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
     )
 
 
+def heartbeat_message(timeout: float) -> Request[Heartbeat]:
+    """Return one beat as a message on the Orders WebSocket, whose answer is documented."""
+    return Request(
+        "heartbeat",
+        Heartbeat,
+        Effect.CANCEL,
+        body={"requestTimeout": timeout},
+        check=lambda ack: None if ack.type == _ACK else _NO_ACK,
+    )
+
+
 def heartbeat_policy(policy: RetryPolicy, timeout: int) -> RetryPolicy:
     """Return a policy with which a beat that fails is over before the next one is due."""
     return evolve(
@@ -63,7 +75,7 @@ def _not_acknowledged(answer: HeartbeatAnswer) -> str | None:
     said = [answer] if answer.data is None else [answer, answer.data]
     for each in said:
         if each.error is not None or each.success is False or each.type not in (None, _ACK):
-            return "it is no acknowledgement"
+            return _NO_ACK
     if any(each.type or each.success or each.timeout_sec is not None for each in said):
         return None
-    return "it is no acknowledgement"
+    return _NO_ACK

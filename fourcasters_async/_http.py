@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from fourcasters_async._attempts import Attempts, withheld
 from fourcasters_async._auth import Auth
 from fourcasters_async._checks import check_token, hidden
 from fourcasters_async._pacing import RetryPolicy
-from fourcasters_async._pool import Pool
 from fourcasters_async._reply import Reply, judge
 from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
@@ -35,12 +34,35 @@ T = TypeVar("T")
 _log = logging.getLogger("fourcasters_async")
 
 
+class Carrier(Protocol):
+    """What carries one attempt of a request."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be carried any more."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+    async def attempt(
+        self,
+        request: Request[T],
+        *,
+        headers: Mapping[str, str],
+        ends: float,
+        redact: Callable[[str], str],
+    ) -> Reply | NoReply:
+        """Send `request` once and read the answer, by the loop time `ends`."""
+        ...
+
+
 class Http(Sender):
     """Sends requests to one address over HTTP, as one account."""
 
     def __init__(
         self,
-        pool: Pool,
+        carrier: Carrier,
         auth: Auth,
         *,
         timeout: float,
@@ -48,13 +70,17 @@ class Http(Sender):
         rate_limit: RateLimit,
     ) -> None:
         super().__init__(timeout)
-        self._pool = pool
+        self._carrier = carrier
         self._auth = auth
         self._retry = retry
         self._rate_limit = rate_limit
         self._held_until: dict[_Lane, float] = {}
         self._idle: set[asyncio.Future[None]] = set()
         self._closed = False
+
+    def redact(self, text: str) -> str:
+        """Take the secrets of the account out of a text in which the exchange may quote them."""
+        return self._auth.redact(text)
 
     @property
     def closed(self) -> bool:
@@ -66,7 +92,7 @@ class Http(Sender):
         self._closed = True
         for idle in self._idle:
             idle.cancel()
-        await self._pool.close()
+        await self._carrier.close()
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless the session is open and has a token or a way to get one."""
@@ -174,17 +200,17 @@ class Http(Sender):
     def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
         """Return what takes out of a text the secrets that the exchange may quote in it."""
         if not request.secrets:
-            return self._auth.redact
+            return self.redact
 
         def redact(text: str) -> str:
             for secret in request.secrets:
                 text = text.replace(secret, "[secret]")
-            return self._auth.redact(text)
+            return self.redact(text)
 
         return redact
 
     def _is_closed(self) -> bool:
-        return self._closed or self._pool.closed
+        return self._closed or self._carrier.closed
 
     async def _take_place(self, *, urgent: bool, until: float | None) -> bool:
         if self._rate_limit.admit(urgent=urgent):
@@ -230,7 +256,7 @@ class Http(Sender):
         used, redact = self._auth.token, self._redact_for(request)
         counted = True
         try:
-            observed = await self._pool.attempt(
+            observed = await self._carrier.attempt(
                 request,
                 headers=self._auth.headers if request.authorised else self._auth.anonymous,
                 ends=min(deadline, ends),

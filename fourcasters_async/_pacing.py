@@ -70,8 +70,14 @@ class RetryPolicy:
             return 0.0
         if limited is not None and limited.retry_after is not None:
             return min(limited.retry_after, self.retry_after_cap)
+        return self.backoff(attempts, draw)
+
+    def backoff(
+        self, failures: int, draw: Callable[[float, float], float] = random.uniform
+    ) -> float:
+        """Return the seconds to wait after so many failures, drawn anew each time."""
         # Past 2**32 the cap has long decided.
-        return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(attempts - 1, 32)))
+        return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32)))
 
 
 class Admission(Generic[_Ticket]):

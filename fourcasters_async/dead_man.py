@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from fourcasters_async._checks import check_callback, check_count
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
 
 _log = logging.getLogger("fourcasters_async")
@@ -83,9 +84,13 @@ class DeadManSwitch:
         connect: Callable[[], AbstractAsyncContextManager[Beat]],
         *,
         timeout: int,
+        least: int = 1,
         on_change: Callable[[DeadManState], object] | None = None,
         clock: Callable[[], float] = seconds_awake_or_asleep,
     ) -> None:
+        check_count(timeout, "timeout", least)
+        if on_change is not None:
+            check_callback(on_change, "on_change")
         self.timeout = timeout
         """Seconds without a beat after which the exchange cancels everything."""
         self.last_error: FourcastersError | None = None

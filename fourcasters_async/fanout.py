@@ -18,6 +18,9 @@ from fourcasters_async.models import (
     OutcomeStatus,
 )
 
+CancelGame = Callable[[GameMarket, float | None], Awaitable[Settled[list[CancelResult]]]]
+"""Cancels on one game by a loop time, and says what came of it."""
+
 _log = logging.getLogger("fourcasters_async")
 
 _UNANSWERED = {

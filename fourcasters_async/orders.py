@@ -21,7 +21,7 @@ from fourcasters_async._request import Request
 from fourcasters_async._sender import Sender
 from fourcasters_async._verdict import Settled
 from fourcasters_async.account import UNMATCHED
-from fourcasters_async.fanout import fan_out, prove_clear
+from fourcasters_async.fanout import CancelGame, fan_out, prove_clear
 from fourcasters_async.models import (
     CancelReport,
     CancelResult,
@@ -31,9 +31,6 @@ from fourcasters_async.models import (
     NewOrder,
     PlaceResult,
 )
-
-CancelGame = Callable[[GameMarket, float | None], Awaitable[Settled[list[CancelResult]]]]
-"""Cancels on one game by a loop time, and says what came of it."""
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_AT_ONCE = 1000

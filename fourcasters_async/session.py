@@ -11,7 +11,6 @@ from attrs import evolve, fields
 
 from fourcasters_async._auth import Auth, Credentials, OnToken
 from fourcasters_async._checks import (
-    check_callback,
     check_count,
     check_password,
     check_seconds,
@@ -20,26 +19,22 @@ from fourcasters_async._checks import (
     check_url,
     hidden,
 )
-from fourcasters_async._heartbeat import (
-    Acknowledged,
-    heartbeat_policy,
-    heartbeat_request,
-    unsuccessful,
-)
-from fourcasters_async._http import Http
+from fourcasters_async._heartbeat import Acknowledged, unsuccessful
 from fourcasters_async._pacing import RetryPolicy
-from fourcasters_async._pool import Pool
 from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
+from fourcasters_async._wiring import Wiring
 from fourcasters_async.account import UNMATCHED, Account
-from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch, beats_in
+from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError, SessionClosedError
 from fourcasters_async.models import AuthenticatedUser, User
+from fourcasters_async.orders_socket import OrdersSocket
 from fourcasters_async.rate_limit import RateLimit
 from fourcasters_async.rest_orders import RestOrders
 from fourcasters_async.shutdown import FlatOnExit, FlatReport, flatten
 
 BASE_URL = "https://api.4casters.io"
+ORDERS_URL = "wss://orders-api.4casters.io/orders/ws"
 
 _LEAST_HEARTBEAT = 6
 
@@ -48,6 +43,7 @@ class SessionOptions(TypedDict, total=False):
     """The options that `AsyncSession` takes beside a token or a user name and a password."""
 
     base_url: str
+    orders_url: str
     client_session: aiohttp.ClientSession | None
     timeout: float
     max_connections: int
@@ -63,7 +59,8 @@ class AsyncSession(RestOrders):
     the session logs in when it first has to and when a token dies, once for all that wait.
     `on_token` is told every new token, also one that the exchange sends of itself: a function, or
     a coroutine function; what it raises is logged and costs nothing else. `base_url` is the REST
-    address, `https` unless it is on this machine. `client_session` is an `aiohttp.ClientSession`
+    address and `orders_url` that of the Orders WebSocket, `https` and `wss` unless they are on
+    this machine. `client_session` is an `aiohttp.ClientSession`
     of yours, used and never closed: a proxy, a connector, tracing come in that way. `timeout` is
     the seconds that one verb may take, its repetitions included. `max_connections` bounds the
     requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
@@ -86,6 +83,7 @@ class AsyncSession(RestOrders):
         username: str | None = None,
         password: str | None = None,
         base_url: str = BASE_URL,
+        orders_url: str = ORDERS_URL,
         client_session: aiohttp.ClientSession | None = None,
         timeout: float = 20.0,
         max_connections: int = 100,
@@ -94,46 +92,46 @@ class AsyncSession(RestOrders):
         on_token: OnToken | None = None,
     ) -> None:
         # A mistake in any argument shows the locals of this frame.
-        token, password, base_url = hidden(token), hidden(password), hidden(base_url)
+        token, password = hidden(token), hidden(password)
+        base_url, orders_url = hidden(base_url), hidden(orders_url)
         if not isinstance(client_session, aiohttp.ClientSession | None):
             raise InvalidRequestError("client_session: must be an aiohttp.ClientSession")
         if (username is None) != (password is None):
             raise InvalidRequestError("username, password: one is of no use without the other")
         if on_token is not None and not callable(on_token):
             raise InvalidRequestError("on_token: must be a function or a coroutine function")
-        self._client_session = client_session
-        self._retry = retry or RetryPolicy()
-        self._rate_limit = rate_limit or RateLimit()
-        self._address = check_url(base_url, "base_url", "https")
         self._auth = Auth(
             None if token is None else check_token(token),
             None if username is None else _credentials(username, password),
             log_in=self._log_in,
             on_token=on_token,
         )
-        http = Http(
-            self._pool(check_count(max_connections, "max_connections")),
+        self._wiring = Wiring(
+            check_url(base_url, "base_url", "https"),
+            check_url(orders_url, "orders_url", "wss"),
             self._auth,
+            client_session,
             timeout=check_seconds(timeout, "timeout"),
-            retry=self._retry,
-            rate_limit=self._rate_limit,
+            max_connections=check_count(max_connections, "max_connections"),
+            retry=retry or RetryPolicy(),
+            rate_limit=rate_limit or RateLimit(),
         )
-        self._http = http
-        super().__init__(http, http, at_once=max_connections)
-        self._heartbeats: set[Http] = set()
-        self.account = Account(http)
+        self._http = self._wiring.http
+        super().__init__(self._http, self._http, at_once=max_connections)
+        self.account = Account(self._http)
 
     @property
     def base_url(self) -> str:
         """The REST address of the exchange."""
-        return str(self._address).rstrip("/")
+        return str(self._wiring.address).rstrip("/")
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
         """Make a session of the environment.
 
         Reads `FOURCASTERS_TOKEN`, or `FOURCASTERS_USERNAME` and `FOURCASTERS_PASSWORD`, or all of
-        them, and `FOURCASTERS_BASE_URL` where it is set. `options` are those of `AsyncSession`.
+        them, and `FOURCASTERS_BASE_URL` and `FOURCASTERS_ORDERS_URL` where they are set.
+        `options` are those of `AsyncSession`.
         Raises `InvalidRequestError` if there is nothing to log in with.
         """
         token, password = (
@@ -147,6 +145,7 @@ class AsyncSession(RestOrders):
                 "and FOURCASTERS_PASSWORD"
             )
         options.setdefault("base_url", os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL)
+        options.setdefault("orders_url", os.environ.get("FOURCASTERS_ORDERS_URL") or ORDERS_URL)
         return cls(token, username=username, password=password, **options)
 
     async def __aenter__(self) -> Self:
@@ -166,9 +165,7 @@ class AsyncSession(RestOrders):
         by itself, and is not repeated. A dead-man switch stops beating. Closing twice is closing
         once.
         """
-        for http in (*self._heartbeats, self._http):
-            await http.close()
-        await self._auth.close()
+        await self._wiring.close()
 
     async def login(self, username: str, password: str) -> User:
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
@@ -216,34 +213,23 @@ class AsyncSession(RestOrders):
         clock; `on_change` is called with each new state. With a `client_session` of yours the
         beats go through its pool.
         """
-        check_count(timeout, "timeout", least=_LEAST_HEARTBEAT)
-        if on_change is not None:
-            check_callback(on_change, "on_change")
-        return DeadManSwitch(lambda: self._heartbeat(timeout), timeout=timeout, on_change=on_change)
+        return DeadManSwitch(
+            lambda: self._wiring.beats(timeout),
+            timeout=timeout,
+            least=_LEAST_HEARTBEAT,
+            on_change=on_change,
+        )
 
     @asynccontextmanager
-    async def _heartbeat(self, after: int) -> AsyncIterator[Beat]:
-        self._http.ensure_usable()
-        request = heartbeat_request(after)
-        share = self._rate_limit.share(beats_in(self._rate_limit.window, after))
-        with share as rate_limit:
-            http = Http(
-                self._pool(1),
-                self._auth,
-                timeout=after,
-                retry=heartbeat_policy(self._retry, after),
-                rate_limit=rate_limit,
-            )
-            self._heartbeats.add(http)
+    async def orders_socket(self) -> AsyncIterator[OrdersSocket]:
+        """Open the Orders WebSocket: the same order verbs, at the speed of one connection.
 
-            async def beat(within: float) -> None:
-                await http.call(request, deadline=asyncio.get_running_loop().time() + within)
-
-            try:
-                yield beat
-            finally:
-                self._heartbeats.discard(http)
-                await http.close()
+        `async with session.orders_socket() as orders` connects and raises why it cannot:
+        `AuthenticationError`, `RateLimitedError`, or `NotSentError` with the cause. Inside, the
+        connection is kept up. Leaving closes it; what is in flight then ends unknown.
+        """
+        async with self._wiring.socket() as socket:
+            yield OrdersSocket(socket, self._http, self._send_cancel)
 
     async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
         """Cancel every order of the account until a read shows none, for `deadline` seconds.
@@ -277,14 +263,6 @@ class AsyncSession(RestOrders):
         check_seconds(deadline, "deadline")
         self._http.ensure_usable()
         return FlatOnExit(lambda: self.flatten(deadline=deadline))
-
-    def _pool(self, max_connections: int) -> Pool:
-        return Pool(
-            self._address,
-            self._client_session,
-            max_connections=max_connections,
-            connect_timeout=self._retry.connect_timeout,
-        )
 
     async def _log_in(self, credentials: Credentials) -> Secret:
         return check_token((await self._http.call(_login(credentials))).auth)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fourcasters_async import AsyncSession, RateLimit, RetryPolicy
+from fourcasters_async._pool import Pool
 from fourcasters_async.testing import FakeExchange, faults
 
 Call = Callable[[AsyncSession, list[str]], Awaitable[object]]
@@ -78,5 +79,7 @@ def places_held(limit: RateLimit) -> int:
 
 
 def connections_in_use(session: AsyncSession) -> int:
-    client = session._http._pool._client
+    carrier = session._http._carrier
+    assert isinstance(carrier, Pool)
+    client = carrier._client
     return 0 if client is None or client.connector is None else len(client.connector._acquired)

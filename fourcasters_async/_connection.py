@@ -1,0 +1,322 @@
+"""One connection to the Orders WebSocket: how it is made, what it carries, what is lost with it."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import aiohttp
+from attrs import define
+from yarl import URL
+
+from fourcasters_async._frames import read
+from fourcasters_async._reply import Reply, no_reply
+from fourcasters_async._request import Request
+from fourcasters_async._secret import Secret
+from fourcasters_async._tasks import is_cancelled
+from fourcasters_async._verdict import NoReply
+
+_log = logging.getLogger("fourcasters_async")
+
+Document = Mapping[str, object]
+
+# A frame past this is no answer of the exchange.
+_FRAME_LIMIT = 64 * 2**20
+_BODY_LIMIT = 2**16
+# Bytes that are gathered before they are written: a system call a frame would take most of the
+# time of a burst.
+_GATHERED = 2**15
+# Seconds that the exchange has to answer a close.
+_CLOSING = 1.0
+_SWITCHING_PROTOCOLS, _OK = 101, 200
+_DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+_CONTROL = 0x08
+
+
+@define(eq=False)
+class _Asked:
+    """A request on its way. `left` says that its frame was handed on to be written."""
+
+    frame: bytes
+    answer: "asyncio.Future[Document | NoReply]"
+    ends: float
+    left: bool = False
+
+
+class Connection:
+    """One WebSocket, on which any number of requests wait for their answers.
+
+    It knows of each whether its frame left, so that what is lost with the connection is known to
+    be not sent, or known to be unknown.
+    """
+
+    def __init__(self, socket: "CorkedSocket") -> None:
+        self._socket = socket
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        """Why the connection is gone, once it is."""
+        self.heard = False
+        """Whether it has ever carried an answer."""
+        # An answer that comes late, on another connection, must not find a namesake.
+        self._prefix = secrets.token_hex(4)
+        self._count = 0
+        self._asked: dict[str, _Asked] = {}
+        self._unwritten: deque[_Asked] = deque()
+        self._more: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks = (
+            asyncio.create_task(self._read()),
+            asyncio.create_task(self._write()),
+        )
+
+    async def ask(self, encode: Callable[[str], bytes], ends: float) -> Document | NoReply:
+        """Send what `encode` makes with an id, and return the answer, by the loop time `ends`."""
+        if self.lost.done():
+            return NoReply(self.lost.result(), withheld=True, stale=True)
+        self._count += 1
+        request_id = f"{self._prefix}-{self._count}"
+        answer: asyncio.Future[Document | NoReply] = self._loop.create_future()
+        asked = self._asked[request_id] = _Asked(encode(request_id), answer, ends)
+        self._unwritten.append(asked)
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+        if self._timer is None or ends < self._timer.when():
+            self._end_at(ends)
+        try:
+            return await answer
+        finally:
+            self._asked.pop(request_id, None)
+
+    async def close(self) -> None:
+        """Close it. What waits for an answer is lost."""
+        self._lose("the connection was closed")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        await self._socket.close()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._unwritten:
+                    asked = self._unwritten.popleft()
+                    if asked.answer.done():
+                        continue
+                    asked.left = True
+                    # Waits where the other end does not read; what is behind has not left then.
+                    await self._socket.send_frame(asked.frame, aiohttp.WSMsgType.TEXT)
+                self._socket.flush()
+                self._more = self._loop.create_future()
+                await self._more
+        except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
+            self._lose(no_reply(error, left=True).reason)
+
+    async def _read(self) -> None:
+        try:
+            while (message := await self._socket.receive()).type in _DATA:
+                self._take(message.data)
+        except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be read
+            self._lose(no_reply(error, left=True).reason)
+            return
+        if message.type is aiohttp.WSMsgType.ERROR:
+            self._lose(no_reply(message.data, left=True).reason)
+        else:
+            self._lose(f"the exchange closed the connection (code {self._socket.close_code})")
+
+    def _take(self, frame: bytes) -> None:
+        answer = read(frame)
+        asked = None if answer is None else self._asked.pop(answer.request_id, None)
+        if answer is None or asked is None or asked.answer.done():
+            # It may be late, a second copy or noise. Whoever it was for waits until the time is up.
+            _log.debug("a frame of %d bytes answers nobody", len(frame))
+            return
+        self.heard = True
+        asked.answer.set_result(answer.document)
+
+    def _lose(self, reason: str) -> None:
+        if self.lost.done():
+            return
+        self.lost.set_result(reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        for asked in self._asked.values():
+            _end(asked, reason)
+
+    def _end_at(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        """End what has had its time. One timer for all: one for each would cost as much again."""
+        self._timer = None
+        now = self._loop.time()
+        for asked in self._asked.values():
+            if asked.ends <= now:
+                _end(asked, "TimeoutError: the time was up")
+        waiting = [asked.ends for asked in self._asked.values() if not asked.answer.done()]
+        if waiting:
+            self._end_at(min(waiting))
+
+
+def _end(asked: _Asked, reason: str) -> None:
+    if not asked.answer.done():
+        # Whoever repeats it waits for another connection anyway, so it is repeated at once.
+        asked.answer.set_result(NoReply(reason, withheld=not asked.left, stale=True))
+
+
+class Dialer:
+    """Makes connections to one address: what `Http` sends the handshake with.
+
+    With a client session of the caller's its connector, its middlewares and its proxy are used.
+    """
+
+    def __init__(
+        self,
+        address: URL,
+        client: aiohttp.ClientSession | None,
+        *,
+        connect_timeout: float,
+        liveness: float,
+    ) -> None:
+        self._address = address
+        self._borrowed = client
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        # aiohttp pings after this many seconds of silence, and waits half as long for the answer.
+        self._ping_after = liveness / 1.5
+        self._client: aiohttp.ClientSession | None = None
+        self._made: Connection | None = None
+        self.closed = False
+
+    def take(self) -> Connection | None:
+        """Return the connection that was made last, once."""
+        made, self._made = self._made, None
+        return made
+
+    async def close(self) -> None:
+        """Close what nobody has taken."""
+        self.closed = True
+        made = self.take()
+        if made is not None:
+            await made.close()
+        if self._client is not None:
+            await self._client.close()
+
+    async def attempt(
+        self,
+        request: Request[Any],  # noqa: ARG002  # there is only the one
+        *,
+        headers: Mapping[str, str],
+        ends: float,
+        redact: Callable[[str], str],
+    ) -> Reply | NoReply:
+        """Make a connection by the loop time `ends`, and say what came of the handshake."""
+        # Here a token stands without the word that it has over REST.
+        token = Secret(headers.get("Authorization", "").removeprefix("Bearer "))
+        try:
+            async with asyncio.timeout_at(ends):
+                socket = await self._open().ws_connect(
+                    self._address,
+                    headers={**headers, "Authorization": token},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),  # pyright: ignore[reportCallIssue]  # it has that parameter
+                    heartbeat=self._ping_after,
+                    max_msg_size=_FRAME_LIMIT,
+                    decode_text=False,
+                )
+        except _RefusedError as refused:
+            return refused.reply
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                # The frames of aiohttp hold the headers.
+                error.__context__ = None
+                raise error.with_traceback(None)  # noqa: B904  # it is the same exception
+            return no_reply(error, left=None, redact=redact)
+        except Exception as error:  # noqa: BLE001  # no exception of another library goes further
+            return no_reply(error, left=None, redact=redact)
+        if not isinstance(socket, CorkedSocket):
+            raise TypeError("aiohttp made another socket than it was told to")
+        self._made = Connection(socket)
+        return Reply(_OK, socket.headers, b"{}")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            borrowed = self._borrowed
+            # Not all that a client was made with has a public name.
+            self._client = aiohttp.ClientSession(
+                connector=None if borrowed is None else borrowed.connector,
+                connector_owner=borrowed is None,
+                trace_configs=None if borrowed is None else borrowed.trace_configs,
+                trust_env=borrowed is not None and borrowed.trust_env,
+                proxy=getattr(borrowed, "_default_proxy", None),
+                proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
+                middlewares=(_refuse, *getattr(borrowed, "_middlewares", ())),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                ws_response_class=CorkedSocket,
+            )
+        return self._client
+
+
+class _RefusedError(Exception):
+    """The handshake was answered with something else than a WebSocket."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+async def _refuse(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Read what refuses the handshake: aiohttp would drop it, and follow a redirect."""
+    response = await handler(request)
+    if response.status == _SWITCHING_PROTOCOLS:
+        return response
+    async with response:
+        body = await response.content.read(_BODY_LIMIT)
+    raise _RefusedError(Reply(response.status, response.headers, body))
+
+
+class CorkedSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
+    """A WebSocket whose data frames are gathered until `flush`; aiohttp writes one by one."""
+
+    def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
+        super().__init__(reader, writer, *more, **named)
+        self._cork = writer.transport = _Cork(writer.transport)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer to the handshake."""
+        return self._response.headers
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        self._cork.flush()
+
+
+class _Cork:
+    """What aiohttp's WebSocket writer wants of a transport."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._gathered: list[bytes] = []
+        self._size = 0
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Take what is to be written."""
+        self._gathered.append(data)
+        self._size += len(data)
+        # A ping or a close is not to wait for company.
+        if data[0] & _CONTROL or self._size >= _GATHERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        if self._gathered:
+            data = b"".join(self._gathered)
+            self._gathered.clear()
+            self._size = 0
+            self._transport.write(data)

@@ -1,0 +1,122 @@
+"""The Orders WebSocket on the wire: requests and answers as frames. No I/O."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from attrs import frozen
+
+from fourcasters_async._document import error_in, value_in
+from fourcasters_async._request import Request
+from fourcasters_async._verdict import Attempt, Verdict
+from fourcasters_async.converter import SOCKET
+from fourcasters_async.errors import REFUSALS, DecodeError, ServerError
+
+T = TypeVar("T")
+
+# The status that each documented text stands for, so that an error is the same over both
+# transports. What begins with a text of the table is that error.
+_STATUSES: Mapping[str, int] = {
+    "invalid order id format": 400,
+    "invalid heartbeat timeout": 400,
+    "unauthorized: order does not belong to user": 403,
+    "unauthorized": 401,
+    "order not found": 404,
+    "game not found": 404,
+    "order already cancelled": 409,
+    "order is expired": 409,
+    "order already graded": 409,
+    "too many requests": 429,
+}
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+# The exchange itself failed, so what it was asked to do may be done.
+_FAILED = re.compile(
+    r"^failed to |^internal|\binternal (server )?error|\btimed? ?-?out\b|\bdeadline exceeded"
+    r"|\bunavailable\b|\bnetwork error|\bserver error",
+    re.IGNORECASE,
+)
+
+
+@frozen
+class Answer:
+    """What answers one request: the id that it was asked under, and the document."""
+
+    request_id: str
+    document: Mapping[str, object]
+
+
+def encode(request: Request[Any], request_id: str) -> bytes:
+    """Return a request as the frame in which it goes out."""
+    return orjson.dumps([request.endpoint, {**(request.body or {}), "requestID": request_id}])
+
+
+def read(frame: bytes | str) -> Answer | None:
+    """Return what a frame answers, `None` for one that answers nobody."""
+    try:
+        document = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        return None
+    if type(document) is not dict:
+        return None
+    request_id = document.get("requestID")
+    if "responses" in document:
+        return _unwrapped(document["responses"], request_id)
+    return Answer(request_id, document) if type(request_id) is str else None
+
+
+def _unwrapped(responses: object, outer_id: object) -> Answer | None:
+    """Return the one answer in the wrapped form, if its ids do not contradict each other."""
+    if not isinstance(responses, list) or len(responses) != 1 or type(responses[0]) is not dict:
+        return None
+    ids = {each for each in (outer_id, responses[0].get("requestID")) if isinstance(each, str)}
+    return Answer(ids.pop(), responses[0]) if len(ids) == 1 else None
+
+
+def judge(
+    request: Request[T],
+    document: Mapping[str, object],
+    *,
+    redact: Callable[[str], str] = str,
+) -> Verdict[T]:
+    """Put an answered attempt in its class. `redact` takes secrets out of what is quoted."""
+    # An empty text says nothing, and is how some write that there is no error.
+    if document.get("error") not in (None, ""):
+        return _failed(request, document, redact)
+    try:
+        return Verdict(Attempt.ANSWERED, value_in(request, document, SOCKET))
+    except DecodeError as error:
+        # Its frames hold the answer.
+        error.__context__ = None
+        return Verdict(Attempt.UNKNOWN, error=error.with_traceback(None))
+
+
+def _failed(
+    request: Request[T], document: Mapping[str, object], redact: Callable[[str], str]
+) -> Verdict[T]:
+    message, code = error_in(document, redact)
+    status = _status_of(message, code)
+    refusal = REFUSALS.get(status)
+    error = (refusal or ServerError)(
+        message or "(the answer has no readable error)",
+        status=status,
+        endpoint=request.endpoint,
+        code=code,
+    )
+    # An error and an answer at once contradict each other.
+    if refusal is None or document.get("data") is not None:
+        return Verdict(Attempt.UNKNOWN, error=error)
+    return Verdict(Attempt.REFUSED, error=error)
+
+
+def _status_of(message: str, code: int | None) -> int:
+    """Return the HTTP status that an error over the WebSocket stands for."""
+    if code in REFUSALS:
+        return code or _BAD_REQUEST
+    if code is not None and code >= _SERVER_ERROR:
+        return code
+    text = message.casefold()
+    for known, status in _STATUSES.items():
+        if text.startswith(known):
+            return status
+    return _SERVER_ERROR if not text or _FAILED.search(text) else _BAD_REQUEST

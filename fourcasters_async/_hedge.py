@@ -1,0 +1,78 @@
+"""A cancel over two transports: the second where the first does not decide it in time."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fourcasters_async._verdict import Attempt, Settled
+from fourcasters_async.errors import OutcomeUnknownError, RateLimitedError
+from fourcasters_async.fanout import CancelGame
+from fourcasters_async.models import CancelResult, GameMarket
+
+Cancelled = Settled[list[CancelResult]]
+
+
+def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
+    """Return a cancel that asks `second` too where `first` has decided nothing in `after` seconds.
+
+    The first of the two to decide ends it. The other is given up then, and may still take effect.
+    """
+
+    async def cancel(market: GameMarket, deadline: float | None) -> Cancelled:
+        tasks = [asyncio.ensure_future(first(market, deadline))]
+        try:
+            await asyncio.wait(tasks, timeout=after)
+            if not any(map(_decided, tasks)):
+                tasks.append(asyncio.ensure_future(second(market, deadline)))
+            while not any(map(_decided, tasks)) and (waiting := [t for t in tasks if not t.done()]):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            given_up = [task for task in tasks if not task.done()]
+            for task in given_up:
+                task.cancel()
+            if given_up:
+                await asyncio.wait(given_up)
+        return united([None if task in given_up else task.result() for task in tasks])
+
+    return cancel
+
+
+def _decided(task: "asyncio.Future[Cancelled]") -> bool:
+    if not task.done() or task.cancelled() or task.exception() is not None:
+        return False
+    settled = task.result()
+    limited = isinstance(settled.error, RateLimitedError)
+    return settled.attempt is Attempt.ANSWERED or (
+        settled.attempt is Attempt.REFUSED and not limited
+    )
+
+
+def united(parts: Sequence[Cancelled | None]) -> Cancelled:
+    """Unite what came of one cancel over several transports; `None` was given up.
+
+    An order that one of them cancelled is cancelled, whatever another says of it.
+    """
+    known = [part for part in parts if part is not None]
+    attempts = sum(part.attempts for part in known) + parts.count(None)
+    answered = [part for part in known if part.attempt is Attempt.ANSWERED]
+    doubtful = None in parts or any(part.attempt is Attempt.UNKNOWN for part in known)
+    if answered:
+        complete = not doubtful and all(part.complete for part in answered)
+        results = _union([result for part in answered for result in part.value or []])
+        return Settled(Attempt.ANSWERED, attempts, value=results, complete=complete)
+    order = (Attempt.UNKNOWN, Attempt.REFUSED, Attempt.NOT_SENT)
+    worst = min(known, key=lambda part: order.index(part.attempt), default=None)
+    error = None if worst is None else worst.error
+    if worst is None or (doubtful and worst.attempt is not Attempt.UNKNOWN):
+        unknown = OutcomeUnknownError("given up before it was answered", attempts=attempts)
+        unknown.__cause__ = error
+        return Settled(Attempt.UNKNOWN, attempts, error=unknown, complete=False)
+    return Settled(worst.attempt, attempts, error=error, complete=worst.complete)
+
+
+def _union(results: list[CancelResult]) -> list[CancelResult]:
+    united: dict[str | int, CancelResult] = {}
+    for index, result in enumerate(results):
+        key = result.order_id or index
+        if key not in united or result.success:
+            united[key] = result
+    return list(united.values())

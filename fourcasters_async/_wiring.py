@@ -1,0 +1,110 @@
+"""How the parts of a session are put together: its ways to the exchange, and their end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from fourcasters_async._auth import Auth
+from fourcasters_async._connection import Dialer
+from fourcasters_async._heartbeat import heartbeat_policy, heartbeat_request
+from fourcasters_async._http import Http
+from fourcasters_async._pacing import RetryPolicy
+from fourcasters_async._pool import Pool
+from fourcasters_async._socket import Socket
+from fourcasters_async.dead_man import Beat, beats_in
+from fourcasters_async.rate_limit import RateLimit
+
+
+class Wiring:
+    """The ways to the exchange that one account has, and what they have in common."""
+
+    def __init__(
+        self,
+        address: URL,
+        orders_address: URL,
+        auth: Auth,
+        client: aiohttp.ClientSession | None,
+        *,
+        timeout: float,
+        max_connections: int,
+        retry: RetryPolicy,
+        rate_limit: RateLimit,
+    ) -> None:
+        self.address = address
+        self._orders_address = orders_address
+        self._auth = auth
+        self._client = client
+        self._timeout = timeout
+        self._retry = retry
+        self._rate_limit = rate_limit
+        self.http = Http(
+            self._pool(max_connections), auth, timeout=timeout, retry=retry, rate_limit=rate_limit
+        )
+        self._more: set[Http | Socket] = set()
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for way in (*self._more, self.http):
+            await way.close()
+        await self._auth.close()
+
+    @asynccontextmanager
+    async def beats(self, after: int) -> AsyncIterator[Beat]:
+        """Give what sends a heartbeat of `after` seconds, on a connection of its own."""
+        self.http.ensure_usable()
+        request = heartbeat_request(after)
+        async with AsyncExitStack() as stack:
+            share = self._rate_limit.share(beats_in(self._rate_limit.window, after))
+            http = Http(
+                self._pool(1),
+                self._auth,
+                timeout=after,
+                retry=heartbeat_policy(self._retry, after),
+                rate_limit=stack.enter_context(share),
+            )
+            self._end_with(stack, http)
+
+            async def beat(within: float) -> None:
+                await http.call(request, deadline=asyncio.get_running_loop().time() + within)
+
+            yield beat
+
+    @asynccontextmanager
+    async def socket(self) -> AsyncIterator[Socket]:
+        """Give the Orders WebSocket, connected."""
+        self.http.ensure_usable()
+        dialer = Dialer(
+            self._orders_address,
+            self._client,
+            connect_timeout=self._retry.connect_timeout,
+            # What times out is repeated on a connection that is known to live.
+            liveness=self._retry.attempt_timeout * 0.75,
+        )
+        handshakes = Http(
+            dialer,
+            self._auth,
+            timeout=self._timeout,
+            retry=self._retry,
+            rate_limit=self._rate_limit,
+        )
+        socket = Socket(handshakes, dialer, timeout=self._timeout, retry=self._retry)
+        async with AsyncExitStack() as stack:
+            self._end_with(stack, socket)
+            await socket.open()
+            yield socket
+
+    def _end_with(self, stack: AsyncExitStack, way: Http | Socket) -> None:
+        self._more.add(way)
+        stack.push_async_callback(way.close)
+        stack.callback(self._more.discard, way)
+
+    def _pool(self, max_connections: int) -> Pool:
+        return Pool(
+            self.address,
+            self._client,
+            max_connections=max_connections,
+            connect_timeout=self._retry.connect_timeout,
+        )
