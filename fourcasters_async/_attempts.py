@@ -26,6 +26,8 @@ class Attempts(Generic[T]):
         """Take note of one; return the seconds to wait before the next, `None` for no next."""
         self._last = verdict
         self._made += 1
+        if verdict.attempt is Attempt.ANSWERED:
+            return None
         self._unknowns += verdict.attempt is Attempt.UNKNOWN
         pause = self._policy.pause(
             self._request.effect, verdict, attempts=self._made, stale_before=self._stale

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
-from attrs import frozen
+from attrs import define
 
 from fourcasters_async._document import error_in, value_in
 from fourcasters_async._request import Request
@@ -38,7 +38,7 @@ _FAILED = re.compile(
 )
 
 
-@frozen
+@define
 class Answer:
     """What answers one request: the id that it was asked under, and the document."""
 

@@ -59,9 +59,9 @@ class Socket(Sender):
         self._http.ensure_usable()
         self._keeping = asyncio.create_task(self._keep())
         until = asyncio.get_running_loop().time() + self.timeout
-        connection = await self._connected(_HANDSHAKE, until)
-        if isinstance(connection, Verdict) and connection.error is not None:
-            raise connection.error
+        unable = await self._connect(_HANDSHAKE, until)
+        if unable is not None and unable.error is not None:
+            raise unable.error
 
     async def close(self) -> None:
         """Close the connection, for good. What is in flight ends unknown."""
@@ -91,10 +91,13 @@ class Socket(Sender):
         if deadline is None:
             deadline = clock() + self.timeout
         while True:
-            connection = await self._connected(request, deadline)
-            if isinstance(connection, Verdict):
-                return attempts.settled(connection)
-            ends = min(deadline, clock() + self._retry.attempt_timeout)
+            now, connection = clock(), self._connection
+            if connection is None or connection.lost.done() or now >= deadline:
+                unable = await self._connect(request, deadline)
+                if unable is not None:
+                    return attempts.settled(unable)
+                continue
+            ends = min(deadline, now + self._retry.attempt_timeout)
             document = await connection.ask(partial(encode, request), ends)
             verdict = (
                 unanswered(request, document)
@@ -107,13 +110,13 @@ class Socket(Sender):
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, verdict.error)
             await self._rest(pause)
 
-    async def _connected(self, request: Request[T], deadline: float) -> Connection | Verdict[Any]:
-        """Wait for a connection, or return what becomes of `request` without one."""
+    async def _connect(self, request: Request[T], deadline: float) -> Verdict[Any] | None:
+        """Wait for a connection. Return what becomes of `request` if there is none."""
         loop = asyncio.get_running_loop()
         endpoint = request.endpoint
         if loop.time() >= deadline:
             return withheld(NotSentError(f"{endpoint}: not sent: the deadline had passed"))
-        while self._connection is None or self._connection.lost.done():
+        while not self.connected:
             if self._ended.is_set():
                 return withheld(SessionClosedError(f"{endpoint}: the orders socket is closed"))
             self._wanted.set()
@@ -127,7 +130,7 @@ class Socket(Sender):
             error = told.result()
             if error is not None:
                 return _without_connection(request, error)
-        return self._connection
+        return None
 
     async def _rest(self, seconds: float) -> None:
         """Wait for so many seconds, or until the socket is closed."""

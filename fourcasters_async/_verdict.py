@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
 from fourcasters_async._request import Effect, Request
 from fourcasters_async.errors import FourcastersError, NotSentError, OutcomeUnknownError
@@ -33,7 +33,7 @@ class NoReply:
     stale: bool = False
 
 
-@frozen
+@define
 class Verdict(Generic[T]):
     """What one attempt came to. `error` is set unless it was `ANSWERED`."""
 
@@ -43,7 +43,7 @@ class Verdict(Generic[T]):
     stale: bool = False
 
 
-@frozen
+@define
 class Settled(Generic[T]):
     """What all attempts together say. `error` is set unless one was answered.
 

@@ -53,6 +53,8 @@ class Dialect:
         self._names = names
         self._reason_in_description = reason_in_description
         self._converter = Converter()
+        # What cattrs finds anew for each answer.
+        self._hooks: dict[Any, Hook] = {}
         for kind, hook in PRIMITIVES.items():
             self._converter.register_structure_hook(kind, hook)
         self._converter.register_structure_hook_factory(is_open_enum, open_enum_hook)
@@ -64,10 +66,18 @@ class Dialect:
     def structure(self, document: object, kind: type[T], at: str = "$") -> T:
         """Make a `kind` of the JSON value that stands at `at`, or raise `DecodeError`."""
         try:
-            return self._converter.structure(document, kind)
+            made: T = self._hook(kind)(document, kind)
         except Exception as error:  # noqa: BLE001  # what any hook says of hostile JSON
             path, reason = self._first_mistake(error, at)
+        else:
+            return made
         raise DecodeError(f"{path}: {reason}", path=path)
+
+    def _hook(self, kind: Any) -> Hook:
+        hook = self._hooks.get(kind)
+        if hook is None:
+            hook = self._hooks[kind] = self._converter.get_structure_hook(kind)
+        return hook
 
     def _wire_name(self, record: type, field: str) -> str:
         return self._names.get(record, {}).get(field) or _camel_case(field)
@@ -81,13 +91,18 @@ class Dialect:
             # and it would go on after the first mistake, for as long as a hostile list is.
             if type(value) is not list:
                 raise TypeError("not a list")
-            items: list[Any] = []
             try:
-                for item in value:
-                    items.append(structure(item, item_kind))  # noqa: PERF401  # its length tells the place
-            except Exception as error:
-                raise _ItemError(len(items)) from error
-            return items
+                return [structure(item, item_kind) for item in value]
+            except Exception:  # noqa: BLE001  # what any hook says of hostile JSON
+                return find_mistake(value)
+
+        def find_mistake(value: Any) -> Any:
+            for index, item in enumerate(value):
+                try:
+                    structure(item, item_kind)
+                except Exception as error:
+                    raise _ItemError(index) from error
+            raise TypeError("not the list that it was")
 
         return structure_list
 
