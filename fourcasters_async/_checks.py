@@ -181,11 +181,12 @@ def check_seconds(value: float, name: str) -> float:
     return float(value)
 
 
-def check_count(value: object, name: str, least: int = 1) -> int:
-    """Return a whole number, which must not be less than `least`."""
-    if type(value) is not int or value < least:
+def check_count(value: object, name: str, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number, which must not be less than `least` or more than `most`."""
+    if type(value) is not int or value < least or (most is not None and value > most):
+        bound = "on" if most is None else f"to {most}"
         raise InvalidRequestError(
-            f"{name}: must be a whole number from {least} on, not {repr(value)[:_SHOWN]}"
+            f"{name}: must be a whole number from {least} {bound}, not {repr(value)[:_SHOWN]}"
         )
     return value
 

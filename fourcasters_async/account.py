@@ -7,7 +7,8 @@ from fourcasters_async._http import Http
 from fourcasters_async._request import Effect, Request
 from fourcasters_async.models import GameOrders, OpenOrder, User
 
-# A value of its own because a verified cancel sends it too.
+# Values of their own because others send them too: a verified cancel, and a pool that is warmed up.
+ME: Final = Request("GET /user/getMe", User, Effect.READ, at=("data", "user"))
 UNMATCHED: Final = Request(
     "GET /user/getUnmatched", list[OpenOrder], Effect.READ, at=("data", "unmatched")
 )
@@ -44,5 +45,4 @@ class Account:
 
     async def get_me(self) -> User:
         """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
-        request = Request("GET /user/getMe", User, Effect.READ, at=("data", "user"))
-        return await self._http.call(request)
+        return await self._http.call(ME)

@@ -24,7 +24,7 @@ from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._request import Effect, Request
 from fourcasters_async._secret import Secret
 from fourcasters_async._wiring import Wiring
-from fourcasters_async.account import UNMATCHED, Account
+from fourcasters_async.account import ME, UNMATCHED, Account
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError, SessionClosedError
 from fourcasters_async.models import AuthenticatedUser, User
@@ -200,6 +200,22 @@ class AsyncSession(RestOrders):
         with suppress(AuthenticationError):
             await self._http.call(request)
         self._auth.forget(used)
+
+    async def warm_up(self, connections: int) -> int:
+        """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
+
+        Returns how many were answered, each on a connection of its own, which stays open for 75
+        seconds unless the exchange closes it sooner. They count in the rate limit. Raises
+        `InvalidRequestError` for more than `max_connections`, and as every read if none was
+        answered. The Orders WebSocket is warm once `orders_socket` is entered.
+        """
+        check_count(connections, "connections", most=self._at_once)
+        self._http.ensure_usable()
+        settled = await asyncio.gather(*[self._http.send(ME) for _ in range(connections)])
+        errors = [each.error for each in settled if each.error is not None]
+        if len(errors) == connections:
+            raise errors[0]
+        return connections - len(errors)
 
     def dead_man_switch(
         self, timeout: int, *, on_change: Callable[[DeadManState], object] | None = None
