@@ -268,10 +268,15 @@ def _id(value: object, name: str) -> str:
     return value
 
 
+def object_in(content: bytes) -> Body | None:
+    """Return the JSON object that a body is, `None` for anything else."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
 def body_of(content: bytes) -> Body:
     """Return the JSON object in a body, an empty one for anything else."""
-    try:
-        body = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+    return object_in(content) or {}
