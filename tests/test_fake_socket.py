@@ -467,13 +467,14 @@ async def test_the_exchange_ends_at_once_whatever_is_in_flight(
 
 
 @frozen
-class Afterwards(faults.Fault):
-    """What was asked is done once the client has left."""
+class Gate(faults.Fault):
+    """The right answer, when the test says so."""
 
+    now: asyncio.Event = field(factory=asyncio.Event)
     done: asyncio.Event = field(factory=asyncio.Event)
 
     async def __call__(self, call: faults.Call) -> web.StreamResponse:
-        await call.until_gone()
+        await self.now.wait()
         answer = call.commit()
         self.done.set()
         return faults.respond(answer)
@@ -483,11 +484,13 @@ async def test_what_had_arrived_is_done_even_if_the_client_leaves(
     fake_exchange: FakeExchange, socket: Socket
 ) -> None:
     place(fake_exchange)
-    fault = Afterwards()
-    fake_exchange.inject(fault, endpoint="cancelAll")
+    gate = Gate()
+    fake_exchange.inject(gate, endpoint="cancelAll")
     await socket.send_json(["cancelAll", {}])
     await socket.close()
-    await fault.done.wait()
+    await until(lambda: fake_exchange.sockets == 0)
+    gate.now.set()
+    await gate.done.wait()
     assert not fake_exchange.open_orders()
 
 
@@ -579,6 +582,17 @@ async def test_a_close_frame_comes_in_place_of_an_answer(
     assert (message.type, message.data) == (WSMsgType.CLOSE, code)
 
 
+async def test_a_message_behind_a_close_frame_is_not_taken(
+    fake_exchange: FakeExchange, socket: Socket
+) -> None:
+    await strike(fake_exchange, socket, faults.CloseCode())
+    await until(lambda: fake_exchange.sockets == 0)
+    await socket.send_json(["cancelAll", {}])
+    await socket.receive()
+    await until(lambda: not fake_exchange._sockets._open)
+    assert fake_exchange.received("cancelAll") == 0
+
+
 async def test_a_stalled_message_is_never_answered_and_the_others_are(
     fake_exchange: FakeExchange, socket: Socket
 ) -> None:
@@ -588,12 +602,11 @@ async def test_a_stalled_message_is_never_answered_and_the_others_are(
         await socket.receive(timeout=NEVER)
 
 
-async def test_a_slow_answer_is_overtaken_and_comes(
-    fake_exchange: FakeExchange, socket: Socket
-) -> None:
+async def test_a_slow_answer_comes_late(fake_exchange: FakeExchange, socket: Socket) -> None:
+    began = asyncio.get_running_loop().time()
     await strike(fake_exchange, socket, faults.Slow(NEVER))
-    assert (await ask(socket, "heartbeat", requestTimeout=9))["requestID"] == "1"
     assert (await socket.receive_json())["requestID"] == "struck"
+    assert asyncio.get_running_loop().time() - began >= NEVER
 
 
 async def test_a_duplicate_is_the_same_answer_twice(
@@ -642,7 +655,7 @@ async def test_a_given_body_is_sent_under_the_id_if_it_can_have_one(
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 2**16 - 1, 2**16])
-async def test_a_doubled_frame_is_whole_whatever_its_size(
+async def test_a_doubled_answer_is_whole_whatever_its_size(
     fake_exchange: FakeExchange, socket: Socket, size: int
 ) -> None:
     fake_exchange.inject(faults.Duplicate(), endpoint="cancelAll")
@@ -707,16 +720,18 @@ async def test_nothing_is_read_on_a_half_open_connection(
 async def test_what_a_half_open_connection_had_read_is_done_and_not_answered(
     fake_exchange: FakeExchange, socket: Socket
 ) -> None:
-    held = Afterwards()
+    gate = Gate()
     place(fake_exchange)
-    fake_exchange.inject(held, endpoint="cancelAll")
+    fake_exchange.inject(gate, endpoint="cancelAll")
     fake_exchange.inject(faults.HalfOpen(), endpoint="heartbeat")
     await socket.send_json(["cancelAll", {"requestID": "1"}])
     await socket.send_json(["heartbeat", {"requestID": "2"}])
     await until(lambda: fake_exchange.requests[-1].fault == faults.HalfOpen())
-    await fake_exchange.drop_sockets()
-    await held.done.wait()
-    assert (await socket.receive()).type is not WSMsgType.TEXT
+    gate.now.set()
+    await gate.done.wait()
+    assert not fake_exchange.open_orders()
+    with pytest.raises(TimeoutError):
+        await socket.receive(timeout=NEVER)
 
 
 async def test_a_fault_strikes_one_connection_and_not_its_neighbour(

@@ -21,7 +21,11 @@ _GRACE = 0.25
 
 @define(eq=False)
 class OrdersSocket:
-    """A connection to the Orders WebSocket. On one that is `mute` the server says nothing more."""
+    """A connection to the Orders WebSocket.
+
+    On one that is `mute` the server says nothing more, and takes no message. It reads nothing on
+    one that is `deaf`.
+    """
 
     request: web.Request
     account: str
@@ -37,7 +41,8 @@ class OrdersSocket:
     def open(self) -> bool:
         """Whether the connection stands, and no close frame went out."""
         transport = self.request.transport
-        return not (transport is None or transport.is_closing()) and self.mute is self.deaf
+        stands = transport is not None and not transport.is_closing()
+        return stands and (self.deaf or not self.mute)
 
     async def send(self, content: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
         """Send a frame, unless nobody would have it."""
@@ -188,7 +193,7 @@ class OrdersSockets:
                 socket.turn_deaf()
             elif message.type is WSMsgType.PING:
                 await socket.send(message.data, WSMsgType.PONG)
-            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not socket.mute:
                 answers.create_task(self._take(socket, Message.read(message.data)))
 
     async def _take(self, socket: OrdersSocket, message: Message) -> None:
