@@ -109,7 +109,7 @@ class FakeExchange:
 
     async def __aexit__(self, *_: object) -> None:
         """Close every connection, WebSockets with 1001, and stop."""
-        self._sockets.end()
+        await self._sockets.end()
         self._drop_connections()
         await self._runner.cleanup()
 

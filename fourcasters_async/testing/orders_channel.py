@@ -4,7 +4,6 @@ No I/O.
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import Self
 
@@ -12,9 +11,7 @@ from attrs import frozen
 
 from fourcasters_async.testing import placing, wire
 from fourcasters_async.testing.book import Book, BookAccount, BookOrder
-from fourcasters_async.testing.rest import Answer, Body
-
-_ID = re.compile(r"[0-9a-fA-F]{24}")
+from fourcasters_async.testing.rest import ID, Answer, Body
 
 
 @frozen
@@ -128,8 +125,8 @@ class OrdersChannel:
         }
 
     def _heartbeat(self, asked: _Asked) -> object:
-        timeout = asked.fields.get("requestTimeout")
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        timeout = placing.number_in(asked.fields.get("requestTimeout"))
+        if timeout is None or timeout <= 0:
             raise _FailedError("Invalid heartbeat timeout")
         account = self._book.accounts.setdefault(asked.account, BookAccount(asked.account))
         account.heartbeat_until = asked.now + timeout
@@ -145,7 +142,7 @@ class OrdersChannel:
 
     def _refusal(self, order_id: object, account: str) -> str | None:
         """Return why an order cannot be cancelled, or `None` if it can."""
-        if not isinstance(order_id, str) or not _ID.fullmatch(order_id):
+        if not isinstance(order_id, str) or not ID.fullmatch(order_id):
             return "invalid order ID format"
         order = self._book.orders.get(order_id)
         if order is None:

@@ -93,7 +93,7 @@ def replace(
         "userReference": changes.get("userReference", order.user_reference or ""),
         "orderType": changes.get("orderType", "limit"),
     }
-    if "intendedOrderVolume" in changes and _number(changes["intendedOrderVolume"]) is None:
+    if "intendedOrderVolume" in changes and number_in(changes["intendedOrderVolume"]) is None:
         raise RejectedError("invalid intendedOrderVolume")
     if "expiryChange" in changes:
         minutes = changes["expiryChange"]
@@ -119,13 +119,13 @@ def _bet_on(game: BookGame, fields: Mapping[str, object]) -> tuple[str, str, str
 
 
 def _terms(type_: str, fields: Mapping[str, object]) -> tuple[int, float, float | None]:
-    odds, bet, number = fields.get("odds"), _number(fields.get("bet")), None
+    odds, bet, number = fields.get("odds"), number_in(fields.get("bet")), None
     if type(odds) is not int or abs(odds) < _LEAST_ODDS:
         raise RejectedError("invalid odds")
     if bet is None or bet <= 0:
         raise RejectedError("invalid bet")
     if type_ in ("spread", "total"):
-        number = _number(fields.get("number"))
+        number = number_in(fields.get("number"))
         if number is None:
             raise RejectedError("invalid number")
     return odds, bet, number
@@ -137,7 +137,7 @@ def _minutes(value: object) -> timedelta:
     return timedelta(minutes=value)
 
 
-def _number(value: object) -> float | None:
+def number_in(value: object) -> float | None:
     """Return a JSON number that is one, and `None` for all else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from fourcasters_async.testing import placing, wire
 from fourcasters_async.testing.book import Book, BookAccount, BookOrder
 
-_ID = re.compile(r"[0-9a-fA-F]{24}")
+ID = re.compile(r"[0-9a-fA-F]{24}")
 _GAME_CANCEL_TYPES = ("moneyline", "spread", "total")
 _SHORTEST_HEARTBEAT = 5
 _LOGIN_ATTEMPTS = 5
@@ -263,15 +263,20 @@ def _cancelled(order: BookOrder) -> wire.Document:
 
 
 def _id(value: object, name: str) -> str:
-    if not isinstance(value, str) or not _ID.fullmatch(value):
+    if not isinstance(value, str) or not ID.fullmatch(value):
         raise _RefusedError(400, f"Invalid {name}")
     return value
 
 
+def object_in(content: bytes) -> Body | None:
+    """Return the JSON object that a body is, `None` for anything else."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
 def body_of(content: bytes) -> Body:
     """Return the JSON object in a body, an empty one for anything else."""
-    try:
-        body = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+    return object_in(content) or {}

@@ -12,14 +12,20 @@ from attrs import define, field
 from fourcasters_async.testing.calls import Call
 from fourcasters_async.testing.orders_channel import Message
 from fourcasters_async.testing.received import Received
-from fourcasters_async.testing.rest import Answer, body_of
+from fourcasters_async.testing.rest import Answer, object_in
 
 _SHORT, _LONG = 126, 127
+# Seconds for the clients to answer a close frame.
+_GRACE = 0.25
 
 
 @define(eq=False)
 class OrdersSocket:
-    """A connection to the Orders WebSocket. On one that is `mute` the server says nothing more."""
+    """A connection to the Orders WebSocket.
+
+    On one that is `mute` the server says nothing more, and takes no message. It reads nothing on
+    one that is `deaf`.
+    """
 
     request: web.Request
     account: str
@@ -32,9 +38,11 @@ class OrdersSocket:
     _news: asyncio.Event = field(factory=asyncio.Event)
 
     @property
-    def gone(self) -> bool:
-        """Whether the connection has ended."""
-        return self.request.transport is None or self.request.transport.is_closing()
+    def open(self) -> bool:
+        """Whether the connection stands, and no close frame went out."""
+        transport = self.request.transport
+        stands = transport is not None and not transport.is_closing()
+        return stands and (self.deaf or not self.mute)
 
     async def send(self, content: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
         """Send a frame, unless nobody would have it."""
@@ -82,9 +90,8 @@ class OrdersSocket:
         self.ended.set()
         self._news.set()
 
-    def end(self) -> None:
-        """Close the connection, and drop what is not answered yet."""
-        self.close(WSCloseCode.GOING_AWAY)
+    def give_up(self) -> None:
+        """Drop what is not answered yet."""
         if self._handler is not None:
             self._handler.cancel()
 
@@ -107,9 +114,11 @@ class SocketCall(Call):
 
     def addressed(self, body: bytes) -> bytes:
         """Return a body with the message's id, if it is a JSON object."""
-        document = body_of(body)
+        document = object_in(body)
+        if document is None:
+            return body
         request_id = self.message.payload.get("requestID")
-        return json.dumps({**document, "requestID": request_id}).encode() if document else body
+        return json.dumps({**document, "requestID": request_id}).encode()
 
     def refuse(self, answer: Answer, text: str) -> web.Response:  # noqa: ARG002  # see Call
         """Return the text as the message's error."""
@@ -143,17 +152,22 @@ class OrdersSockets:
 
     def __len__(self) -> int:
         """Count the connections that are open."""
-        return sum(not (socket.gone or (socket.mute and not socket.deaf)) for socket in self._open)
+        return sum(socket.open for socket in self._open)
 
     def drop(self, code: int | None) -> None:
         """Close every connection with a close frame, or with `None` abort it."""
         for socket in self._open:
             socket.close(code)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Close every connection, and drop what is not answered yet."""
+        self.drop(WSCloseCode.GOING_AWAY)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                for socket in tuple(self._open):
+                    await socket.ended.wait()
         for socket in self._open:
-            socket.end()
+            socket.give_up()
 
     async def serve(
         self, request: web.Request, headers: Mapping[str, str], account: str
@@ -179,7 +193,7 @@ class OrdersSockets:
                 socket.turn_deaf()
             elif message.type is WSMsgType.PING:
                 await socket.send(message.data, WSMsgType.PONG)
-            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not socket.mute:
                 answers.create_task(self._take(socket, Message.read(message.data)))
 
     async def _take(self, socket: OrdersSocket, message: Message) -> None:
