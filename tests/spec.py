@@ -184,7 +184,7 @@ class _Interceptor(Http):
 
 async def request_of(path: str, arguments: Spec) -> Request[Any] | None:
     """Return what the verb would send. It waits for nothing."""
-    with patch("fourcasters_async.session.Http", _Interceptor):
+    with patch("fourcasters_async._wiring.Http", _Interceptor):
         try:
             await ENDPOINTS[path].ask(AsyncSession("token"), arguments)
         except InterceptedError as intercepted:
