@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -11,8 +12,10 @@ import aiohttp
 import aioresponses.core
 import pytest
 from aioresponses import aioresponses as Mocked  # noqa: N812  # it is a class
+from attrs import frozen
 
 from fourcasters_async import AsyncSession, RetryPolicy
+from fourcasters_async.orders import Orders
 from fourcasters_async.testing import FakeExchange
 
 pytest_plugins = ["fourcasters_async.testing.fixtures"]
@@ -49,9 +52,47 @@ def mocked() -> Iterator[Mocked]:
 @pytest.fixture
 async def session(fake_exchange: FakeExchange) -> AsyncIterator[AsyncSession]:
     async with AsyncSession(
-        fake_exchange.token, base_url=fake_exchange.url, retry=QUICK
+        fake_exchange.token,
+        base_url=fake_exchange.url,
+        orders_url=fake_exchange.orders_url,
+        retry=QUICK,
     ) as session:
         yield session
+
+
+@frozen
+class Transport:
+    """A way to the exchange: where a game's cancels go, and what it calls an order's id."""
+
+    game: str
+    order_id: str
+    open: Callable[[AsyncSession], AbstractAsyncContextManager[Orders]]
+
+    def __str__(self) -> str:
+        return "rest" if self is REST else "socket"
+
+
+@asynccontextmanager
+async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
+    yield session
+
+
+REST = Transport("cancelAllOrdersForGame", "sessionID", _over_rest)
+SOCKET = Transport("cancelAllByGame", "orderID", lambda session: session.orders_socket())
+both_transports = pytest.mark.parametrize("transport", [REST, SOCKET], ids=str)
+
+
+@pytest.fixture(params=[REST, SOCKET], ids=str)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    chosen: Transport = request.param
+    return chosen
+
+
+@pytest.fixture
+async def orders(session: AsyncSession, transport: Transport) -> AsyncIterator[Orders]:
+    """Give the order verbs, over each transport in turn."""
+    async with transport.open(session) as orders:
+        yield orders
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,13 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from itertools import product
 
 import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve, field, frozen
-from conftest import QUICK
+from conftest import QUICK, REST, SOCKET, Transport, both_transports
 
 from fourcasters_async import (
     AsyncSession,
@@ -39,31 +40,22 @@ ELSEWHERE = "https://elsewhere.example/session/cancelAllOrdersForGame"
 
 @frozen
 class Row:
-    """A fault; whether one of it leaves `results` incomplete; the end if it strikes for ever."""
+    """A fault; whether one of it leaves `results` incomplete; the end if it strikes for ever.
+
+    One that takes the whole connection along touches all that is on it.
+    """
 
     fault: faults.Fault
     complete: bool = False
     attempt_timeout: float = 10.0
     for_ever: OutcomeStatus = UNKNOWN
     tries: int = TRIES
+    alone: bool = True
 
 
-MATRIX = [
-    Row(faults.Close()),
-    Row(faults.Close(committed=True)),
-    Row(faults.Reset()),
-    Row(faults.Reset(committed=True)),
+ON_BOTH = [
     Row(faults.Stall(), attempt_timeout=STALL),
     Row(faults.Stall(committed=True), attempt_timeout=STALL),
-    Row(faults.StallBody(), attempt_timeout=STALL),
-    Row(faults.DripBody(), attempt_timeout=STALL),
-    Row(faults.Truncate()),
-    Row(faults.Garbage()),
-    Row(faults.WrongLength()),
-    Row(faults.Oversized(size=2**20)),
-    Row(faults.GzipBomb(size=2**20)),
-    Row(faults.Html(status=200)),
-    Row(faults.Html(status=502)),
     Row(faults.Unavailable()),
     Row(faults.Unavailable(object_form=False)),
     Row(faults.Unavailable(committed=True)),
@@ -71,23 +63,63 @@ MATRIX = [
     Row(faults.TooManyRequests("0"), complete=True, for_ever=REFUSED),
     Row(faults.TooManyRequests(None), complete=True, for_ever=REFUSED),
     Row(faults.TooManyRequests("nonsense"), complete=True, for_ever=REFUSED),
+    Row(faults.Respond(b'{"data": null}')),
+    Row(faults.Respond(b'{"data": [{"success": "true"}]}')),
+]
+TAKES_THE_CONNECTION = [
+    faults.Close(),
+    faults.Close(committed=True),
+    faults.Reset(),
+    faults.Reset(committed=True),
+    faults.Truncate(),
+    faults.Oversized(size=2**20),
+]
+OVER_REST = [
+    *ON_BOTH,
+    *[Row(fault) for fault in TAKES_THE_CONNECTION],
+    Row(faults.StallBody(), attempt_timeout=STALL),
+    Row(faults.DripBody(), attempt_timeout=STALL),
+    Row(faults.Garbage()),
+    Row(faults.WrongLength()),
+    Row(faults.GzipBomb(size=2**20)),
+    Row(faults.Html(status=200)),
+    Row(faults.Html(status=502)),
     Row(faults.Redirect(ELSEWHERE)),
     Row(faults.Redirect(ELSEWHERE, status=301)),
     Row(faults.Redirect(ELSEWHERE, status=303)),
     Row(faults.Respond(b"")),
-    Row(faults.Respond(b'{"data": null}')),
-    Row(faults.Respond(b'{"data": [{"success": "true"}]}')),
 ]
-HARMLESS = [faults.Slow(0.03), faults.Duplicate(), faults.Duplicate(pause=0.01)]
+OVER_THE_SOCKET = [
+    *ON_BOTH,
+    *[Row(fault, alone=False) for fault in TAKES_THE_CONNECTION],
+    Row(faults.CloseCode(), alone=False),
+    Row(faults.CloseCode(1000, committed=True), alone=False),
+    Row(faults.HalfOpen(), attempt_timeout=STALL, alone=False),
+    Row(faults.HalfOpen(committed=True), attempt_timeout=STALL, alone=False),
+    # It answers nobody, so the game waits until its time is up.
+    Row(faults.Garbage(), attempt_timeout=STALL),
+    Row(faults.UnknownID(), attempt_timeout=STALL),
+    Row(faults.Respond(b""), attempt_timeout=STALL),
+]
+MATRIX = [*product([REST], OVER_REST), *product([SOCKET], OVER_THE_SOCKET)]
+every_row = pytest.mark.parametrize(
+    ("transport", "row"), MATRIX, ids=[f"{transport}-{row.fault}" for transport, row in MATRIX]
+)
+HARMLESS = [
+    *product([REST, SOCKET], [faults.Slow(0.03), faults.Duplicate(), faults.Duplicate(pause=0.01)]),
+    *product([SOCKET], [faults.Wrapped(), faults.Held(3)]),
+]
 
 
 @pytest.fixture(autouse=True)
 def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fourcasters_async._pool._BODY_LIMIT", 2**19)
+    monkeypatch.setattr("fourcasters_async._connection._FRAME_LIMIT", 2**19)
 
 
 async def cancel_with(
     exchange: FakeExchange,
+    transport: Transport,
     fault: faults.Fault,
     times: int | None,
     attempt_timeout: float = 10.0,
@@ -95,13 +127,17 @@ async def cancel_with(
     games = [exchange.add_game(orders=2).game_id for _ in range(12)]
     struck = games[5]
     exchange.inject(fault, game_id=struck, times=times)
-    async with AsyncSession(
-        exchange.token,
-        base_url=exchange.url,
-        retry=evolve(QUICK, attempt_timeout=attempt_timeout),
-        max_connections=4,
-    ) as session:
-        report = await session.cancel_all_orders_for_games(games)
+    async with (
+        AsyncSession(
+            exchange.token,
+            base_url=exchange.url,
+            orders_url=exchange.orders_url,
+            retry=evolve(QUICK, attempt_timeout=attempt_timeout),
+            max_connections=4,
+        ) as session,
+        transport.open(session) as orders,
+    ):
+        report = await orders.cancel_all_orders_for_games(games)
     (outcome,) = (outcome for outcome in report.outcomes if outcome.game_id == struck)
     return report, outcome
 
@@ -114,31 +150,41 @@ def others(report: CancelReport, struck: GameOutcome) -> set[tuple[OutcomeStatus
     }
 
 
-@pytest.mark.parametrize("row", MATRIX, ids=lambda row: repr(row.fault))
-async def test_a_fault_that_passes_is_outlasted(fake_exchange: FakeExchange, row: Row) -> None:
-    report, outcome = await cancel_with(fake_exchange, row.fault, 1, row.attempt_timeout)
+@every_row
+async def test_a_fault_that_passes_is_outlasted(
+    fake_exchange: FakeExchange, transport: Transport, row: Row
+) -> None:
+    report, outcome = await cancel_with(fake_exchange, transport, row.fault, 1, row.attempt_timeout)
     assert (outcome.status, outcome.complete, outcome.attempts) == (CONFIRMED, row.complete, 2)
     assert fake_exchange.received(game_id=outcome.game_id) == 2
     assert not fake_exchange.open_orders()
-    assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}
+    if row.alone:
+        assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}
+    else:
+        assert {each.status for each in report.outcomes} == {CONFIRMED}
 
 
-@pytest.mark.parametrize("row", MATRIX, ids=lambda row: repr(row.fault))
+@every_row
 async def test_a_fault_that_lasts_is_never_called_cancelled(
-    fake_exchange: FakeExchange, row: Row
+    fake_exchange: FakeExchange, transport: Transport, row: Row
 ) -> None:
-    report, outcome = await cancel_with(fake_exchange, row.fault, None, row.attempt_timeout)
+    report, outcome = await cancel_with(
+        fake_exchange, transport, row.fault, None, row.attempt_timeout
+    )
     assert (outcome.status, outcome.attempts) == (row.for_ever, row.tries)
     assert not outcome.results
     assert fake_exchange.received(game_id=outcome.game_id) == row.tries
-    assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}
+    if row.alone:
+        assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}
+    for confirmed in report.confirmed:
+        assert not fake_exchange.open_orders(confirmed.game_id)
 
 
-@pytest.mark.parametrize("fault", HARMLESS, ids=repr)
+@pytest.mark.parametrize(("transport", "fault"), HARMLESS, ids=str)
 async def test_a_late_or_doubled_answer_is_an_answer_and_no_other_game_gets_it(
-    fake_exchange: FakeExchange, fault: faults.Fault
+    fake_exchange: FakeExchange, transport: Transport, fault: faults.Fault
 ) -> None:
-    report, outcome = await cancel_with(fake_exchange, fault, times=None)
+    report, outcome = await cancel_with(fake_exchange, transport, fault, times=None)
     assert {o.status for o in report.outcomes} == {CONFIRMED}
     assert (outcome.attempts, len(outcome.results)) == (1, 2)
     for each in report.outcomes:
@@ -157,8 +203,11 @@ async def test_what_a_small_body_can_become_is_bounded(
             await session.cancel_all_orders_for_game(fake_exchange.add_game().game_id)
 
 
-async def test_a_401_is_final_and_is_not_repeated(fake_exchange: FakeExchange) -> None:
-    report, outcome = await cancel_with(fake_exchange, faults.Unauthorized(), times=None)
+@both_transports
+async def test_a_401_is_final_and_is_not_repeated(
+    fake_exchange: FakeExchange, transport: Transport
+) -> None:
+    report, outcome = await cancel_with(fake_exchange, transport, faults.Unauthorized(), times=None)
     assert (outcome.status, outcome.attempts) == (REFUSED, 1)
     assert fake_exchange.received(game_id=outcome.game_id) == 1
     assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}
@@ -311,7 +360,7 @@ ECHOES = [
     echo("x" * (300 - len(CANARY) // 2) + CANARY),
 ]
 SECRETIVE = [
-    *[row.fault for row in MATRIX],
+    *[row.fault for row in OVER_REST],
     faults.Unauthorized(),
     *[faults.Respond(body, status) for body in ECHOES for status in (200, 400, 503)],
 ]

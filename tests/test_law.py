@@ -2,10 +2,13 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from aiohttp import web
 from attrs import field, frozen
+from conftest import REST, SOCKET, Transport
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_verbs import REFERENCE, VERBS, Verb
@@ -23,18 +26,15 @@ from fourcasters_async import (
 from fourcasters_async.testing import FakeExchange, faults
 
 GAMES = 6
-HONEST = (faults.Slow, faults.Duplicate)
+HONEST = (faults.Slow, faults.Duplicate, faults.Held, faults.Wrapped)
 FAULTS = [
     None,
     faults.Close(),
     faults.Close(committed=True),
     faults.Reset(committed=True),
     faults.Stall(committed=True),
-    faults.StallBody(),
     faults.Truncate(),
-    faults.WrongLength(),
     faults.Garbage(),
-    faults.Html(),
     faults.Unavailable(),
     faults.Unavailable(committed=True),
     faults.TooManyRequests("0"),
@@ -43,6 +43,17 @@ FAULTS = [
     faults.Slow(0.01),
     faults.Duplicate(),
     faults.Duplicate(pause=0.005),
+]
+OVER_HTTP = [*FAULTS, faults.StallBody(), faults.WrongLength(), faults.Html()]
+OVER_THE_SOCKET = [
+    *FAULTS,
+    faults.HalfOpen(committed=True),
+    faults.CloseCode(),
+    faults.CloseCode(1000, committed=True),
+    faults.UnknownID(),
+    faults.Wrapped(),
+    faults.Held(2),
+    faults.Slow(0.08),
 ]
 
 POLICY = RetryPolicy(max_attempts=3, attempt_timeout=0.05, backoff_base=0.001, backoff_cap=0.001)
@@ -77,50 +88,60 @@ class Plan:
     connections: int
 
 
-PLANS = st.builds(
-    Plan,
-    per_game=st.lists(
-        st.lists(st.sampled_from(FAULTS), max_size=4), min_size=GAMES, max_size=GAMES
-    ),
-    asked=st.lists(st.integers(0, GAMES - 1), max_size=10),
-    places=st.lists(st.integers(0, GAMES - 1), max_size=4),
-    cancel_multiple=st.lists(st.sampled_from(FAULTS), max_size=3),
-    deadline=st.sampled_from([None, 0.005, 0.03, 0.1]),
-    verify=st.booleans(),
-    connections=st.sampled_from([1, 2, 10]),
-)
+def plans(known: Sequence[faults.Fault | None]) -> st.SearchStrategy[Plan]:
+    struck = st.sampled_from(known)
+    games = st.integers(0, GAMES - 1)
+    return st.builds(
+        Plan,
+        per_game=st.lists(st.lists(struck, max_size=4), min_size=GAMES, max_size=GAMES),
+        asked=st.lists(games, max_size=10),
+        places=st.lists(games, max_size=4),
+        cancel_multiple=st.lists(struck, max_size=3),
+        deadline=st.sampled_from([None, 0.005, 0.03, 0.1]),
+        verify=st.booleans(),
+        connections=st.sampled_from([1, 2, 10]),
+    )
 
 
 def inject(
-    exchange: FakeExchange, script: list[faults.Fault | None], endpoint: str, game_id: str | None
+    exchange: FakeExchange,
+    script: Sequence[faults.Fault | None],
+    endpoint: str,
+    game_id: str | None,
 ) -> None:
     for turn, fault in enumerate(script):
         if fault is not None:
             exchange.inject(fault, endpoint=endpoint, game_id=game_id, after=turn)
 
 
-async def play(plan: Plan) -> None:
+async def play(plan: Plan, transport: Transport, hedge: float | None = None) -> None:
     async with FakeExchange() as exchange:
         games = [exchange.add_game(orders=2).game_id for _ in range(GAMES)]
         # A fault passes over what an earlier one has struck, so each turn needs a place of its own.
         for game_id, script in zip(games, plan.per_game, strict=True):
-            inject(exchange, script, "cancelAllOrdersForGame", game_id)
+            inject(exchange, script, transport.game, game_id)
         inject(exchange, plan.cancel_multiple, "cancelMultiple", None)
         look = Look(exchange, list(plan.places))
         exchange.inject(look, endpoint="getUnmatched", times=None)
         told: list[str] = []
-        async with AsyncSession(
-            exchange.token,
-            base_url=exchange.url,
-            retry=POLICY,
-            timeout=0.3,
-            max_connections=plan.connections,
-        ) as session:
-            report = await session.cancel_all_orders_for_games(
+        async with (
+            AsyncSession(
+                exchange.token,
+                base_url=exchange.url,
+                orders_url=exchange.orders_url,
+                retry=POLICY,
+                timeout=0.3,
+                max_connections=plan.connections,
+            ) as session,
+            transport.open(session) as orders,
+        ):
+            cancel: Any = orders.cancel_all_orders_for_games
+            report = await cancel(
                 [games[index] for index in plan.asked],
                 deadline=plan.deadline,
                 verify=plan.verify,
                 on_outcome=lambda outcome: told.append(outcome.game_id),
+                **({} if hedge is None else {"hedge": hedge}),
             )
         asked = list(dict.fromkeys(games[index] for index in plan.asked))
         assert [outcome.game_id for outcome in report.outcomes] == asked
@@ -157,10 +178,7 @@ def check(report: CancelReport, exchange: FakeExchange, look: Look) -> None:
         assert not look.truths[-1] & {outcome.game_id for outcome in report.outcomes}
 
 
-SCRIPTS = st.lists(st.sampled_from(FAULTS), max_size=4)
-
-
-async def call_one(verb: Verb, script: list[faults.Fault | None], timeout: float) -> None:
+async def call_one(verb: Verb, script: Sequence[faults.Fault | None], timeout: float) -> None:
     async with FakeExchange() as exchange:
         game = exchange.add_game()
         order = exchange.book.place(exchange.account, game.game_id, user_reference=REFERENCE)
@@ -168,40 +186,61 @@ async def call_one(verb: Verb, script: list[faults.Fault | None], timeout: float
         said: object = None
         raised: FourcastersError | None = None
         async with AsyncSession(
-            exchange.token, base_url=exchange.url, retry=POLICY, timeout=timeout
+            exchange.token,
+            base_url=exchange.url,
+            orders_url=exchange.orders_url,
+            retry=POLICY,
+            timeout=timeout,
         ) as session:
             try:
-                said = await verb.call(session, order)
+                said = await verb(session, order)
             except FourcastersError as error:
                 raised = error
         results = said if isinstance(said, list) else [said]
         for result in results:
             if isinstance(result, CancelResult):
                 assert order.cancelled or not result.success
+        asked = [r for r in exchange.requests if r.endpoint == verb.endpoint]
         if raised is None:
-            honest = [
-                r for r in exchange.requests if r.fault is None or isinstance(r.fault, HONEST)
-            ]
-            assert honest
+            assert any(r.fault is None or isinstance(r.fault, HONEST) for r in asked)
         if isinstance(raised, NotSentError):
-            assert not exchange.requests
+            assert not asked
         if isinstance(raised, ApiError):
             # A refusal is only raised where nothing can have taken effect.
             assert not order.cancelled
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(script=SCRIPTS, timeout=st.sampled_from([0.005, 0.03, 0.3]))
-@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.endpoint)
+@given(data=st.data(), timeout=st.sampled_from([0.005, 0.03, 0.3]))
+@pytest.mark.parametrize("verb", VERBS, ids=str)
 def test_whatever_the_exchange_does_no_verb_says_anything_false(
-    verb: Verb, script: list[faults.Fault | None], timeout: float
+    verb: Verb, data: st.DataObject, timeout: float
 ) -> None:
+    known = OVER_THE_SOCKET if verb.over_socket else OVER_HTTP
+    script = data.draw(st.lists(st.sampled_from(known), max_size=4))
     asyncio.run(call_one(verb, script, timeout))
 
 
-@settings(
+unhurried = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
-@given(PLANS)
+
+
+@unhurried
+@given(plans(OVER_HTTP))
 def test_whatever_the_exchange_does_nothing_false_is_said(plan: Plan) -> None:
-    asyncio.run(play(plan))
+    asyncio.run(play(plan, REST))
+
+
+@unhurried
+@given(plans(OVER_THE_SOCKET))
+def test_whatever_happens_to_the_socket_nothing_false_is_said(plan: Plan) -> None:
+    asyncio.run(play(plan, SOCKET))
+
+
+@unhurried
+@given(plans(OVER_THE_SOCKET), st.sampled_from([0.001, 0.02]))
+def test_whatever_happens_to_a_hedged_socket_nothing_false_is_said(
+    plan: Plan, hedge: float
+) -> None:
+    asyncio.run(play(plan, SOCKET, hedge))

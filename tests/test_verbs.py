@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import product
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -27,13 +29,24 @@ REFERENCE = "mine/1"
 
 @frozen
 class Verb:
-    """A verb, called for an order, and its endpoint."""
+    """A verb, called for an order, and the endpoint or the type of message that it is sent to."""
 
     endpoint: str
-    call: Callable[[AsyncSession, BookOrder], Awaitable[object]]
+    call: Callable[[Any, BookOrder], Awaitable[object]]
+    over_socket: bool = False
+
+    async def __call__(self, session: AsyncSession, order: BookOrder) -> object:
+        """Call it, over the transport that its endpoint is on."""
+        if not self.over_socket:
+            return await self.call(session, order)
+        async with session.orders_socket() as orders:
+            return await self.call(orders, order)
+
+    def __str__(self) -> str:
+        return f"socket-{self.endpoint}" if self.over_socket else self.endpoint
 
 
-VERBS = [
+REST = [
     Verb("cancel", lambda s, o: s.cancel(o.order_id)),
     Verb("cancelMultiple", lambda s, o: s.cancel_multiple([o.order_id])),
     Verb("cancelByReference", lambda s, o: s.cancel_by_reference(o.game_id, [REFERENCE])),
@@ -41,7 +54,14 @@ VERBS = [
     Verb("cancelAllOrders", lambda s, _: s.cancel_all_orders()),
     Verb("cancelAllOrdersForGame", lambda s, o: s.cancel_all_orders_for_game(o.game_id)),
 ]
-every_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.endpoint)
+SOCKET = [
+    Verb("cancelById", lambda s, o: s.cancel(o.order_id), over_socket=True),
+    Verb("cancelMultiple", lambda s, o: s.cancel_multiple([o.order_id]), over_socket=True),
+    Verb("cancelAll", lambda s, _: s.cancel_all_orders(), over_socket=True),
+    Verb("cancelAllByGame", lambda s, o: s.cancel_all_orders_for_game(o.game_id), over_socket=True),
+]
+VERBS = [*REST, *SOCKET]
+every_verb = pytest.mark.parametrize("verb", VERBS, ids=str)
 
 LOST = [
     faults.Close(),
@@ -49,22 +69,39 @@ LOST = [
     faults.Reset(),
     faults.Reset(committed=True),
     faults.Stall(committed=True),
-    faults.StallBody(),
-    faults.DripBody(),
     faults.Truncate(),
     faults.Garbage(),
-    faults.WrongLength(),
-    faults.Html(),
-    faults.Html(status=502),
     faults.Unavailable(),
     faults.Unavailable(committed=True, object_form=False),
-    faults.Redirect("https://elsewhere.example/"),
     faults.Respond(b""),
     faults.Respond(b'{"data": null}'),
     faults.Respond(b'{"data": {"success": "true", "ordersReceived": "true"}}'),
     faults.Respond(b'{"data": [{"success": "true"}]}'),
     faults.Respond(b'{"data": "done"}'),
 ]
+LOST_OVER_HTTP = [
+    faults.StallBody(),
+    faults.DripBody(),
+    faults.WrongLength(),
+    faults.Html(),
+    faults.Html(status=502),
+    faults.Redirect("https://elsewhere.example/"),
+]
+LOST_OVER_THE_SOCKET = [
+    faults.HalfOpen(),
+    faults.HalfOpen(committed=True),
+    faults.CloseCode(),
+    faults.CloseCode(1000, committed=True),
+    faults.UnknownID(),
+    faults.Respond(b'{"data": [], "error": "order not found"}'),
+    faults.Respond(b'{"error": "Failed to process what was asked"}'),
+]
+
+
+def each_with(*cases: tuple[Verb, faults.Fault]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("verb", "fault"), cases, ids=[f"{verb}-{fault}" for verb, fault in cases]
+    )
 
 
 @pytest.fixture
@@ -77,13 +114,16 @@ def order(fake_exchange: FakeExchange) -> BookOrder:
 async def test_the_order_goes_with_one_request(
     fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder, verb: Verb
 ) -> None:
-    await verb.call(session, order)
+    await verb(session, order)
     assert order.cancelled
-    assert fake_exchange.received(verb.endpoint) == fake_exchange.received() == 1
+    handshakes = fake_exchange.received("ws")
+    assert handshakes == verb.over_socket
+    assert fake_exchange.received(verb.endpoint) == fake_exchange.received() - handshakes == 1
 
 
-@every_verb
-@pytest.mark.parametrize("fault", LOST, ids=repr)
+@each_with(
+    *product(VERBS, LOST), *product(REST, LOST_OVER_HTTP), *product(SOCKET, LOST_OVER_THE_SOCKET)
+)
 async def test_an_answer_that_cannot_be_used_leaves_the_outcome_unknown(
     fake_exchange: FakeExchange,
     session: AsyncSession,
@@ -93,13 +133,15 @@ async def test_an_answer_that_cannot_be_used_leaves_the_outcome_unknown(
 ) -> None:
     fake_exchange.inject(fault, endpoint=verb.endpoint, times=None)
     with pytest.raises(OutcomeUnknownError) as caught:
-        await verb.call(session, order)
-    assert caught.value.attempts == fake_exchange.received() == QUICK.max_attempts
+        await verb(session, order)
+    assert caught.value.attempts == QUICK.max_attempts
+    assert fake_exchange.received(verb.endpoint) == QUICK.max_attempts
 
 
-@every_verb
-@pytest.mark.parametrize(
-    "fault", [faults.Close(), faults.Unavailable(), faults.StallBody()], ids=repr
+@each_with(
+    *product(VERBS, [faults.Close(), faults.Unavailable(), faults.Truncate()]),
+    *product(REST, [faults.StallBody()]),
+    *product(SOCKET, [faults.HalfOpen(), faults.CloseCode(), faults.UnknownID()]),
 )
 async def test_a_cancel_is_repeated_until_the_order_is_gone(
     fake_exchange: FakeExchange,
@@ -109,15 +151,16 @@ async def test_a_cancel_is_repeated_until_the_order_is_gone(
     fault: faults.Fault,
 ) -> None:
     fake_exchange.inject(fault, endpoint=verb.endpoint)
-    if verb.endpoint == "cancel" and isinstance(fault, faults.StallBody):
+    done = isinstance(fault, faults.StallBody | faults.Truncate | faults.UnknownID)
+    if verb.endpoint in ("cancel", "cancelById") and done:
         # The lost request has cancelled it, and the second is told that it is not open.
         with pytest.raises(OutcomeUnknownError) as caught:
-            await verb.call(session, order)
-        assert isinstance(caught.value.__cause__, NotFoundError)
+            await verb(session, order)
+        assert isinstance(caught.value.__cause__, NotFoundError | ConflictError)
     else:
-        await verb.call(session, order)
+        await verb(session, order)
     assert order.cancelled
-    assert fake_exchange.received() == 2
+    assert fake_exchange.received(verb.endpoint) == 2
 
 
 @every_verb
@@ -128,7 +171,7 @@ async def test_a_cancel_is_repeated_until_the_order_is_gone(
         (faults.TooManyRequests(None), RateLimitedError, 3),
         (faults.Respond(b'{"error": "no"}', 400), BadRequestError, 1),
         (faults.Respond(b'{"error": {"message": "no", "code": 403}}', 403), ForbiddenError, 1),
-        (faults.Respond(b"", 409), ConflictError, 1),
+        (faults.Respond(b'{"error": {"message": "no", "code": 409}}', 409), ConflictError, 1),
     ],
     ids=str,
 )
@@ -143,8 +186,8 @@ async def test_a_refusal_is_raised_as_what_it_is(
 ) -> None:
     fake_exchange.inject(fault, endpoint=verb.endpoint, times=None)
     with pytest.raises(error):
-        await verb.call(session, order)
-    assert fake_exchange.received() == tries
+        await verb(session, order)
+    assert fake_exchange.received(verb.endpoint) == tries
 
 
 @every_verb
@@ -153,7 +196,7 @@ async def test_a_refused_connection_is_not_sent(
 ) -> None:
     async with fake_exchange.refusing():
         with pytest.raises(NotSentError):
-            await verb.call(session, order)
+            await verb(session, order)
     assert not order.cancelled
 
 
@@ -164,7 +207,7 @@ async def test_a_call_that_is_cancelled_leaves_nothing_running(
     fake_exchange.inject(faults.Stall(), times=None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
-            await verb.call(session, order)
+            await verb(session, order)
 
 
 async def test_a_single_result_is_tied_to_the_order_that_was_asked_for(

@@ -1,19 +1,21 @@
 """verify=True: an answer proves what was asked, a read proves what is true."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 from aiohttp import web
 from attrs import field, frozen
+from conftest import Transport
 
 from fourcasters_async import (
-    AsyncSession,
     GameMarket,
     MarketType,
     OrdersNotCancelledError,
     OutcomeStatus,
     UnsettledCancelsError,
 )
+from fourcasters_async.orders import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -28,9 +30,9 @@ class Meanwhile(faults.Fault):
         return faults.respond(call.commit())
 
 
-async def test_an_empty_read_is_proof(fake_exchange: FakeExchange, session: AsyncSession) -> None:
+async def test_an_empty_read_is_proof(fake_exchange: FakeExchange, orders: Orders) -> None:
     games = [fake_exchange.add_game(orders=3).game_id for _ in range(5)]
-    report = await session.cancel_all_orders_for_games(games, verify=True)
+    report = await orders.cancel_all_orders_for_games(games, verify=True)
     assert report.verified_clear
     assert [outcome.resting for outcome in report.outcomes] == [[]] * 5
     assert fake_exchange.received("getUnmatched") == 1
@@ -38,16 +40,16 @@ async def test_an_empty_read_is_proof(fake_exchange: FakeExchange, session: Asyn
 
 
 async def test_without_verify_nothing_is_claimed_of_what_rests(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
-    report = await session.cancel_all_orders_for_games([fake_exchange.add_game().game_id])
+    report = await orders.cancel_all_orders_for_games([fake_exchange.add_game().game_id])
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
     assert fake_exchange.received("getUnmatched") == 0
 
 
 async def test_an_order_placed_in_between_is_seen_and_cancelled_by_id(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     late: list[str] = []
@@ -56,11 +58,11 @@ async def test_an_order_placed_in_between_is_seen_and_cancelled_by_id(
         late.append(fake_exchange.book.place(fake_exchange.account, game).order_id)
 
     fake_exchange.inject(Meanwhile(place), endpoint="getUnmatched")
-    report = await session.cancel_all_orders_for_games([game], verify=True)
+    report = await orders.cancel_all_orders_for_games([game], verify=True)
     assert report.verified_clear
     assert late[0] in {result.order_id for result in report.results}
-    assert [r.endpoint for r in fake_exchange.requests] == [
-        "cancelAllOrdersForGame",
+    assert [r.endpoint for r in fake_exchange.requests if r.endpoint != "ws"] == [
+        transport.game,
         "getUnmatched",
         "cancelMultiple",
         "getUnmatched",
@@ -68,13 +70,13 @@ async def test_an_order_placed_in_between_is_seen_and_cancelled_by_id(
 
 
 async def test_an_order_that_cannot_be_cancelled_is_reported_resting(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     nothing = faults.Respond(b'{"data": []}')
-    fake_exchange.inject(Pretend(nothing.body), endpoint="cancelAllOrdersForGame")
+    fake_exchange.inject(Pretend(nothing.body), endpoint=transport.game)
     fake_exchange.inject(faults.Unavailable(), endpoint="cancelMultiple", times=None)
-    report = await session.cancel_all_orders_for_games([game], verify=True, deadline=0.3)
+    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=0.3)
     (outcome,) = report.outcomes
     assert outcome.status is OutcomeStatus.CONFIRMED
     assert outcome.resting is not None
@@ -92,16 +94,16 @@ class Pretend(faults.Fault):
 
     body: bytes
 
-    async def __call__(self, _: faults.Call) -> web.StreamResponse:
-        return web.Response(body=self.body, content_type="application/json")
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        return web.Response(body=call.addressed(self.body), content_type="application/json")
 
 
 async def test_a_game_whose_cancel_is_unknown_can_be_proved_clear_and_stays_unknown(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game(orders=3).game_id
-    fake_exchange.inject(faults.Close(), endpoint="cancelAllOrdersForGame", times=None)
-    report = await session.cancel_all_orders_for_games([game], verify=True)
+    fake_exchange.inject(faults.Close(), endpoint=transport.game, times=None)
+    report = await orders.cancel_all_orders_for_games([game], verify=True)
     (outcome,) = report.outcomes
     assert (outcome.status, outcome.resting) == (OutcomeStatus.UNKNOWN, [])
     assert sum(result.success for result in outcome.results) == 3
@@ -126,11 +128,11 @@ async def test_a_game_whose_cancel_is_unknown_can_be_proved_clear_and_stays_unkn
     ids=repr,
 )
 async def test_a_failed_read_proves_nothing(
-    fake_exchange: FakeExchange, session: AsyncSession, fault: faults.Fault
+    fake_exchange: FakeExchange, orders: Orders, fault: faults.Fault
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     fake_exchange.inject(fault, endpoint="getUnmatched", times=None)
-    report = await session.cancel_all_orders_for_games([game], verify=True)
+    report = await orders.cancel_all_orders_for_games([game], verify=True)
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
     assert report.ok
@@ -145,12 +147,12 @@ async def test_a_failed_read_proves_nothing(
     ],
 )
 async def test_an_order_that_does_not_say_its_game_leaves_no_game_proved_clear(
-    fake_exchange: FakeExchange, session: AsyncSession, order: bytes
+    fake_exchange: FakeExchange, orders: Orders, order: bytes
 ) -> None:
     game = fake_exchange.add_game().game_id
     body = b'{"data": {"unmatched": [' + order + b"]}}"
     fake_exchange.inject(faults.Respond(body), endpoint="getUnmatched", times=None)
-    report = await session.cancel_all_orders_for_games([game], verify=True, deadline=0.2)
+    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=0.2)
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
 
@@ -159,14 +161,14 @@ async def test_an_order_that_does_not_say_its_game_leaves_no_game_proved_clear(
     ("type_", "may_rest"), [("spread", True), ("Spread", True), (None, True), ("total", False)]
 )
 async def test_an_order_rests_on_a_market_unless_it_says_that_it_is_on_another(
-    fake_exchange: FakeExchange, session: AsyncSession, type_: str | None, *, may_rest: bool
+    fake_exchange: FakeExchange, orders: Orders, type_: str | None, *, may_rest: bool
 ) -> None:
     game = fake_exchange.add_game().game_id
     quoted = "null" if type_ is None else f'"{type_}"'
     order = f'{{"id": "x", "type": {quoted}, "game": {{"id": "{game.upper()}"}}}}'
     body = f'{{"data": {{"unmatched": [{order}]}}}}'.encode()
     fake_exchange.inject(faults.Respond(body), endpoint="getUnmatched", times=None)
-    report = await session.cancel_all_orders_for_games(
+    report = await orders.cancel_all_orders_for_games(
         [GameMarket(game, MarketType.SPREAD)], verify=True, deadline=0.2
     )
     assert bool(report.outcomes[0].resting) == may_rest
@@ -174,45 +176,45 @@ async def test_an_order_rests_on_a_market_unless_it_says_that_it_is_on_another(
 
 
 async def test_orders_on_other_games_and_markets_are_left_alone(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     game, other = (fake_exchange.add_game(orders=3) for _ in range(2))
-    report = await session.cancel_all_orders_for_games([game.game_id], type="spread", verify=True)
+    report = await orders.cancel_all_orders_for_games([game.game_id], type="spread", verify=True)
     assert report.verified_clear
     assert len(fake_exchange.open_orders(game.game_id)) == 2
     assert len(fake_exchange.open_orders(other.game_id)) == 3
 
 
 async def test_an_id_that_the_exchange_refuses_is_not_proved_clear(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
-    report = await session.cancel_all_orders_for_games(["f" * 24], verify=True)
+    report = await orders.cancel_all_orders_for_games(["f" * 24], verify=True)
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
 
 
 async def test_what_is_said_last_of_an_order_stands(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     (order,) = fake_exchange.open_orders()
-    claim = f'{{"data": [{{"success": true, "sessionID": "{order.order_id}"}}]}}'
-    fake_exchange.inject(Pretend(claim.encode()), endpoint="cancelAllOrdersForGame")
+    claim = {"data": [{"success": True, transport.order_id: order.order_id}]}
+    fake_exchange.inject(Pretend(json.dumps(claim).encode()), endpoint=transport.game)
 
     def match() -> None:
         fake_exchange.book.fill(order.order_id, 100.0)
 
     fake_exchange.inject(Meanwhile(match), endpoint="cancelMultiple")
-    report = await session.cancel_all_orders_for_games([game], verify=True)
+    report = await orders.cancel_all_orders_for_games([game], verify=True)
     (outcome,) = report.outcomes
     assert outcome.status is OutcomeStatus.PARTIAL
-    assert [(r.success, r.reason) for r in outcome.results] == [(False, "Order already filled")]
+    assert [r.success for r in outcome.results] == [False]
     assert report.verified_clear
     assert not report.ok
 
 
 async def test_a_cancel_by_id_whose_answer_is_lost_leaves_the_results_incomplete(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     game = fake_exchange.add_game().game_id
 
@@ -221,35 +223,35 @@ async def test_a_cancel_by_id_whose_answer_is_lost_leaves_the_results_incomplete
 
     fake_exchange.inject(Meanwhile(place), endpoint="getUnmatched")
     fake_exchange.inject(faults.Close(committed=True), endpoint="cancelMultiple", times=None)
-    report = await session.cancel_all_orders_for_games([game], verify=True)
+    report = await orders.cancel_all_orders_for_games([game], verify=True)
     (outcome,) = report.outcomes
     assert (outcome.status, outcome.results, outcome.complete) == ("confirmed", [], False)
     assert report.verified_clear
 
 
 async def test_results_are_tied_to_the_ids_that_were_asked_for(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     fake_exchange.add_game(orders=1)
     (order,) = fake_exchange.open_orders()
     ids = [order.order_id, "f" * 24]
-    results = await session.cancel_multiple(ids)
+    results = await orders.cancel_multiple(ids)
     assert [result.order_id for result in results] == ids
     assert [result.success for result in results] == [True, False]
 
 
 async def test_an_answer_about_other_orders_is_not_taken(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     fake_exchange.add_game(orders=1)
     (order,) = fake_exchange.open_orders()
-    stray = b'{"data": [{"success": true, "sessionID": "' + b"f" * 24 + b'"}]}'
-    fake_exchange.inject(Pretend(stray), endpoint="cancelMultiple")
-    (result,) = await session.cancel_multiple([order.order_id])
+    stray = {"data": [{"success": True, transport.order_id: "f" * 24}]}
+    fake_exchange.inject(Pretend(json.dumps(stray).encode()), endpoint="cancelMultiple")
+    (result,) = await orders.cancel_multiple([order.order_id])
     assert result.success
     assert fake_exchange.received("cancelMultiple") == 2
 
 
-async def test_no_ids_is_no_request(fake_exchange: FakeExchange, session: AsyncSession) -> None:
-    assert await session.cancel_multiple([]) == []
-    assert not fake_exchange.requests
+async def test_no_ids_is_no_request(fake_exchange: FakeExchange, orders: Orders) -> None:
+    assert await orders.cancel_multiple([]) == []
+    assert not fake_exchange.received("cancelMultiple")
