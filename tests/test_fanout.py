@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from conftest import QUICK
+from conftest import QUICK, Transport
 
 from fourcasters_async import (
     AsyncSession,
@@ -19,6 +19,7 @@ from fourcasters_async import (
     RateLimit,
     UnsettledCancelsError,
 )
+from fourcasters_async.orders import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -26,11 +27,9 @@ def games_of(exchange: FakeExchange, count: int, *, orders: int = 1) -> list[str
     return [exchange.add_game(orders=orders).game_id for _ in range(count)]
 
 
-async def test_every_order_on_every_game_goes(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
+async def test_every_order_on_every_game_goes(fake_exchange: FakeExchange, orders: Orders) -> None:
     games = games_of(fake_exchange, 100, orders=10)
-    report = await session.cancel_all_orders_for_games(games)
+    report = await orders.cancel_all_orders_for_games(games)
     assert report.ok
     assert len(report.results) == 1000
     assert not fake_exchange.open_orders()
@@ -62,11 +61,11 @@ async def test_any_number_of_games_is_sent_once_each_over_a_bounded_pool(
 
 
 async def test_outcomes_are_in_input_order_and_duplicates_are_sent_once(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     a, b = games_of(fake_exchange, 2, orders=3)
     fake_exchange.inject(faults.Slow(0.02), game_id=a)
-    report = await session.cancel_all_orders_for_games(
+    report = await orders.cancel_all_orders_for_games(
         [a, b, GameMarket(a), a, GameMarket(b, "spread"), GameMarket(b, MarketType.SPREAD)]
     )
     assert [outcome.market for outcome in report.outcomes] == [
@@ -74,46 +73,44 @@ async def test_outcomes_are_in_input_order_and_duplicates_are_sent_once(
         GameMarket(b),
         GameMarket(b, MarketType.SPREAD),
     ]
-    assert fake_exchange.received() == 3
+    assert fake_exchange.received(transport.game) == 3
 
 
-async def test_the_type_is_for_plain_ids_alone(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
+async def test_the_type_is_for_plain_ids_alone(fake_exchange: FakeExchange, orders: Orders) -> None:
     a, b = games_of(fake_exchange, 2, orders=3)
-    report = await session.cancel_all_orders_for_games([a, GameMarket(b)], type="total")
+    report = await orders.cancel_all_orders_for_games([a, GameMarket(b)], type="total")
     assert [len(outcome.results) for outcome in report.outcomes] == [1, 3]
 
 
 async def test_no_games_is_an_empty_report_and_no_request(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     games_of(fake_exchange, 1)
-    report = await session.cancel_all_orders_for_games([], verify=True)
+    report = await orders.cancel_all_orders_for_games([], verify=True)
     assert (report.outcomes, report.ok, report.verified_clear) == ((), True, False)
-    assert not fake_exchange.requests
+    assert not fake_exchange.received(transport.game)
     assert len(fake_exchange.open_orders()) == 1
 
 
 async def test_a_failure_of_one_game_touches_no_other(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     games = games_of(fake_exchange, 50)
-    fake_exchange.inject(faults.Close(), game_id=games[7], times=None)
+    fake_exchange.inject(faults.Unavailable(), game_id=games[7], times=None)
     unknown_to_the_exchange = "f" * 24
-    report = await session.cancel_all_orders_for_games([*games, unknown_to_the_exchange])
+    report = await orders.cancel_all_orders_for_games([*games, unknown_to_the_exchange])
     assert [outcome.game_id for outcome in report.unknown] == [games[7]]
     assert [outcome.game_id for outcome in report.refused] == [unknown_to_the_exchange]
     assert len(report.confirmed) == 49
 
 
 async def test_an_order_that_was_not_cancelled_makes_its_game_partial(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     (game,) = games_of(fake_exchange, 1)
     body = b'{"data": [{"success": true}, {"success": false, "reason": "Order already filled"}]}'
     fake_exchange.inject(faults.Respond(body))
-    report = await session.cancel_all_orders_for_games([game])
+    report = await orders.cancel_all_orders_for_games([game])
     (outcome,) = report.partial
     assert isinstance(outcome.error, OrdersNotCancelledError)
     assert str(outcome.error) == f"{game}: 1 of 2 orders not cancelled: Order already filled"
@@ -140,12 +137,12 @@ async def test_at_the_deadline_what_is_known_is_kept(fake_exchange: FakeExchange
 
 
 async def test_the_callback_is_told_of_each_outcome_as_it_comes(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     slow, quick = games_of(fake_exchange, 2)
     fake_exchange.inject(faults.Slow(0.05), game_id=slow)
     told: list[GameOutcome] = []
-    report = await session.cancel_all_orders_for_games([slow, quick], on_outcome=told.append)
+    report = await orders.cancel_all_orders_for_games([slow, quick], on_outcome=told.append)
     assert [outcome.game_id for outcome in told] == [quick, slow]
     assert set(map(id, told)) == set(map(id, report.outcomes))
 
@@ -153,7 +150,7 @@ async def test_the_callback_is_told_of_each_outcome_as_it_comes(
 @pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
 async def test_a_callback_that_fails_costs_no_cancel(
     fake_exchange: FakeExchange,
-    session: AsyncSession,
+    orders: Orders,
     caplog: pytest.LogCaptureFixture,
     error: type[BaseException],
 ) -> None:
@@ -162,7 +159,7 @@ async def test_a_callback_that_fails_costs_no_cancel(
     def fail(_: GameOutcome) -> None:
         raise error
 
-    report = await session.cancel_all_orders_for_games(games, on_outcome=fail)
+    report = await orders.cancel_all_orders_for_games(games, on_outcome=fail)
     assert report.ok
     assert {record.levelno for record in caplog.records} == {logging.ERROR}
     assert len(caplog.records) == 300
@@ -195,23 +192,23 @@ async def test_when_the_caller_is_cancelled_what_was_known_has_been_told(
 
 
 async def test_a_report_says_in_one_line_what_a_trader_wants_to_know(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     games = games_of(fake_exchange, 3, orders=2)
-    fake_exchange.inject(faults.Close(), game_id=games[0], times=None)
-    report = await session.cancel_all_orders_for_games(games)
+    fake_exchange.inject(faults.Unavailable(), game_id=games[0], times=None)
+    report = await orders.cancel_all_orders_for_games(games)
     line = str(CancelReport(report.outcomes, elapsed=0.0312))
     assert line == "3 games: 2 confirmed, 1 unknown; 4 orders cancelled; 31 ms"
 
 
 async def test_unsettled_games_are_raised_together_and_settled_ones_are_not(
-    fake_exchange: FakeExchange, session: AsyncSession
+    fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     games = games_of(fake_exchange, 5)
-    report = await session.cancel_all_orders_for_games(games)
+    report = await orders.cancel_all_orders_for_games(games)
     report.raise_for_unsettled()
-    fake_exchange.inject(faults.Close(), game_id=games[1], times=None)
-    report = await session.cancel_all_orders_for_games([*games, "f" * 24])
+    fake_exchange.inject(faults.Unavailable(), game_id=games[1], times=None)
+    report = await orders.cancel_all_orders_for_games([*games, "f" * 24])
     with pytest.raises(UnsettledCancelsError) as caught:
         report.raise_for_unsettled()
     assert list(caught.value.exceptions) == [
@@ -221,10 +218,10 @@ async def test_unsettled_games_are_raised_together_and_settled_ones_are_not(
 
 
 async def test_nothing_is_logged_above_debug_when_all_goes_well(
-    fake_exchange: FakeExchange, session: AsyncSession, caplog: pytest.LogCaptureFixture
+    fake_exchange: FakeExchange, orders: Orders, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    await session.cancel_all_orders_for_games(games_of(fake_exchange, 10), verify=True)
+    await orders.cancel_all_orders_for_games(games_of(fake_exchange, 10), verify=True)
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
