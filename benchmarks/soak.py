@@ -6,8 +6,9 @@
 
 The exchange is a `FakeExchange` that keeps the real limit (3,000 requests in any 60 seconds)
 and closes idle connections. A bot polls its open orders as often as the limit lets it. Beside
-it, round after round, orders are placed on games and cancelled again while some requests are
-struck by faults, the token is changed, and there are pauses in which the pool goes stale. After
+it, round after round, orders are placed on games and cancelled again, over REST or over the
+Orders WebSocket, while some requests are struck by faults, the token is changed, and there are
+pauses in which the pool goes stale. After
 each round all that was said is held against the book. Exits with 1 if anything was false.
 """
 
@@ -17,6 +18,7 @@ import os
 import random
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import Factory, define
@@ -25,6 +27,7 @@ from fourcasters_async import (
     AsyncSession,
     CancelReport,
     FourcastersError,
+    OrdersSocket,
     OutcomeStatus,
     RateLimit,
     RetryPolicy,
@@ -35,30 +38,53 @@ _GAMES = 40
 _ORDERS = 5
 _KEEP_ALIVE = 0.5
 _IDLE_GAP = 0.8
+_HALF = 0.5
+_DEADLINES = (None, 1.0, 5.0)
 _POLICY = RetryPolicy(attempt_timeout=0.3, backoff_base=0.01, backoff_cap=0.1)
-_FAULTS: tuple[faults.Fault, ...] = (
+_ROUNDS_A_TOKEN = 5
+_ON_BOTH: tuple[faults.Fault, ...] = (
     faults.Close(),
     faults.Close(committed=True),
     faults.Reset(),
     faults.Reset(committed=True),
     faults.Stall(committed=True),
-    faults.StallBody(),
-    faults.DripBody(),
     faults.Truncate(),
     faults.Garbage(),
-    faults.WrongLength(),
     faults.Oversized(size=2**20),
-    faults.GzipBomb(size=2**20),
-    faults.Html(),
-    faults.Html(status=502),
     faults.Unavailable(),
     faults.Unavailable(committed=True, object_form=False),
     faults.TooManyRequests("0"),
     faults.TooManyRequests(None),
     faults.Unauthorized(),
-    faults.Redirect("https://elsewhere.example/"),
     faults.Slow(0.1),
     faults.Duplicate(),
+)
+_ON_REST: tuple[faults.Fault, ...] = (
+    *_ON_BOTH,
+    faults.StallBody(),
+    faults.DripBody(),
+    faults.WrongLength(),
+    faults.GzipBomb(size=2**20),
+    faults.Html(),
+    faults.Html(status=502),
+    faults.Redirect("https://elsewhere.example/"),
+)
+_ON_THE_SOCKET: tuple[faults.Fault, ...] = (
+    *_ON_BOTH,
+    faults.HalfOpen(),
+    faults.HalfOpen(committed=True),
+    faults.CloseCode(),
+    faults.CloseCode(1000, committed=True),
+    faults.UnknownID(),
+    faults.Wrapped(),
+    faults.Held(3),
+)
+_ON_HANDSHAKES: tuple[faults.Fault, ...] = (
+    faults.Close(),
+    faults.Stall(),
+    faults.Html(status=502),
+    faults.TooManyRequests("0"),
+    faults.Redirect("https://elsewhere.example/"),
 )
 
 
@@ -67,6 +93,7 @@ class Tally:
     """What was counted."""
 
     rounds: int = 0
+    socket_rounds: int = 0
     games: int = 0
     orders: int = 0
     polls: int = 0
@@ -93,6 +120,7 @@ class Soak:
         return AsyncSession(
             self._exchange.token,
             base_url=self._exchange.url,
+            orders_url=self._exchange.orders_url,
             retry=_POLICY,
             rate_limit=self._limit,
             max_connections=20,
@@ -104,7 +132,10 @@ class Soak:
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    await self._round()
+                    async with self._session.orders_socket() as orders:
+                        for _ in range(_ROUNDS_A_TOKEN):
+                            await self._round(orders)
+                    await self._change_token()
         except TimeoutError:
             pass
         finally:
@@ -121,29 +152,48 @@ class Soak:
             self.tally.polls += 1
             await asyncio.sleep(0)
 
-    async def _round(self) -> None:
+    async def _round(self, socket: OrdersSocket) -> None:
         for game_id in self._games:
             for _ in range(random.randrange(_ORDERS)):
                 self._exchange.book.place(self._exchange.account, game_id)
                 self.tally.orders += 1
-        for game_id in random.sample(self._games, k=4):
-            fault = random.choice(_FAULTS)
-            self._exchange.inject(fault, game_id=game_id, times=random.choice((1, 2, None)))
-        report = await self._session.cancel_all_orders_for_games(
-            self._games,
-            verify=random.random() < 0.5,  # noqa: PLR2004  # half of the time
-            deadline=random.choice((None, 1.0, 5.0)),
+        report = await (
+            self._over_the_socket(socket) if random.random() < _HALF else self._over_rest()
         )
         self._check(report)
         self._exchange.clear_faults()
         self._exchange.requests.clear()
         self._exchange.book.forget_closed()
         self.tally.rounds += 1
-        if self.tally.rounds % 5 == 0:
-            await self._change_token()
         if self.tally.rounds % 7 == 0:
             self.tally.idle_gaps += 1
             await asyncio.sleep(_IDLE_GAP)
+
+    async def _over_rest(self) -> CancelReport:
+        self._inject(_ON_REST, "cancelAllOrdersForGame")
+        return await self._session.cancel_all_orders_for_games(
+            self._games, verify=random.random() < _HALF, deadline=random.choice(_DEADLINES)
+        )
+
+    async def _over_the_socket(self, socket: OrdersSocket) -> CancelReport:
+        self.tally.socket_rounds += 1
+        self._inject(_ON_THE_SOCKET, "cancelAllByGame")
+        self._exchange.inject(random.choice(_ON_HANDSHAKES), endpoint="ws")
+        return await socket.cancel_all_orders_for_games(
+            self._games,
+            verify=random.random() < _HALF,
+            deadline=random.choice(_DEADLINES),
+            hedge=random.choice((None, 0.05)),
+        )
+
+    def _inject(self, known: Sequence[faults.Fault], endpoint: str) -> None:
+        for game_id in random.sample(self._games, k=4):
+            self._exchange.inject(
+                random.choice(known),
+                endpoint=endpoint,
+                game_id=game_id,
+                times=random.choice((1, 2, None)),
+            )
 
     async def _change_token(self) -> None:
         self._exchange.book.tokens.clear()
@@ -194,12 +244,15 @@ async def soak(options: argparse.Namespace) -> int:
         job = Soak(exchange, RateLimit(options.limit, options.window))
         before = memory(), descriptors()
         await job.run(seconds)
+        # A server that reads nothing does not notice that the other end has gone.
+        await exchange.drop_sockets()
         await asyncio.sleep(_IDLE_GAP)
         after = memory(), descriptors()
         limited = exchange.refused_by_limit
     tally = job.tally
     print(f"{seconds:.0f} s, at most {options.limit} requests in {options.window:g} s")
-    print(f"rounds {tally.rounds}, games {tally.games}, orders {tally.orders}")
+    print(f"rounds {tally.rounds}, of which {tally.socket_rounds} over the socket")
+    print(f"games {tally.games}, orders {tally.orders}")
     print(f"polls {tally.polls}, of which {tally.polls_failed} failed")
     print(f"token changes {tally.token_changes}, idle gaps {tally.idle_gaps}")
     print("outcomes:", ", ".join(f"{n} {status}" for status, n in tally.statuses.most_common()))

@@ -46,6 +46,7 @@ from fourcasters_async.models import (
     User,
     UserType,
 )
+from fourcasters_async.orders import Orders
 from fourcasters_async.orders_socket import OrdersSocket
 from fourcasters_async.rate_limit import RateLimit
 from fourcasters_async.session import AsyncSession
@@ -83,6 +84,7 @@ __all__ = [
     "OpenOrder",
     "OrderDetail",
     "OrderType",
+    "Orders",
     "OrdersNotCancelledError",
     "OrdersSocket",
     "OutcomeStatus",

@@ -12,6 +12,7 @@ from attrs import define
 from yarl import URL
 
 from fourcasters_async._frames import read
+from fourcasters_async._middleware import GoneError, middlewares_of, once
 from fourcasters_async._reply import Reply, no_reply
 from fourcasters_async._request import Request
 from fourcasters_async._secret import Secret
@@ -188,7 +189,12 @@ class Dialer:
         self._ping_after = liveness / 1.5
         self._client: aiohttp.ClientSession | None = None
         self._made: Connection | None = None
-        self.closed = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or the caller's client session was."""
+        return self._closed or (self._borrowed is not None and self._borrowed.closed)
 
     def take(self) -> Connection | None:
         """Return the connection that was made last, once."""
@@ -197,7 +203,7 @@ class Dialer:
 
     async def close(self) -> None:
         """Close what nobody has taken."""
-        self.closed = True
+        self._closed = True
         made = self.take()
         if made is not None:
             await made.close()
@@ -227,6 +233,8 @@ class Dialer:
                 )
         except _RefusedError as refused:
             return refused.reply
+        except GoneError as gone:
+            return no_reply(gone.error, left=None, redact=redact)
         except asyncio.CancelledError as error:
             if is_cancelled():
                 # The frames of aiohttp hold the headers.
@@ -251,7 +259,7 @@ class Dialer:
                 trust_env=borrowed is not None and borrowed.trust_env,
                 proxy=getattr(borrowed, "_default_proxy", None),
                 proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
-                middlewares=(_refuse, *getattr(borrowed, "_middlewares", ())),
+                middlewares=(_refuse, once, *middlewares_of(borrowed)),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 ws_response_class=CorkedSocket,

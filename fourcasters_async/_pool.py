@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from fourcasters_async._middleware import GoneError, middlewares_of, once, without_cookies
 from fourcasters_async._reply import Reply, no_reply
 from fourcasters_async._request import Request
 from fourcasters_async._tasks import is_cancelled
@@ -37,7 +38,12 @@ class Pool:
         self._client = client
         self._owned = client is None
         self._max_connections = max_connections
-        self._middlewares = None if client is None else _middlewares_for(client)
+        jar = None if client is None else client.cookie_jar
+        cookies = jar is not None and not isinstance(jar, aiohttp.DummyCookieJar)
+        self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (
+            *((without_cookies,) if cookies else ()),
+            *middlewares_of(client),
+        )
         # The attempt as a whole is timed from outside: aiohttp's `total` can be outlived.
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
 
@@ -89,6 +95,8 @@ class Pool:
                 raise error.with_traceback(None)  # noqa: B904  # it is the same exception
             # aiohttp cancels those who wait for its pool when it is closed.
             return no_reply(error, left=body.left, redact=redact)
+        except GoneError as gone:
+            return no_reply(gone.error, left=body.left, redact=redact)
         except Exception as error:  # noqa: BLE001  # no exception of another library goes further
             return no_reply(error, left=body.left, redact=redact)
 
@@ -106,7 +114,8 @@ class Pool:
             allow_redirects=False,
             raise_for_status=False,
             timeout=self._timeout,
-            middlewares=self._middlewares,
+            # aiohttp sends no POST again.
+            middlewares=(*((once,) if request.method == "GET" else ()), *self._middlewares),
         )
         try:
             if body.left is False:
@@ -169,28 +178,6 @@ class _Body(aiohttp.BytesPayload):
             raise ConnectionResetError(_SOILED)
         self.left = True
         await super().write_with_length(writer, content_length)
-
-
-def _middlewares_for(
-    client: aiohttp.ClientSession,
-) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
-    """Return what keeps a caller's jar from sending one account's cookie with another's request."""
-    if isinstance(client.cookie_jar, aiohttp.DummyCookieJar):
-        return None
-    # Naming middlewares for one request displaces the client's own, which it does not show.
-    return (*getattr(client, "_middlewares", ()), _without_cookies)
-
-
-async def _without_cookies(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    request.headers.pop("Cookie", None)
-    response = await handler(request)
-    # What aiohttp would put into the caller's jar after a login is a token. There is no public
-    # name for it, so a release that has another leaves the jar as it was before.
-    if hasattr(response, "_raw_cookie_headers"):
-        response._raw_cookie_headers = ()  # noqa: SLF001  # as above
-    return response
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

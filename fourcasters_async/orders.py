@@ -37,7 +37,7 @@ _IDS_AT_ONCE = 1000
 
 
 class Orders(ABC):
-    """The order verbs over one transport.
+    """The order verbs over one transport: what `AsyncSession` and `OrdersSocket` have in common.
 
     Each raises `InvalidRequestError` before anything is sent, `NotSentError` if nothing reached
     the exchange, `OutcomeUnknownError` if it may or may not have taken effect, an `ApiError` if

@@ -426,6 +426,25 @@ async def test_an_unknown_outcome_says_how_often_it_was_tried_and_what_ended_it(
     assert str(caught.value.__cause__) == "ServerDisconnectedError: Server disconnected"
 
 
+@pytest.mark.parametrize("borrowed", [False, True])
+async def test_a_read_is_sent_no_more_often_than_it_is_tried(
+    fake_exchange: FakeExchange, *, borrowed: bool
+) -> None:
+    fake_exchange.inject(faults.Close(), times=None)
+    async with (
+        aiohttp.ClientSession() as client,
+        AsyncSession(
+            fake_exchange.token,
+            base_url=fake_exchange.url,
+            client_session=client if borrowed else None,
+            retry=RetryPolicy(max_attempts=1),
+        ) as session,
+    ):
+        with pytest.raises(OutcomeUnknownError):
+            await session.account.get_unmatched()
+    assert fake_exchange.received() == 1
+
+
 async def test_a_redirect_is_not_followed(fake_exchange: FakeExchange) -> None:
     async with FakeExchange() as elsewhere:
         game = fake_exchange.add_game().game_id

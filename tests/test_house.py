@@ -29,7 +29,8 @@ KNOWS: dict[str, set[str]] = {
     "_attempts": {"_pacing", "_request", "_verdict", "errors"},
     "_sender": {"_request", "_verdict"},
     "rate_limit": {"_checks", "_pacing", "errors"},
-    "_pool": {"_reply", "_request", "_tasks", "_verdict"},
+    "_middleware": set(),
+    "_pool": {"_middleware", "_reply", "_request", "_tasks", "_verdict"},
     "_auth": {"_secret", "_version", "errors"},
     "_http": {
         "_attempts",
@@ -46,7 +47,15 @@ KNOWS: dict[str, set[str]] = {
         "rate_limit",
     },
     "_frames": {"_document", "_request", "_verdict", "converter", "errors"},
-    "_connection": {"_frames", "_reply", "_request", "_secret", "_tasks", "_verdict"},
+    "_connection": {
+        "_frames",
+        "_middleware",
+        "_reply",
+        "_request",
+        "_secret",
+        "_tasks",
+        "_verdict",
+    },
     "_socket": {
         "_attempts",
         "_connection",

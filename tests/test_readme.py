@@ -27,6 +27,7 @@ def example(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch, tmp_pa
     """Run an example in a thread, with an event loop of its own, on the sandbox."""
     monkeypatch.setenv("FOURCASTERS_TOKEN", fake_exchange.token)
     monkeypatch.setenv("FOURCASTERS_BASE_URL", fake_exchange.url)
+    monkeypatch.setenv("FOURCASTERS_ORDERS_URL", fake_exchange.orders_url)
     for game in (GAME, GAME[:-1] + "7"):
         fake_exchange.book.add_game(game)
         for type_ in ("moneyline", "spread", "total"):
@@ -45,7 +46,7 @@ def test_the_first_two_commands_are_one_command_each() -> None:
 
 
 def test_every_python_example_is_executed_here() -> None:
-    assert len(PYTHON) == 5
+    assert len(PYTHON) == 6
 
 
 async def test_the_strategy_cancels_the_spreads_of_a_game(
@@ -71,6 +72,17 @@ async def test_the_fan_out_proves_its_games_clear(
     out = capsys.readouterr().out
     assert "2 games: 2 confirmed; 4 orders cancelled; verified clear" in out
     assert not fake_exchange.open_orders(GAME)
+
+
+async def test_the_quotes_are_placed_and_pulled_over_the_socket(
+    fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await example(block_with("orders_socket"))
+    first, second, report = capsys.readouterr().out.splitlines()
+    assert first.startswith("placed 65b0")
+    assert second.startswith("placed 65b0")
+    assert report.startswith("1 game: 1 confirmed; 5 orders cancelled; verified clear; ")
+    assert not fake_exchange.received("cancelAllOrdersForGame")
 
 
 async def test_the_web_backend_is_a_kill_switch(fake_exchange: FakeExchange, example: Any) -> None:
