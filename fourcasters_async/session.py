@@ -162,8 +162,8 @@ class AsyncSession(RestOrders):
         """Close the pool, unless it is yours, and refuse every later request.
 
         What is in flight ends as `OutcomeUnknownError`; over a client session of yours it ends
-        by itself, and is not repeated. A dead-man switch stops beating. Closing twice is closing
-        once.
+        by itself, and is not repeated. An orders socket is closed, a dead-man switch stops
+        beating. Closing twice is closing once.
         """
         await self._wiring.close()
 
@@ -185,7 +185,7 @@ class AsyncSession(RestOrders):
         """End the token in use, at the exchange and here: `POST /user/logout`.
 
         With credentials, the next verb logs in again. A token that is dead already counts as
-        ended.
+        ended. An orders socket that is open stays open, as long as the exchange lets it.
         """
         used = self._auth.token
         request = Request(
