@@ -57,9 +57,14 @@ def show_demo(console: Console, result: DemoResult) -> None:
         f"orders open on these games: {result.resting_before:,} before, "
         f"{result.resting_after:,} after, read from the account"
     )
+    socket = result.socket_report
     total, one, serial = result.report.elapsed, result.one_answer, result.one_by_one
     how = "" if result.sample == len(outcomes) else f", measured on {result.sample}"
     console.print(f"time to the last answer:  {total * 1000:9.1f} ms")
+    console.print(
+        f"over the Orders WebSocket: {socket.elapsed * 1000:8.1f} ms, for as many other games: "
+        f"{len(socket.confirmed):,} confirmed"
+    )
     console.print(f"one answer of the server: {one * 1000:9.1f} ms, x {total / one:.1f}")
     console.print(f"one after another:        {serial * 1000:9.1f} ms, x {serial / total:.1f}{how}")
 

@@ -14,14 +14,16 @@ from fourcasters_async.rate_limit import RateLimit
 from fourcasters_async.session import AsyncSession
 
 _SAMPLE = 50
+_CONNECTIONS = 100
 _SINGLE_ANSWERS = 9
 
 
 @frozen
 class Sandbox:
-    """A sandbox exchange that runs: its address, a token for it and its games."""
+    """A sandbox exchange that runs: its addresses, a token for it and its games."""
 
     url: str
+    orders_url: str
     token: str
     games: list[str]
 
@@ -30,12 +32,14 @@ class Sandbox:
 class DemoResult:
     """What the demo did. Times are in seconds.
 
-    `one_answer` is the median time of single cancels, `one_by_one` the time that the same cancels
-    take one after another, measured on `sample` games. `resting_before` and `resting_after` count
-    the open orders on the games.
+    `socket_report` is of as many other games, over the Orders WebSocket. `one_answer` is the
+    median time of single cancels, `one_by_one` the time that the same cancels take one after
+    another, measured on `sample` games. `resting_before` and `resting_after` count the open
+    orders on the games.
     """
 
     report: CancelReport
+    socket_report: CancelReport
     one_answer: float
     one_by_one: float
     sample: int
@@ -61,7 +65,7 @@ async def sandbox(*, games: int, orders: int, latency: float) -> AsyncIterator[S
     )
     try:
         ready = json.loads(await process.stdout.readline()) if process.stdout else {}
-        yield Sandbox(ready["url"], ready["token"], ready["games"])
+        yield Sandbox(ready["url"], ready["orders_url"], ready["token"], ready["games"])
     finally:
         # It ends with its standard input.
         await process.communicate(b"")
@@ -75,11 +79,13 @@ async def run(
     The sandbox has to have `games_needed(games)` games.
     """
     clock = asyncio.get_running_loop().time
-    targets, rest = sandbox.games[:games], sandbox.games[games:]
-    spare, sample = rest[0], rest[1:]
+    targets, others = sandbox.games[:games], sandbox.games[games : 2 * games]
+    spare, *sample = sandbox.games[2 * games :]
     # The sandbox has no limit, and a demo is no time to wait for one.
     limit = RateLimit(requests=1_000_000)
-    async with AsyncSession(sandbox.token, base_url=sandbox.url, rate_limit=limit) as session:
+    async with AsyncSession(
+        sandbox.token, base_url=sandbox.url, orders_url=sandbox.orders_url, rate_limit=limit
+    ) as session:
 
         async def resting() -> int:
             open_orders = await session.account.get_unmatched()
@@ -93,11 +99,13 @@ async def run(
         before = await resting()
         singles = [await timed(spare) for _ in range(_SINGLE_ANSWERS)]
         one_by_one = sum([await timed(game_id) for game_id in sample])
-        # Opens the connections: the comparison is between warm pools.
-        await asyncio.gather(*[timed(spare) for _ in targets])
+        await session.warm_up(min(games, _CONNECTIONS))
         report = await session.cancel_all_orders_for_games(targets, on_outcome=on_outcome)
+        async with session.orders_socket() as orders:
+            socket_report = await orders.cancel_all_orders_for_games(others)
         return DemoResult(
             report,
+            socket_report,
             one_answer=statistics.median(singles),
             one_by_one=one_by_one / len(sample) * games,
             sample=len(sample),
@@ -108,4 +116,4 @@ async def run(
 
 def games_needed(games: int) -> int:
     """Return how many games the sandbox needs for a demo over `games`."""
-    return games + 1 + min(games, _SAMPLE)
+    return 2 * games + 1 + min(games, _SAMPLE)

@@ -165,6 +165,7 @@ async def test_the_demo_runs_the_main_job_on_a_sandbox_of_its_own(
     assert "5 games: 5 confirmed; 15 orders cancelled" in ran.out
     assert "15 before, 0 after" in ran.out
     assert "one after another" in ran.out
+    assert "for as many other games: 5 confirmed" in ran.out
     assert not fake_exchange.requests
 
 
