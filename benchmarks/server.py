@@ -1,10 +1,13 @@
-"""Answer `rest_fanout.py`, in a process of its own and for as little CPU time as Python allows.
+"""Answer the other benchmarks, in a process of its own and for as little CPU time as Python allows.
 
     python benchmarks/server.py --latency 20 --orders 10 --tls
 
-Prints one line of JSON (`url`, and with TLS the authority's certificate as `ca`, else null) and
-serves until its standard input ends. It knows one request, `POST /session/cancelAllOrdersForGame`:
-`latency` milliseconds later it answers that `orders` orders on the game were cancelled.
+Prints one line of JSON (`url`, `orders_url`, and with TLS the authority's certificate as `ca`,
+else null) and serves until its standard input ends. It knows
+`POST /session/cancelAllOrdersForGame`, and on the Orders WebSocket at `/orders/ws` the message
+`cancelAllByGame`: `latency` milliseconds after either came in it answers that `orders` orders on
+the game were cancelled. What came in together over a WebSocket is answered together. Handshakes,
+pings and closes are answered at once. `GET /user/getMe` is answered too, for those who warm up.
 """
 
 import argparse
@@ -13,29 +16,54 @@ import json
 import re
 import ssl
 import sys
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha1
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
 import orjson
+from attrs import frozen
 
 _CANCEL = b"POST /session/cancelAllOrdersForGame "
+_ME = b"GET /user/getMe "
+_ORDERS_PATH = "/orders/ws"
+_HANDSHAKE = b"GET %b " % _ORDERS_PATH.encode()
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_KEY = re.compile(rb"\r\nsec-websocket-key: *([\w+/=]+)", re.IGNORECASE)
+_KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+_SWITCHING_PROTOCOLS = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %b\r\n\r\n"
+)
 _GAME = "the game of the request"
 
-_Answer = Callable[[bytes, bytes], bytes]
+_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_FINAL, _OPCODE, _SIZE = 0x80, 0x0F, 0x7F
+# What the second byte of a frame says where its size stands in the next two, or eight, bytes.
+_IN_TWO, _IN_EIGHT = 126, 127
+_MASK = 4
+
+
+@frozen
+class Answers:
+    """What makes the answer to a request of its head and its body, and to a message of its text."""
+
+    over_rest: Callable[[bytes, bytes], bytes]
+    over_socket: Callable[[bytes], bytes]
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection."""
+    """One connection: HTTP, kept alive, and after a handshake a WebSocket."""
 
-    def __init__(self, answer: _Answer, latency: float) -> None:
-        self._answer = answer
+    def __init__(self, answers: Answers, latency: float) -> None:
+        self._answers = answers
         self._latency = latency
         self._received = b""
+        self._upgraded = False
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,9 +72,24 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what is whole by now, `latency` seconds from now."""
+        # What it takes to make the answers is part of the latency.
+        due = self._loop.time() + self._latency
         self._received += data
-        while (request := self._cut()) is not None:
-            self._loop.call_later(self._latency, self._transport.write, self._answer(*request))
+        if not self._upgraded:
+            self._take_requests(due)
+        if self._upgraded:
+            self._take_frames(due)
+
+    def _take_requests(self, due: float) -> None:
+        while not self._upgraded and (request := self._cut()) is not None:
+            head, content = request
+            key = _KEY.search(head) if head.startswith(_HANDSHAKE) else None
+            if key is None:
+                answer = self._answers.over_rest(head, content)
+                self._loop.call_at(due, self._transport.write, answer)
+            else:
+                self._upgraded = True
+                self._transport.write(_SWITCHING_PROTOCOLS % accepted(key[1]))
 
     def _cut(self) -> tuple[bytes, bytes] | None:
         """Cut off the head and the body of the first request, `None` while it is not whole."""
@@ -58,13 +101,65 @@ class Connection(asyncio.Protocol):
         self._received = rest[length:]
         return head, rest[:length]
 
+    def _take_frames(self, due: float) -> None:
+        answers: list[bytes] = []
+        received, at = self._received, 0
+        while (found := frame_at(received, at)) is not None:
+            opcode, payload, at = found
+            if opcode == _TEXT:
+                answers.append(self._answers.over_socket(payload))
+            elif opcode == _PING:
+                self._transport.write(framed(_PONG, payload))
+            elif opcode == _CLOSE:
+                self._transport.write(framed(_CLOSE, payload))
+                self._transport.close()
+                break
+        self._received = received[at:]
+        if answers:
+            self._loop.call_at(due, self._transport.write, b"".join(answers))
 
-def answer_with(orders: int) -> _Answer:
-    """Return what makes the answer to a request of its head and its body."""
-    results = [
+
+def accepted(key: bytes) -> bytes:
+    """Return what shows that a handshake with this key was understood."""
+    return b64encode(sha1(key + _KEY_SUFFIX, usedforsecurity=False).digest())
+
+
+def frame_at(received: bytes, at: int) -> tuple[int, bytes, int] | None:
+    """Return opcode and payload of the client's frame at `at`, and its end; `None` if cut off."""
+    start = at + 2 + _MASK
+    if len(received) < start:
+        return None
+    size = received[at + 1] & _SIZE
+    if size in (_IN_TWO, _IN_EIGHT):
+        more = 2 if size == _IN_TWO else 8
+        size = int.from_bytes(received[at + 2 : at + 2 + more])
+        start += more
+    end = start + size
+    if len(received) < end:
+        return None
+    # One long number is unmasked at once; byte by byte would take longer than all the rest.
+    mask = (received[start - _MASK : start] * (size // _MASK + 1))[:size]
+    unmasked = int.from_bytes(received[start:end]) ^ int.from_bytes(mask)
+    return received[at] & _OPCODE, unmasked.to_bytes(size), end
+
+
+def framed(opcode: int, payload: bytes) -> bytes:
+    """Return the frame that carries `payload` to a client."""
+    size = len(payload)
+    if size < _IN_TWO:
+        head = bytes((_FINAL | opcode, size))
+    elif size < 1 << 16:
+        head = bytes((_FINAL | opcode, _IN_TWO)) + size.to_bytes(2)
+    else:
+        head = bytes((_FINAL | opcode, _IN_EIGHT)) + size.to_bytes(8)
+    return head + payload
+
+
+def answer_with(orders: int) -> Answers:
+    """Return what answers that so many orders were cancelled."""
+    common = [
         {
             "success": True,
-            "sessionID": f"{0x65B036DF << 64 | number:024x}",
             "description": "Lakers -3.5 -110",
             "odds": -110,
             "filled": 10.5,
@@ -75,15 +170,35 @@ def answer_with(orders: int) -> _Answer:
         }
         for number in range(orders)
     ]
-    around_game = orjson.dumps({"data": results}).split(orjson.dumps(_GAME))
+    ids = [f"{0x65B036DF << 64 | number:024x}" for number in range(orders)]
+    rest = [{**result, "sessionID": i} for result, i in zip(common, ids, strict=True)]
+    socket = [
+        {**result, "orderID": i, "side": "home", "number": -3.5}
+        for result, i in zip(common, ids, strict=True)
+    ]
+    around_rest_game = orjson.dumps({"data": rest}).split(orjson.dumps(_GAME))
+    around_socket_game = orjson.dumps(socket).split(orjson.dumps(_GAME))
 
-    def answer(head: bytes, content: bytes) -> bytes:
+    user = orjson.dumps({"data": {"user": {"username": "benchmark"}}})
+    me = _OK % (len(user), user)
+
+    def over_rest(head: bytes, content: bytes) -> bytes:
+        if head.startswith(_ME):
+            return me
         if not head.startswith(_CANCEL):
             return _NOT_FOUND
-        body = orjson.dumps(orjson.loads(content)["gameID"]).join(around_game)
+        body = orjson.dumps(orjson.loads(content)["gameID"]).join(around_rest_game)
         return _OK % (len(body), body)
 
-    return answer
+    def over_socket(message: bytes) -> bytes:
+        kind, payload = orjson.loads(message)
+        request_id = orjson.dumps(payload["requestID"])
+        if kind != "cancelAllByGame":
+            return framed(_TEXT, b'{"requestID":%b,"error":"unknown message"}' % request_id)
+        data = orjson.dumps(payload["gameId"]).join(around_socket_game)
+        return framed(_TEXT, b'{"requestID":%b,"data":%b}' % (request_id, data))
+
+    return Answers(over_rest, over_socket)
 
 
 def tls_context(ca: Path) -> ssl.SSLContext:
@@ -100,16 +215,21 @@ def tls_context(ca: Path) -> ssl.SSLContext:
 
 async def serve(options: argparse.Namespace, ca: Path | None) -> None:
     """Serve until the standard input ends."""
-    answer = answer_with(options.orders)
+    answers = answer_with(options.orders)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(answer, options.latency / 1000),
+        lambda: Connection(answers, options.latency / 1000),
         "127.0.0.1",
         ssl=None if ca is None else tls_context(ca),
         backlog=2048,
     )
     port = server.sockets[0].getsockname()[1]
-    url = f"{'http' if ca is None else 'https'}://127.0.0.1:{port}"
-    print(json.dumps({"url": url, "ca": ca and str(ca)}), flush=True)
+    s = "" if ca is None else "s"
+    told = {
+        "url": f"http{s}://127.0.0.1:{port}",
+        "orders_url": f"ws{s}://127.0.0.1:{port}{_ORDERS_PATH}",
+        "ca": ca and str(ca),
+    }
+    print(json.dumps(told), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
 
@@ -121,7 +241,7 @@ def main() -> None:
     )
     parser.add_argument("--latency", type=float, default=20.0, help="milliseconds an answer takes")
     parser.add_argument("--orders", type=int, default=10, help="orders in each answer")
-    parser.add_argument("--tls", action="store_true", help="serve https")
+    parser.add_argument("--tls", action="store_true", help="serve https and wss")
     options = parser.parse_args()
     with TemporaryDirectory() as directory:
         asyncio.run(serve(options, Path(directory) / "ca.pem" if options.tls else None))
