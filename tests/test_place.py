@@ -352,6 +352,29 @@ async def test_nonsense_is_refused_by_its_place_and_nothing_is_sent(
     assert not fake_exchange.received(way.endpoint)
 
 
+@pytest.mark.parametrize("name", ["odds", "bet", "number", "expiration_minutes"])
+@pytest.mark.parametrize("digits", [20, 5000])
+async def test_a_whole_number_that_no_json_number_holds_is_refused(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, name: str, digits: int
+) -> None:
+    huge: dict[str, Any] = {name: 10**digits}
+    with pytest.raises(InvalidRequestError, match=rf"^orders\[0\]\.{name}: must "):
+        await way.verbs.place([evolve(new, **huge)])
+    assert not fake_exchange.received(way.endpoint)
+
+
+class Float(float):
+    """A number such as numpy makes them."""
+
+
+async def test_a_float_of_another_library_is_sent_as_the_number_that_it_is(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder
+) -> None:
+    await way.verbs.place([evolve(new, type="spread", bet=Float(25.5), number=Float(-3.5))])
+    (sent,) = sent_in(fake_exchange)["orders"]
+    assert (sent["bet"], sent["number"]) == (25.5, -3.5)
+
+
 @pytest.mark.parametrize("value", [None, "order", {}, 5, ("f", "moneyline")], ids=repr)
 async def test_what_is_no_order_is_refused_by_its_place(
     fake_exchange: FakeExchange, way: Way, new: NewOrder, value: Any
@@ -618,6 +641,17 @@ async def test_nonsense_in_an_edit_is_refused_by_its_name_and_nothing_is_sent(
     terms = {"order_id": NOWHERE, "order_odds": 120, name: value}
     with pytest.raises(InvalidRequestError, match=rf"^{name}: must "):
         await session.edit_order(**terms)
+    assert not fake_exchange.requests
+
+
+@pytest.mark.parametrize("name", ["order_odds", "order_volume", "expiry_change"])
+@pytest.mark.parametrize("digits", [20, 5000])
+async def test_a_whole_number_that_no_json_number_holds_is_refused_in_an_edit(
+    fake_exchange: FakeExchange, session: AsyncSession, name: str, digits: int
+) -> None:
+    huge: dict[str, Any] = {name: 10**digits}
+    with pytest.raises(InvalidRequestError, match=rf"^{name}: must "):
+        await session.edit_order(NOWHERE, **huge)
     assert not fake_exchange.requests
 
 
