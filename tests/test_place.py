@@ -182,6 +182,33 @@ async def test_an_error_type_that_nobody_knows_stays_what_it_is(
     assert (result.success, result.error_type) == (False, "rejected_mood")
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"error": "no"},
+        {"error": {"message": "no", "code": 400}},
+        {"error": "no", "matched": [], "unmatched": {}},
+        {"error": "no", "matched": None, "unmatched": None},
+    ],
+    ids=str,
+)
+async def test_the_words_of_a_refusal_are_kept_in_any_form(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, refused: dict[str, object]
+) -> None:
+    fake_exchange.inject(way.answer(refused))
+    (result,) = await way.verbs.place([new])
+    assert (result.success, result.error) == (False, "no")
+
+
+@pytest.mark.parametrize("key", ["error", "errorType", "error_type"])
+async def test_an_empty_error_is_none(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, key: str
+) -> None:
+    fake_exchange.inject(way.answer({"matched": [], "unmatched": {"orderID": NOWHERE}, key: ""}))
+    (result,) = await way.verbs.place([new])
+    assert (result.success, result.order_id) == (True, NOWHERE)
+
+
 async def test_what_matched_whole_has_fills_and_nothing_that_rests(
     fake_exchange: FakeExchange, way: Way, new: NewOrder
 ) -> None:
@@ -526,6 +553,17 @@ FILLED = {"matched": [{"type": "moneyline"}], "unmatched": {}}
         [PLACED, {"matched": [{"type": "moneyline"}, {"type": "total"}], "unmatched": {}}],
         [FILLED, {"error": False}],
         [FILLED, {"error": ["no"]}],
+        [FILLED, {"error": {}}],
+        [FILLED, {"error": {"code": 500}}],
+        [FILLED, {"error": {"message": None}}],
+        [FILLED, {"error": {"message": ""}}],
+        [FILLED, {"error": ""}],
+        [FILLED, {"errorType": "", "error_type": ""}],
+        [FILLED, {**PLACED, "error": "no"}],
+        [FILLED, {**PLACED, "error": {"code": 500}}],
+        [FILLED, {**PLACED, "errorType": "system_error"}],
+        [FILLED, {**PLACED, "error_type": "system_error"}],
+        [FILLED, {**FILLED, "error": "no"}],
     ],
     ids=str,
 )
