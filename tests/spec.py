@@ -83,8 +83,12 @@ async def _edit(session: AsyncSession, arguments: Spec) -> None:
 _RESULTS = ("data", "data.*.success")
 
 ENDPOINTS = {
-    PLACE: Endpoint("POST", _place, ("data", "data.createdSessions")),
-    EDIT: Endpoint("POST", _edit, ("data",)),
+    PLACE: Endpoint(
+        "POST",
+        _place,
+        ("data", "data.createdSessions", "data.createdSessions.*.unmatched.orderID"),
+    ),
+    EDIT: Endpoint("POST", _edit, ("data", "data.unmatched.orderID")),
     CANCEL: Endpoint("POST", lambda s, a: s.cancel(a["sessionID"]), ("data", "data.success")),
     MULTIPLE: Endpoint("POST", lambda s, a: s.cancel_multiple(a["sessionIDs"]), _RESULTS),
     GAME: Endpoint(
