@@ -433,6 +433,30 @@ async def test_orders_that_may_have_been_placed_are_not_placed_again(
     assert fake_exchange.received(way.endpoint) == caught.value.attempts == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Failed to process placeV3",
+        "system_error",
+        "System error",
+        "context canceled",
+        "unexpected EOF",
+        "write: broken pipe",
+        "read tcp 10.0.0.1:443: connection reset by peer",
+        "connection closed",
+        "panic: runtime error",
+    ],
+)
+async def test_an_error_of_the_exchange_itself_leaves_the_outcome_unknown(
+    fake_exchange: FakeExchange, new: NewOrder, text: str
+) -> None:
+    fake_exchange.inject(faults.Respond(json.dumps({"error": text}).encode()), endpoint="placeV3")
+    async with way_over("WebSocket", fake_exchange) as way:
+        with pytest.raises(OutcomeUnknownError):
+            await way.verbs.place([new])
+    assert fake_exchange.received("placeV3") == 1
+
+
 async def test_after_an_unknown_outcome_the_book_tells_by_the_reference(
     fake_exchange: FakeExchange, session: AsyncSession, new: NewOrder
 ) -> None:
