@@ -604,6 +604,32 @@ async def test_an_answer_that_is_not_about_these_orders_leaves_the_outcome_unkno
     assert fake_exchange.received(way.endpoint) == 1
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"unmatched": {"orderID": NOWHERE, "userReference": "yours"}},
+        {"matched": [{"userReference": "mine"}, {"userReference": "yours"}], "unmatched": {}},
+    ],
+    ids=str,
+)
+async def test_an_answer_that_names_the_reference_of_another_order_leaves_the_outcome_unknown(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, result: dict[str, object]
+) -> None:
+    fake_exchange.inject(way.answer(result))
+    with pytest.raises(OutcomeUnknownError, match="about 'yours' where"):
+        await way.verbs.place([evolve(new, user_reference="mine")])
+
+
+@pytest.mark.parametrize("reference", [None, "", "mine", "MINE"])
+async def test_a_reference_may_be_left_out_of_an_answer_or_come_in_another_case(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, reference: str | None
+) -> None:
+    offer = {"orderID": NOWHERE, "userReference": reference}
+    fake_exchange.inject(way.answer({"matched": [], "unmatched": offer}))
+    (result,) = await way.verbs.place([evolve(new, user_reference=" mine")])
+    assert result.order_id == NOWHERE
+
+
 async def test_a_market_type_that_nobody_knows_may_be_another_word_for_the_one_in_question(
     fake_exchange: FakeExchange, way: Way, new: NewOrder
 ) -> None:
