@@ -27,7 +27,8 @@ _HIGHEST_PORT = 65535
 _FOR_EVER = 1e9
 _SHOWN = 80
 _EVEN = 100
-_HUGE = 1e15
+# Past what JSON carries safely, and what anybody could mean.
+_HUGE = 10**15
 
 
 def check_id(value: object, name: str) -> str:
@@ -86,7 +87,7 @@ def check_member(value: object, kind: type[E], name: str) -> E:
             if member.value == str.__str__(value):
                 return member
     known = ", ".join(repr(member.value) for member in kind)
-    raise InvalidRequestError(f"{name}: must be one of {known}, not {repr(value)[:_SHOWN]}")
+    raise InvalidRequestError(f"{name}: must be one of {known}, not {_shown(value)}")
 
 
 def check_order_type(value: object, name: str) -> OrderType:
@@ -96,20 +97,20 @@ def check_order_type(value: object, name: str) -> OrderType:
 
 def check_american_odds(value: object, name: str) -> int:
     """Return odds, of which the American format has none between -100 and 100."""
-    if type(value) is not int or abs(value) < _EVEN:
+    if type(value) is not int or not _EVEN <= abs(value) < _HUGE:
         raise InvalidRequestError(
             f"{name}: must be American odds, a whole number from {_EVEN} on or from -{_EVEN} down, "
-            f"not {repr(value)[:_SHOWN]}"
+            f"not {_shown(value)}"
         )
     return value
 
 
 def check_number(value: object, name: str) -> float:
     """Return a finite number."""
-    # A whole number past what a float can hold is none that could be meant.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _HUGE:
-        raise InvalidRequestError(f"{name}: must be a finite number, not {repr(value)[:_SHOWN]}")
-    return value
+        raise InvalidRequestError(f"{name}: must be a finite number, not {_shown(value)}")
+    # A float of another library, such as numpy, is one that no JSON encoder knows.
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def check_amount(value: object, name: str) -> float:
@@ -176,19 +177,26 @@ def check_seconds(value: float, name: str) -> float:
         raise InvalidRequestError(f"{name}: must be seconds, not {type(value).__name__}")
     if not 0 < value < _FOR_EVER:
         raise InvalidRequestError(
-            f"{name}: must be finite and more than 0 seconds, not {repr(value)[:_SHOWN]}"
+            f"{name}: must be finite and more than 0 seconds, not {_shown(value)}"
         )
     return float(value)
 
 
 def check_count(value: object, name: str, least: int = 1, most: int | None = None) -> int:
     """Return a whole number, which must not be less than `least` or more than `most`."""
-    if type(value) is not int or value < least or (most is not None and value > most):
+    if type(value) is not int or not least <= value <= (_HUGE if most is None else most):
         bound = "on" if most is None else f"to {most}"
         raise InvalidRequestError(
-            f"{name}: must be a whole number from {least} {bound}, not {repr(value)[:_SHOWN]}"
+            f"{name}: must be a whole number from {least} {bound}, not {_shown(value)}"
         )
     return value
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:_SHOWN]
+    except Exception:  # noqa: BLE001  # Python writes no whole number of thousands of digits
+        return f"this {type(value).__name__}"
 
 
 def check_callback(callback: object, name: str) -> None:

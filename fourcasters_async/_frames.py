@@ -33,7 +33,8 @@ _BAD_REQUEST, _SERVER_ERROR = 400, 500
 # The exchange itself failed, so what it was asked to do may be done.
 _FAILED = re.compile(
     r"^failed to |^internal|\binternal (server )?error|\btimed? ?-?out\b|\bdeadline exceeded"
-    r"|\bunavailable\b|\bnetwork error|\bserver error",
+    r"|\bunavailable\b|\bnetwork error|\bserver error|\bsystem[ _]error|\bcontext cancell?ed"
+    r"|\bconnection (reset|refused|closed|lost)|\bbroken pipe|\bEOF\b|^panic",
     re.IGNORECASE,
 )
 

@@ -215,18 +215,30 @@ def _camel_case(name: str) -> str:
     return head + "".join("ID" if part == "id" else part.capitalize() for part in tail)
 
 
+# Any of them says that an order was not placed.
+_REFUSED = {"error", "errorType"}
+
+
 def _placed(document: dict[str, Any]) -> dict[str, Any]:
     """Give the answer for one order the one form that it has here."""
+    # An empty text says nothing, and is how some write that there is no error.
+    for key in ("error", "errorType", "error_type"):
+        if document.get(key) == "":
+            del document[key]
     if "error_type" in document:
         document.setdefault("errorType", document["error_type"])
-    if isinstance(document.get("error"), dict):
-        document["error"] = document["error"].get("message")
+    error = document.get("error")
+    if isinstance(error, dict):
+        # Without words it stays what it is, which is no text: an error is never passed over.
+        document["error"] = error.get("message") or error
     if document.get("unmatched") == {}:
         # The exchange's word for nothing that rests.
         document.setdefault("matched", [])
         del document["unmatched"]
-    if not document.keys() & {"matched", "unmatched", "error", "errorType"}:
+    if not document.keys() & {"matched", "unmatched", *_REFUSED}:
         raise TypeError("neither placed nor refused")
+    if document.keys() & _REFUSED and (document.get("matched") or "unmatched" in document):
+        raise TypeError("both placed and refused")
     return document
 
 

@@ -28,8 +28,10 @@ from fourcasters_async.models import (
     GameMarket,
     GameOutcome,
     MarketType,
+    MatchedFill,
     NewOrder,
     PlaceResult,
+    UnmatchedOffer,
 )
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
@@ -259,14 +261,21 @@ def _other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | N
     if len(results) != len(orders):
         return f"{len(results)} results for {len(orders)} orders"
     for index, (order, result) in enumerate(zip(orders, results, strict=True)):
-        types = {fill.type for fill in result.matched}
+        parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
         if result.unmatched is not None:
-            types.add(result.unmatched.type)
-        for named in types:
+            parts.append(result.unmatched)
+        for part in parts:
             # A type that this library does not know may be another word for the one in question.
-            if isinstance(named, MarketType) and named != order.type:
-                return f"a {named} where orders[{index}] is a {order.type}"
+            if isinstance(part.type, MarketType) and part.type != order.type:
+                return f"a {part.type} where orders[{index}] is a {order.type}"
+            asked, named = _folded(order.user_reference), _folded(part.user_reference)
+            if asked and named and named != asked:
+                return f"about {part.user_reference!r} where orders[{index}] was asked for"
     return None
+
+
+def _folded(reference: str | None) -> str:
+    return (reference or "").strip().casefold()
 
 
 def order_document(order: NewOrder, game_key: str) -> dict[str, object]:

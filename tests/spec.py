@@ -12,7 +12,7 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from fourcasters_async import AsyncSession
 from fourcasters_async._http import Http
 from fourcasters_async._request import Request
-from fourcasters_async.models import MarketType
+from fourcasters_async.models import MarketType, NewOrder
 from fourcasters_async.testing import FakeExchange
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ LEAGUE, EVERYTHING = "/session/cancelAllForLeague", "/session/cancelAllOrders"
 LOOKUP, ON_GAME, OPEN = "/session/lookupOrder", "/user/getOrdersForGame", "/user/getUnmatched"
 ME, LOGIN, LOGOUT = "/user/getMe", "/user/login", "/user/logout"
 HEARTBEAT = "/user/ordersHeartbeat"
+PLACE, EDIT = "/session/v3/place", "/session/editOrder"
 
 NOWHERE = "f" * 24
 
@@ -46,11 +47,48 @@ async def _beat(session: AsyncSession, arguments: Spec) -> None:
         pass
 
 
+async def _place(session: AsyncSession, arguments: Spec) -> None:
+    await session.place(
+        NewOrder(
+            order["gameID"],
+            order["type"],
+            order["side"],
+            order["odds"],
+            order["bet"],
+            order.get("number"),
+            market=order.get("market"),
+            order_type=order.get("orderType"),
+            expiration_minutes=order.get("expirationMinutes"),
+            user_reference=order.get("userReference"),
+        )
+        for order in arguments["orders"]
+    )
+
+
+async def _edit(session: AsyncSession, arguments: Spec) -> None:
+    minutes = arguments.get("expiryChange")
+    await session.edit_order(
+        arguments["sessionID"],
+        order_odds=arguments.get("orderOdds"),
+        order_volume=arguments.get("orderVolume"),
+        order_type=arguments.get("orderType"),
+        user_reference=arguments.get("userReference"),
+        intended_order_volume=arguments.get("intendedOrderVolume"),
+        expiry_change=None if minutes is None else int(minutes),
+    )
+
+
 # An answer that does not say what was cancelled must never pass for one that says that there was
 # nothing to cancel.
 _RESULTS = ("data", "data.*.success")
 
 ENDPOINTS = {
+    PLACE: Endpoint(
+        "POST",
+        _place,
+        ("data", "data.createdSessions", "data.createdSessions.*.unmatched.orderID"),
+    ),
+    EDIT: Endpoint("POST", _edit, ("data", "data.unmatched.orderID")),
     CANCEL: Endpoint("POST", lambda s, a: s.cancel(a["sessionID"]), ("data", "data.success")),
     MULTIPLE: Endpoint("POST", lambda s, a: s.cancel_multiple(a["sessionIDs"]), _RESULTS),
     GAME: Endpoint(
@@ -94,6 +132,10 @@ ARGUMENTS: Spec = {
     "username": "owner",
     "password": "right",
     "timeout": 6,
+    "orders": [
+        {"gameID": NOWHERE, "type": "moneyline", "side": NOWHERE, "odds": -110, "bet": 25.5}
+    ],
+    "orderOdds": 120,
 }
 """Arguments of which no verb says that they can only be a mistake."""
 
@@ -107,17 +149,39 @@ FORMATS = {"date-time": MOMENTS, "email": st.text().map("{}@example.com".format)
 IDS = st.integers(0, int(NOWHERE, 16) - 1).map("{:024x}".format)
 AMOUNTS = st.integers(-(10**12), 10**12).map(lambda cents: f"{cents / 100:.2f}")
 TOKENS = st.from_regex(r"[!-~]{1,40}", fullmatch=True)
-# What the schemas leave to words: these strings are ids, amounts, and what goes into a header.
-IN_WORDS = {"sessionID": IDS, "gameID": IDS, "auth": TOKENS} | dict.fromkeys(
-    ("matchedRisk", "unmatchedRisk", "risk", "win"), AMOUNTS
-)
+# What becomes of an order has its type.
+SAME_TYPE = st.shared(st.sampled_from(MarketType).map(str), key="type")
+# What the schemas leave to words, by the key or the place: these strings are ids, amounts, what
+# goes into a header, and what says that an order was not placed.
+IN_WORDS: dict[str, st.SearchStrategy[Any]] = {
+    "sessionID": IDS,
+    "gameID": IDS,
+    "auth": TOKENS,
+    "matchedRisk": AMOUNTS,
+    "unmatchedRisk": AMOUNTS,
+    "risk": AMOUNTS,
+    "win": AMOUNTS,
+    "error": st.text(min_size=1),
+    "error_type": st.text(min_size=1),
+    "data.createdSessions.*.matched.*.type": SAME_TYPE,
+    "data.createdSessions.*.unmatched.type": SAME_TYPE,
+}
+# One of them says what came of an order. The document requires none.
+PLACED_OR_NOT = {"matched", "unmatched", "error", "errorType", "error_type"}
 ANYTHING = st.none() | NUMBERS | st.lists(st.booleans()) | st.dictionaries(st.text(), st.text())
 
 
 def assert_valid(spec: Spec, schema: Spec, value: object) -> None:
     # The document calls itself 3.1 but writes `nullable`, which only 3.0 knows: read as 3.1, it
-    # would allow no null.
-    whole = {**schema, "components": spec["components"]}
+    # would allow no null. What came of an order is one of two objects, of which neither requires
+    # anything: unless they are closed, every object is both, and so none is valid.
+    schemas = spec["components"]["schemas"]
+    either = [
+        {**resolved(spec, part), "additionalProperties": False}
+        for part in schemas["PlaceOrderResult"]["oneOf"]
+    ]
+    components = {"schemas": {**schemas, "PlaceOrderResult": {"oneOf": either}}}
+    whole = {**schema, "components": components}
     OAS30Validator(whole, format_checker=oas30_format_checker).validate(value)
 
 
@@ -143,27 +207,37 @@ def answer_schema(spec: Spec, path: str) -> Spec:
     return schema
 
 
-def documents(spec: Spec, schema: Spec) -> st.SearchStrategy[Any]:
+def documents(
+    spec: Spec, schema: Spec, insists: tuple[str, ...], at: str = ""
+) -> st.SearchStrategy[Any]:
     """Return what makes documents that are valid, and have what the client insists on."""
     made: st.SearchStrategy[Any]
     schema = resolved(spec, schema)
     if "allOf" in schema:
-        parts = st.tuples(*(documents(spec, part) for part in schema["allOf"]))
+        parts = st.tuples(*(documents(spec, part, insists, at) for part in schema["allOf"]))
         made = parts.map(lambda parts: {k: v for part in parts for k, v in part.items()})
+    elif "oneOf" in schema:
+        made = st.one_of(*(documents(spec, part, insists, at) for part in schema["oneOf"]))
+    elif schema["type"] == "string" and {at, at.rpartition(".")[2]} & IN_WORDS.keys():
+        made = IN_WORDS[at] if at in IN_WORDS else IN_WORDS[at.rpartition(".")[2]]
     elif "enum" in schema:
         made = st.sampled_from(schema["enum"])
     elif schema["type"] == "array":
-        made = st.lists(documents(spec, schema["items"]), max_size=3)
+        made = st.lists(documents(spec, schema["items"], insists, f"{at}.*"), max_size=3)
     elif "properties" in schema:
-        insisted_on = {place.rpartition(".")[2] for _, place in PLACES}
+        places = {key: f"{at}.{key}".lstrip(".") for key in schema["properties"]}
         fields = {
-            key: IN_WORDS[key] if key in IN_WORDS else documents(spec, each)
+            key: documents(spec, each, insists, places[key])
             for key, each in schema["properties"].items()
         }
         made = st.fixed_dictionaries(
-            {key: each for key, each in fields.items() if key in insisted_on},
-            optional={key: each for key, each in fields.items() if key not in insisted_on},
+            {key: each for key, each in fields.items() if places[key] in insists},
+            optional={key: each for key, each in fields.items() if places[key] not in insists},
         )
+        if PLACED_OR_NOT & fields.keys() and not {*places.values()} & {*insists}:
+            made = made.filter(PLACED_OR_NOT.intersection)
+        if "May be empty" in schema.get("description", ""):
+            made = st.just({}) | made
     elif schema["type"] == "object":
         made = st.dictionaries(st.text(), ANYTHING, max_size=2)
     else:
@@ -210,8 +284,9 @@ async def ask(
 def furnish(exchange: FakeExchange) -> dict[str, str]:
     """Fill the book. Returns ids by what the tables of the tests call them."""
     book, mine = exchange.book, exchange.account
-    game_id = book.add_game().game_id
-    ids = {"the game": game_id}
+    game = book.add_game()
+    game_id = game.game_id
+    ids = {"the game": game_id, "the home side": game.home_id}
     for type_ in MarketType:
         order = book.place(mine, game_id, type=type_, user_reference="mine")
         book.fill(order.order_id, 40.0)
@@ -229,9 +304,10 @@ def furnish(exchange: FakeExchange) -> dict[str, str]:
 
 def with_ids(arguments: Spec, ids: dict[str, str]) -> Spec:
     """Put ids in the place of what the tables of the tests call them."""
-    return {
-        key: [ids.get(item, item) for item in value]
-        if isinstance(value, list)
-        else ids.get(value, value)
-        for key, value in arguments.items()
-    }
+
+    def known(value: Any) -> Any:
+        if isinstance(value, dict):
+            return with_ids(value, ids)
+        return [*map(known, value)] if isinstance(value, list) else ids.get(value, value)
+
+    return {key: known(value) for key, value in arguments.items()}

@@ -11,6 +11,7 @@ from spec import (
     ARGUMENTS,
     CANCEL,
     DOCUMENTED,
+    EDIT,
     ENDPOINTS,
     EVERYTHING,
     GAME,
@@ -25,6 +26,7 @@ from spec import (
     NOWHERE,
     ON_GAME,
     OPEN,
+    PLACE,
     REFERENCE,
     Spec,
     answer_schema,
@@ -72,7 +74,21 @@ ERROR = {
 Ids = dict[str, str]
 Row = tuple[str, int, Spec]
 
+# A bet on the game of the book, but for its market type and what belongs to that.
+BET = {"gameID": "the game", "side": "the home side", "odds": -110, "bet": 25.5}
+
 REFUSED: list[Row] = [
+    *(
+        (EDIT, 400, {"sessionID": order, "orderOdds": 120})
+        for order in (
+            "nonsense",
+            NOWHERE,
+            "order of another",
+            "filled order",
+            "cancelled order",
+        )
+    ),
+    (EDIT, 400, {"sessionID": "resting order", "orderVolume": 40, "orderType": "fillOrKill"}),
     (CANCEL, 400, {"sessionID": "nonsense"}),
     (CANCEL, 403, {"sessionID": "order of another"}),
     (CANCEL, 404, {"sessionID": "cancelled order"}),
@@ -96,6 +112,10 @@ REFUSED: list[Row] = [
 """What the verbs send, since it might be valid, and the exchange refuses."""
 
 MALFORMED: list[Row] = [
+    (PLACE, 400, {}),
+    (PLACE, 400, {"orders": NOWHERE}),
+    (EDIT, 400, {}),
+    (EDIT, 400, {"sessionID": "resting order", "orderOdds": 120}),
     (CANCEL, 400, {}),
     (MULTIPLE, 400, {}),
     (MULTIPLE, 400, {"sessionIDs": NOWHERE}),
@@ -116,6 +136,36 @@ MALFORMED: list[Row] = [
 """What the verbs refuse to send, and the exchange refuses too."""
 
 ASKED: dict[str, list[Spec]] = {
+    PLACE: [
+        {
+            "orders": [
+                {**BET, "type": "moneyline", "userReference": "mine"},
+                {**BET, "type": "spread", "number": -3.5, "orderType": "post"},
+                {**BET, "type": "total", "number": 220.5, "side": "over", "expirationMinutes": 5},
+                {**BET, "type": "moneyline1x2", "side": "no", "market": "draw"},
+            ]
+        },
+        {
+            "orders": [
+                {**BET, "type": "moneyline", "orderType": "fillOrKill"},
+                {**BET, "type": "spread"},
+                {},
+            ]
+        },
+        {"orders": []},
+    ],
+    EDIT: [
+        {"sessionID": "resting order", "orderOdds": 120, "orderVolume": None},
+        {"sessionID": "moneyline1x2 order", "orderVolume": 40.5, "userReference": "yours"},
+        {
+            "sessionID": "spread order",
+            "orderOdds": None,
+            "orderVolume": 40,
+            "orderType": "post",
+            "intendedOrderVolume": 50,
+            "expiryChange": "10",
+        },
+    ],
     CANCEL: [{"sessionID": "resting order"}, {"sessionID": "spread order"}],
     MULTIPLE: [
         {"sessionIDs": ["resting order", "resting order", "filled order", "total order"]},

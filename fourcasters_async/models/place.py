@@ -86,10 +86,10 @@ class MatchedFill:
 class UnmatchedOffer:
     """The part of an order that rests. `offered` is its risk in account currency.
 
-    `order_id` is what cancels it. `odds` are American.
+    `order_id` is what cancels it, and is always there. `odds` are American.
     """
 
-    order_id: str | None = None
+    order_id: str
     wager_request_id: str | None = None
     offered: float | None = None
     odds: int | None = None
