@@ -95,7 +95,10 @@ class Connection:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        await self._socket.close()
+        try:
+            await self._socket.close()
+        finally:
+            self._socket.abort()
 
     async def _write(self) -> None:
         try:
@@ -295,6 +298,10 @@ class CorkedSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
         """Write what was gathered."""
         self._cork.flush()
 
+    def abort(self) -> None:
+        """Drop what the other end does not read: it would keep the connection open for ever."""
+        self._cork.abort()
+
 
 class _Cork:
     """What aiohttp's WebSocket writer wants of a transport."""
@@ -304,6 +311,7 @@ class _Cork:
         self._gathered: list[bytes] = []
         self._size = 0
         self.is_closing = transport.is_closing
+        self.abort = transport.abort
 
     def write(self, data: bytes) -> None:
         """Take what is to be written."""
