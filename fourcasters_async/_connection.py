@@ -5,12 +5,13 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 from attrs import define
 from yarl import URL
 
+from fourcasters_async._cork import CorkedSocket
 from fourcasters_async._frames import read
 from fourcasters_async._reply import Reply, no_reply
 from fourcasters_async._request import Request
@@ -25,14 +26,10 @@ Document = Mapping[str, object]
 # A frame past this is no answer of the exchange.
 _FRAME_LIMIT = 64 * 2**20
 _BODY_LIMIT = 2**16
-# Bytes that are gathered before they are written: a system call a frame would take most of the
-# time of a burst.
-_GATHERED = 2**15
 # Seconds that the exchange has to answer a close.
 _CLOSING = 1.0
 _SWITCHING_PROTOCOLS, _OK = 101, 200
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
-_CONTROL = 0x08
 
 
 @define(eq=False)
@@ -191,7 +188,12 @@ class Dialer:
         self._ping_after = liveness / 1.5
         self._client: aiohttp.ClientSession | None = None
         self._made: Connection | None = None
-        self.closed = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or the caller's client was."""
+        return self._closed or (self._borrowed is not None and self._borrowed.closed)
 
     def take(self) -> Connection | None:
         """Return the connection that was made last, once."""
@@ -200,7 +202,7 @@ class Dialer:
 
     async def close(self) -> None:
         """Close what nobody has taken."""
-        self.closed = True
+        self._closed = True
         made = self.take()
         if made is not None:
             await made.close()
@@ -229,6 +231,8 @@ class Dialer:
                     decode_text=False,
                 )
         except _RefusedError as refused:
+            if refused.reply.status == _OK:
+                return NoReply("a handshake was answered with 200 and no WebSocket", withheld=False)
             return refused.reply
         except asyncio.CancelledError as error:
             if is_cancelled():
@@ -280,51 +284,3 @@ async def _refuse(
     async with response:
         body = await response.content.read(_BODY_LIMIT)
     raise _RefusedError(Reply(response.status, response.headers, body))
-
-
-class CorkedSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
-    """A WebSocket whose data frames are gathered until `flush`; aiohttp writes one by one."""
-
-    def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
-        super().__init__(reader, writer, *more, **named)
-        self._cork = writer.transport = _Cork(writer.transport)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of the answer to the handshake."""
-        return self._response.headers
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        self._cork.flush()
-
-    def abort(self) -> None:
-        """Drop what the other end does not read: it would keep the connection open for ever."""
-        self._cork.abort()
-
-
-class _Cork:
-    """What aiohttp's WebSocket writer wants of a transport."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._gathered: list[bytes] = []
-        self._size = 0
-        self.is_closing = transport.is_closing
-        self.abort = transport.abort
-
-    def write(self, data: bytes) -> None:
-        """Take what is to be written."""
-        self._gathered.append(data)
-        self._size += len(data)
-        # A ping or a close is not to wait for company.
-        if data[0] & _CONTROL or self._size >= _GATHERED:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was taken."""
-        if self._gathered:
-            data = b"".join(self._gathered)
-            self._gathered.clear()
-            self._size = 0
-            self._transport.write(data)

@@ -155,7 +155,7 @@ class Socket(Sender):
                 _log.debug("the orders socket was lost: %s", reason)
             if failures:
                 await asyncio.sleep(self._retry.backoff(failures))
-            if isinstance(error, AuthenticationError | ForbiddenError):
+            if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
                 # To ask again helps nobody before somebody wants it, with another token perhaps.
                 await self._wanted.wait()
 

@@ -46,7 +46,8 @@ KNOWS: dict[str, set[str]] = {
         "rate_limit",
     },
     "_frames": {"_document", "_request", "_verdict", "converter", "errors"},
-    "_connection": {"_frames", "_reply", "_request", "_secret", "_tasks", "_verdict"},
+    "_cork": set(),
+    "_connection": {"_cork", "_frames", "_reply", "_request", "_secret", "_tasks", "_verdict"},
     "_socket": {
         "_attempts",
         "_connection",
