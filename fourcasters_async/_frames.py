@@ -95,7 +95,7 @@ def judge(
     if _has_error(document):
         return _failed(request, document, redact)
     try:
-        return Verdict(Attempt.ANSWERED, value_in(request, document, SOCKET))
+        return Verdict(Attempt.ANSWERED, value_in(request, document, SOCKET, redact))
     except DecodeError as error:
         # Its frames hold the answer.
         error.__context__ = None
