@@ -6,6 +6,7 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -285,7 +286,7 @@ async def canary() -> AsyncIterator[FakeExchange]:
 
 
 def everything_shown_of(error: BaseException) -> Iterator[str]:
-    """Show the error, its chain, its pickle, and the locals of every frame but the test's own."""
+    """Show the error, its chain, its pickle, and the locals of every frame but those of tests."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -295,7 +296,8 @@ def everything_shown_of(error: BaseException) -> Iterator[str]:
         seen.add(id(each))
         yield from (str(each), repr(each), repr(vars(each)), repr(pickle.dumps(each)))
         shown = traceback.TracebackException.from_exception(each, capture_locals=True)
-        yield from (str(frame.locals) for frame in shown.stack if frame.filename != __file__)
+        tests = Path(__file__).parent
+        yield from (str(f.locals) for f in shown.stack if Path(f.filename).parent != tests)
         todo += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
             todo += each.exceptions
