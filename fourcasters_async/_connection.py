@@ -91,8 +91,8 @@ class Connection:
         self._lose("the connection was closed")
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks)
         try:
+            await asyncio.wait(self._tasks)
             await self._socket.close()
         finally:
             self._socket.abort()
