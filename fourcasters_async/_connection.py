@@ -1,39 +1,24 @@
-"""One connection to the Orders WebSocket: how it is made, what it carries, what is lost with it."""
+"""One connection to the Orders WebSocket: what it carries, and what is lost with it."""
 
 import asyncio
 import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
 
 import aiohttp
 from attrs import define
-from yarl import URL
 
+from fourcasters_async._cork import CorkedSocket
 from fourcasters_async._frames import read
-from fourcasters_async._middleware import GoneError, middlewares_of, once
-from fourcasters_async._reply import Reply, no_reply
-from fourcasters_async._request import Request
-from fourcasters_async._secret import Secret
-from fourcasters_async._tasks import is_cancelled
+from fourcasters_async._reply import no_reply
 from fourcasters_async._verdict import NoReply
 
 _log = logging.getLogger("fourcasters_async")
 
 Document = Mapping[str, object]
 
-# A frame past this is no answer of the exchange.
-_FRAME_LIMIT = 64 * 2**20
-_BODY_LIMIT = 2**16
-# Bytes that are gathered before they are written: a system call a frame would take most of the
-# time of a burst.
-_GATHERED = 2**15
-# Seconds that the exchange has to answer a close.
-_CLOSING = 1.0
-_SWITCHING_PROTOCOLS, _OK = 101, 200
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
-_CONTROL = 0x08
 
 
 @define(eq=False)
@@ -53,7 +38,7 @@ class Connection:
     be not sent, or known to be unknown.
     """
 
-    def __init__(self, socket: "CorkedSocket") -> None:
+    def __init__(self, socket: CorkedSocket) -> None:
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[str] = self._loop.create_future()
@@ -95,8 +80,11 @@ class Connection:
         self._lose("the connection was closed")
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks)
-        await self._socket.close()
+        try:
+            await asyncio.wait(self._tasks)
+            await self._socket.close()
+        finally:
+            self._socket.abort()
 
     async def _write(self) -> None:
         try:
@@ -166,165 +154,3 @@ def _end(asked: _Asked, reason: str) -> None:
     if not asked.answer.done():
         # Whoever repeats it waits for another connection anyway, so it is repeated at once.
         asked.answer.set_result(NoReply(reason, withheld=not asked.left, stale=True))
-
-
-class Dialer:
-    """Makes connections to one address: what `Http` sends the handshake with.
-
-    With a client session of the caller's its connector, its middlewares and its proxy are used.
-    """
-
-    def __init__(
-        self,
-        address: URL,
-        client: aiohttp.ClientSession | None,
-        *,
-        connect_timeout: float,
-        liveness: float,
-    ) -> None:
-        self._address = address
-        self._borrowed = client
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-        # aiohttp pings after this many seconds of silence, and waits half as long for the answer.
-        self._ping_after = liveness / 1.5
-        self._client: aiohttp.ClientSession | None = None
-        self._made: Connection | None = None
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed, or the caller's client session was."""
-        return self._closed or (self._borrowed is not None and self._borrowed.closed)
-
-    def take(self) -> Connection | None:
-        """Return the connection that was made last, once."""
-        made, self._made = self._made, None
-        return made
-
-    async def close(self) -> None:
-        """Close what nobody has taken."""
-        self._closed = True
-        made = self.take()
-        if made is not None:
-            await made.close()
-        if self._client is not None:
-            await self._client.close()
-
-    async def attempt(
-        self,
-        request: Request[Any],  # noqa: ARG002  # there is only the one
-        *,
-        headers: Mapping[str, str],
-        ends: float,
-        redact: Callable[[str], str],
-    ) -> Reply | NoReply:
-        """Make a connection by the loop time `ends`, and say what came of the handshake."""
-        # Here a token stands without the word that it has over REST.
-        token = Secret(headers.get("Authorization", "").removeprefix("Bearer "))
-        try:
-            async with asyncio.timeout_at(ends):
-                socket = await self._open().ws_connect(
-                    self._address,
-                    headers={**headers, "Authorization": token},
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),  # pyright: ignore[reportCallIssue]  # it has that parameter
-                    heartbeat=self._ping_after,
-                    max_msg_size=_FRAME_LIMIT,
-                    decode_text=False,
-                )
-        except _RefusedError as refused:
-            return refused.reply
-        except GoneError as gone:
-            return no_reply(gone.error, left=None, redact=redact)
-        except asyncio.CancelledError as error:
-            if is_cancelled():
-                # The frames of aiohttp hold the headers.
-                error.__context__ = None
-                raise error.with_traceback(None)  # noqa: B904  # it is the same exception
-            return no_reply(error, left=None, redact=redact)
-        except Exception as error:  # noqa: BLE001  # no exception of another library goes further
-            return no_reply(error, left=None, redact=redact)
-        if not isinstance(socket, CorkedSocket):
-            raise TypeError("aiohttp made another socket than it was told to")
-        self._made = Connection(socket)
-        return Reply(_OK, socket.headers, b"{}")
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._client is None:
-            borrowed = self._borrowed
-            # Not all that a client was made with has a public name.
-            self._client = aiohttp.ClientSession(
-                connector=None if borrowed is None else borrowed.connector,
-                connector_owner=borrowed is None,
-                trace_configs=None if borrowed is None else borrowed.trace_configs,
-                trust_env=borrowed is not None and borrowed.trust_env,
-                proxy=getattr(borrowed, "_default_proxy", None),
-                proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
-                middlewares=(_refuse, once, *middlewares_of(borrowed)),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                ws_response_class=CorkedSocket,
-            )
-        return self._client
-
-
-class _RefusedError(Exception):
-    """The handshake was answered with something else than a WebSocket."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
-
-
-async def _refuse(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Read what refuses the handshake: aiohttp would drop it, and follow a redirect."""
-    response = await handler(request)
-    if response.status == _SWITCHING_PROTOCOLS:
-        return response
-    async with response:
-        body = await response.content.read(_BODY_LIMIT)
-    raise _RefusedError(Reply(response.status, response.headers, body))
-
-
-class CorkedSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
-    """A WebSocket whose data frames are gathered until `flush`; aiohttp writes one by one."""
-
-    def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
-        super().__init__(reader, writer, *more, **named)
-        self._cork = writer.transport = _Cork(writer.transport)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of the answer to the handshake."""
-        return self._response.headers
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        self._cork.flush()
-
-
-class _Cork:
-    """What aiohttp's WebSocket writer wants of a transport."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._gathered: list[bytes] = []
-        self._size = 0
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Take what is to be written."""
-        self._gathered.append(data)
-        self._size += len(data)
-        # A ping or a close is not to wait for company.
-        if data[0] & _CONTROL or self._size >= _GATHERED:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was taken."""
-        if self._gathered:
-            data = b"".join(self._gathered)
-            self._gathered.clear()
-            self._size = 0
-            self._transport.write(data)

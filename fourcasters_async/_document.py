@@ -12,8 +12,16 @@ T = TypeVar("T")
 _MESSAGE_LIMIT = 300
 
 
-def value_in(request: Request[T], document: object, dialect: Dialect) -> T:
-    """Return what a document answers to `request`, or raise `DecodeError`."""
+def value_in(
+    request: Request[T],
+    document: object,
+    dialect: Dialect,
+    redact: Callable[[str], str] = str,
+) -> T:
+    """Return what a document answers to `request`, or raise `DecodeError`.
+
+    `redact` takes secrets out of what is quoted of it.
+    """
     value, path = document, "$"
     for key in request.at:
         if isinstance(key, int):
@@ -33,6 +41,7 @@ def value_in(request: Request[T], document: object, dialect: Dialect) -> T:
     except DecodeError as error:
         raise DecodeError(f"{request.endpoint}: {error}", path=error.path) from None
     if request.check is not None and (mismatch := request.check(answer)) is not None:
+        mismatch = one_line(redact(mismatch))
         raise DecodeError(f"{request.endpoint}: {path}: {mismatch}", path=path)
     return answer
 

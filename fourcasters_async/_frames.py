@@ -32,9 +32,10 @@ _STATUSES: Mapping[str, int] = {
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
 # The exchange itself failed, so what it was asked to do may be done.
 _FAILED = re.compile(
-    r"^failed to |^internal|\binternal (server )?error|\btimed? ?-?out\b|\bdeadline exceeded"
-    r"|\bunavailable\b|\bnetwork error|\bserver error|\bsystem[ _]error|\bcontext cancell?ed"
-    r"|\bconnection (reset|refused|closed|lost)|\bbroken pipe|\bEOF\b|^panic",
+    r"^failed to |^internal|^panic|\btimed? ?-?out\b|\bdeadline exceeded|\bcontext cancel"
+    r"|\bunavailable\b|\b(internal|network|server|system|database|unknown)[ _]error"
+    r"|\bunexpected\b|\bwent wrong|\bbad gateway|\b(could not|unable to) process"
+    r"|\berror processing|\bconnection (refused|reset|closed|lost)|\bbroken pipe|\bEOF\b",
     re.IGNORECASE,
 )
 
@@ -61,17 +62,28 @@ def read(frame: bytes | str) -> Answer | None:
     if type(document) is not dict:
         return None
     request_id = document.get("requestID")
-    if "responses" in document:
-        return _unwrapped(document["responses"], request_id)
+    if document.get("responses") is not None:
+        return _unwrapped(document)
     return Answer(request_id, document) if type(request_id) is str else None
 
 
-def _unwrapped(responses: object, outer_id: object) -> Answer | None:
+def _unwrapped(outer: dict[str, object]) -> Answer | None:
     """Return the one answer in the wrapped form, if its ids do not contradict each other."""
+    responses = outer["responses"]
     if not isinstance(responses, list) or len(responses) != 1 or type(responses[0]) is not dict:
         return None
-    ids = {each for each in (outer_id, responses[0].get("requestID")) if isinstance(each, str)}
-    return Answer(ids.pop(), responses[0]) if len(ids) == 1 else None
+    inner = responses[0]
+    ids = {each for each in (outer.get("requestID"), inner.get("requestID")) if type(each) is str}
+    if len(ids) != 1:
+        return None
+    # An error around an answer contradicts it just as one beside it.
+    document = {"error": outer["error"], "data": responses} if _has_error(outer) else inner
+    return Answer(ids.pop(), document)
+
+
+def _has_error(document: Mapping[str, object]) -> bool:
+    # An empty text says nothing, and is how some write that there is no error.
+    return document.get("error") not in (None, "")
 
 
 def judge(
@@ -81,11 +93,10 @@ def judge(
     redact: Callable[[str], str] = str,
 ) -> Verdict[T]:
     """Put an answered attempt in its class. `redact` takes secrets out of what is quoted."""
-    # An empty text says nothing, and is how some write that there is no error.
-    if document.get("error") not in (None, ""):
+    if _has_error(document):
         return _failed(request, document, redact)
     try:
-        return Verdict(Attempt.ANSWERED, value_in(request, document, SOCKET))
+        return Verdict(Attempt.ANSWERED, value_in(request, document, SOCKET, redact))
     except DecodeError as error:
         # Its frames hold the answer.
         error.__context__ = None

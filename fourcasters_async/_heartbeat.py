@@ -51,7 +51,7 @@ def heartbeat_message(timeout: float) -> Request[Heartbeat]:
         Heartbeat,
         Effect.CANCEL,
         body={"requestTimeout": timeout},
-        check=lambda ack: None if ack.type == _ACK else _NO_ACK,
+        check=_message_not_acknowledged,
     )
 
 
@@ -69,6 +69,11 @@ def heartbeat_policy(policy: RetryPolicy, timeout: int) -> RetryPolicy:
 def unsuccessful(answer: Acknowledged) -> str | None:
     """Say that an answer contradicts itself, if it does."""
     return "it was not successful" if answer.success is False else None
+
+
+def _message_not_acknowledged(ack: Heartbeat) -> str | None:
+    acknowledged = ack.type == _ACK and ack.error is None and ack.success is not False
+    return None if acknowledged else _NO_ACK
 
 
 def _not_acknowledged(answer: HeartbeatAnswer) -> str | None:

@@ -94,7 +94,7 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
     if isinstance(value, dict) and value.get("error") is not None:
         message, code = error_in(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
-    return value_in(request, value, REST)
+    return value_in(request, value, REST, redact)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from fourcasters_async._attempts import Attempts, withheld
-from fourcasters_async._connection import Connection, Dialer
+from fourcasters_async._connection import Connection
+from fourcasters_async._dialer import Dialer
 from fourcasters_async._frames import encode, judge
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy
@@ -66,12 +67,11 @@ class Socket(Sender):
     async def close(self) -> None:
         """Close the connection, for good. What is in flight ends unknown."""
         self._ended.set()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        if self._next is not None and not self._next.done():
-            self._next.set_result(SessionClosedError("the orders socket was closed"))
-        await self._http.close()
+        try:
+            await self._end()
+        finally:
+            # Whoever gives up waits for no answer to the close, and leaves nothing behind either.
+            await self._end()
 
     def ensure_usable(self, *, authorised: bool = True) -> None:  # noqa: ARG002  # all are
         """Raise if the socket is closed."""
@@ -155,9 +155,16 @@ class Socket(Sender):
                 _log.debug("the orders socket was lost: %s", reason)
             if failures:
                 await asyncio.sleep(self._retry.backoff(failures))
-            if isinstance(error, AuthenticationError | ForbiddenError):
+            if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
                 # To ask again helps nobody before somebody wants it, with another token perhaps.
                 await self._wanted.wait()
+
+    async def _end(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        self._tell(SessionClosedError("the orders socket was closed"))
+        await self._http.close()
 
     async def _use(self, connection: Connection) -> str:
         """Let requests use a connection until it is lost, and return why it was."""

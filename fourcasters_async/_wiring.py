@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from fourcasters_async._auth import Auth
-from fourcasters_async._connection import Dialer
+from fourcasters_async._dialer import Dialer
 from fourcasters_async._heartbeat import heartbeat_policy, heartbeat_request
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy

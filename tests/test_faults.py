@@ -7,6 +7,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import product
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -114,7 +115,7 @@ HARMLESS = [
 @pytest.fixture(autouse=True)
 def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fourcasters_async._pool._BODY_LIMIT", 2**19)
-    monkeypatch.setattr("fourcasters_async._connection._FRAME_LIMIT", 2**19)
+    monkeypatch.setattr("fourcasters_async._dialer._FRAME_LIMIT", 2**19)
 
 
 async def cancel_with(
@@ -334,7 +335,7 @@ async def canary() -> AsyncIterator[FakeExchange]:
 
 
 def everything_shown_of(error: BaseException) -> Iterator[str]:
-    """Show the error, its chain, its pickle, and the locals of every frame but the test's own."""
+    """Show the error, its chain, its pickle, and the locals of every frame but those of tests."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -344,7 +345,8 @@ def everything_shown_of(error: BaseException) -> Iterator[str]:
         seen.add(id(each))
         yield from (str(each), repr(each), repr(vars(each)), repr(pickle.dumps(each)))
         shown = traceback.TracebackException.from_exception(each, capture_locals=True)
-        yield from (str(frame.locals) for frame in shown.stack if frame.filename != __file__)
+        tests = Path(__file__).parent
+        yield from (str(f.locals) for f in shown.stack if Path(f.filename).parent != tests)
         todo += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
             todo += each.exceptions

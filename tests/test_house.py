@@ -47,8 +47,11 @@ KNOWS: dict[str, set[str]] = {
         "rate_limit",
     },
     "_frames": {"_document", "_request", "_verdict", "converter", "errors"},
-    "_connection": {
-        "_frames",
+    "_cork": set(),
+    "_connection": {"_cork", "_frames", "_reply", "_verdict"},
+    "_dialer": {
+        "_connection",
+        "_cork",
         "_middleware",
         "_reply",
         "_request",
@@ -59,6 +62,7 @@ KNOWS: dict[str, set[str]] = {
     "_socket": {
         "_attempts",
         "_connection",
+        "_dialer",
         "_frames",
         "_http",
         "_pacing",
@@ -89,7 +93,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "_wiring": {
         "_auth",
-        "_connection",
+        "_dialer",
         "_heartbeat",
         "_http",
         "_pacing",

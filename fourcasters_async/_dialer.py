@@ -1,0 +1,145 @@
+"""How connections to the Orders WebSocket are made: the handshake."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from fourcasters_async._connection import Connection
+from fourcasters_async._cork import CorkedSocket
+from fourcasters_async._middleware import GoneError, middlewares_of, once
+from fourcasters_async._reply import Reply, no_reply
+from fourcasters_async._request import Request
+from fourcasters_async._secret import Secret
+from fourcasters_async._tasks import is_cancelled
+from fourcasters_async._verdict import NoReply
+
+# A frame past this is no answer of the exchange.
+_FRAME_LIMIT = 64 * 2**20
+_BODY_LIMIT = 2**16
+# Seconds that the exchange has to answer a close.
+_CLOSING = 1.0
+_SWITCHING_PROTOCOLS, _OK = 101, 200
+
+
+class Dialer:
+    """Makes connections to one address: what `Http` sends the handshake with.
+
+    With a client session of the caller's its connector, its middlewares and its proxy are used.
+    """
+
+    def __init__(
+        self,
+        address: URL,
+        client: aiohttp.ClientSession | None,
+        *,
+        connect_timeout: float,
+        liveness: float,
+    ) -> None:
+        self._address = address
+        self._borrowed = client
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        # aiohttp pings after this many seconds of silence, and waits half as long for the answer.
+        self._ping_after = liveness / 1.5
+        self._client: aiohttp.ClientSession | None = None
+        self._made: Connection | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or the caller's client session was."""
+        return self._closed or (self._borrowed is not None and self._borrowed.closed)
+
+    def take(self) -> Connection | None:
+        """Return the connection that was made last, once."""
+        made, self._made = self._made, None
+        return made
+
+    async def close(self) -> None:
+        """Close what nobody has taken."""
+        self._closed = True
+        made = self.take()
+        if made is not None:
+            await made.close()
+        if self._client is not None:
+            await self._client.close()
+
+    async def attempt(
+        self,
+        request: Request[Any],  # noqa: ARG002  # there is only the one
+        *,
+        headers: Mapping[str, str],
+        ends: float,
+        redact: Callable[[str], str],
+    ) -> Reply | NoReply:
+        """Make a connection by the loop time `ends`, and say what came of the handshake."""
+        # Here a token stands without the word that it has over REST.
+        token = Secret(headers.get("Authorization", "").removeprefix("Bearer "))
+        try:
+            async with asyncio.timeout_at(ends):
+                socket = await self._open().ws_connect(
+                    self._address,
+                    headers={**headers, "Authorization": token},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),  # pyright: ignore[reportCallIssue]  # it has that parameter
+                    heartbeat=self._ping_after,
+                    max_msg_size=_FRAME_LIMIT,
+                    decode_text=False,
+                )
+        except _RefusedError as refused:
+            if refused.reply.status == _OK:
+                return NoReply("a handshake was answered with 200 and no WebSocket", withheld=False)
+            return refused.reply
+        except GoneError as gone:
+            return no_reply(gone.error, left=None, redact=redact)
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                # The frames of aiohttp hold the headers.
+                error.__context__ = None
+                raise error.with_traceback(None)  # noqa: B904  # it is the same exception
+            return no_reply(error, left=None, redact=redact)
+        except Exception as error:  # noqa: BLE001  # no exception of another library goes further
+            return no_reply(error, left=None, redact=redact)
+        if not isinstance(socket, CorkedSocket):
+            raise TypeError("aiohttp made another socket than it was told to")
+        self._made = Connection(socket)
+        return Reply(_OK, socket.headers, b"{}")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            borrowed = self._borrowed
+            # Not all that a client was made with has a public name.
+            self._client = aiohttp.ClientSession(
+                connector=None if borrowed is None else borrowed.connector,
+                connector_owner=borrowed is None,
+                trace_configs=None if borrowed is None else borrowed.trace_configs,
+                trust_env=borrowed is not None and borrowed.trust_env,
+                proxy=getattr(borrowed, "_default_proxy", None),
+                proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
+                middlewares=(_refuse, once, *middlewares_of(borrowed)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                ws_response_class=CorkedSocket,
+            )
+        return self._client
+
+
+class _RefusedError(Exception):
+    """The handshake was answered with something else than a WebSocket."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+async def _refuse(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Read what refuses the handshake: aiohttp would drop it, and follow a redirect."""
+    response = await handler(request)
+    if response.status == _SWITCHING_PROTOCOLS:
+        return response
+    async with response:
+        body = await response.content.read(_BODY_LIMIT)
+    raise _RefusedError(Reply(response.status, response.headers, body))

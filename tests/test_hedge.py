@@ -1,0 +1,301 @@
+"""The hedge: REST where the Orders WebSocket does not decide in time, and what both say."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from attrs import evolve
+from conftest import QUICK, until
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fourcasters_async import (
+    ApiError,
+    AsyncSession,
+    BadRequestError,
+    CancelResult,
+    FourcastersError,
+    GameMarket,
+    GameOutcome,
+    InvalidRequestError,
+    NotFoundError,
+    NotSentError,
+    OrdersSocket,
+    OutcomeStatus,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RetryPolicy,
+)
+from fourcasters_async._hedge import Cancelled, hedged, united
+from fourcasters_async._verdict import Attempt, Settled
+from fourcasters_async.testing import FakeExchange, faults
+
+PATIENT = evolve(QUICK, attempt_timeout=10.0)
+REST, WS = "cancelAllOrdersForGame", "cancelAllByGame"
+HEDGE = 0.05
+
+
+@asynccontextmanager
+async def opened(
+    exchange: FakeExchange, *, retry: RetryPolicy = PATIENT
+) -> AsyncIterator[OrdersSocket]:
+    async with (
+        AsyncSession(
+            exchange.token,
+            base_url=exchange.url,
+            orders_url=exchange.orders_url,
+            retry=retry,
+        ) as session,
+        session.orders_socket() as orders,
+    ):
+        yield orders
+
+
+async def test_a_socket_that_answers_in_time_has_no_second_request(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=2).game_id for _ in range(20)]
+    async with opened(fake_exchange) as orders:
+        report = await orders.cancel_all_orders_for_games(games, hedge=10.0)
+    assert report.ok
+    assert all(outcome.complete for outcome in report.outcomes)
+    assert fake_exchange.received(REST) == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.Stall(),
+        faults.Stall(committed=True),
+        faults.HalfOpen(),
+        faults.HalfOpen(committed=True),
+        faults.Slow(10.0),
+        faults.UnknownID(),
+        faults.Garbage(),
+    ],
+    ids=repr,
+)
+async def test_rest_settles_what_the_socket_does_not(
+    fake_exchange: FakeExchange, fault: faults.Fault
+) -> None:
+    games = [fake_exchange.add_game(orders=2).game_id for _ in range(20)]
+    fake_exchange.inject(fault, endpoint=WS, times=None)
+    told: list[GameOutcome] = []
+    async with opened(fake_exchange) as orders:
+        connection = orders._socket._connection
+        report = await orders.cancel_all_orders_for_games(
+            games, hedge=HEDGE, on_outcome=told.append
+        )
+        assert connection is not None
+        assert not connection._asked
+    assert [outcome.game_id for outcome in report.outcomes] == games
+    assert sorted(outcome.game_id for outcome in told) == sorted(games)
+    assert {(o.status, o.complete) for o in report.outcomes} == {(OutcomeStatus.CONFIRMED, False)}
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.Unavailable(), faults.Reset(), faults.TooManyRequests()], ids=repr
+)
+async def test_a_socket_that_fails_outright_does_not_wait_for_the_hedge(
+    fake_exchange: FakeExchange, fault: faults.Fault
+) -> None:
+    games = [fake_exchange.add_game(orders=2).game_id for _ in range(5)]
+    fake_exchange.inject(fault, endpoint=WS, times=None)
+    async with opened(fake_exchange) as orders:
+        report = await orders.cancel_all_orders_for_games(games, hedge=3600.0)
+    assert report.ok
+    assert fake_exchange.received(REST) == 5
+
+
+async def test_without_a_connection_rest_settles_everything(fake_exchange: FakeExchange) -> None:
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(5)]
+    async with opened(fake_exchange) as orders:
+        fake_exchange.inject(faults.Stall(), endpoint="ws", times=None)
+        await fake_exchange.drop_sockets()
+        await until(lambda: not orders.connected)
+        report = await orders.cancel_all_orders_for_games(games, hedge=HEDGE)
+    assert report.ok
+    assert fake_exchange.received(WS) == 0
+
+
+async def test_with_neither_every_game_ends_at_the_deadline(fake_exchange: FakeExchange) -> None:
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(5)]
+    fake_exchange.inject(faults.Stall(), endpoint=WS, times=None)
+    fake_exchange.inject(faults.Stall(), endpoint=REST, times=None)
+    async with opened(fake_exchange) as orders:
+        report = await orders.cancel_all_orders_for_games(games, hedge=0.02, deadline=0.5)
+    assert [outcome.game_id for outcome in report.outcomes] == games
+    assert {o.status for o in report.outcomes} == {OutcomeStatus.UNKNOWN}
+    assert {o.attempts for o in report.outcomes} == {2}
+
+
+async def test_when_nothing_can_be_reached_everything_is_not_sent(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with opened(fake_exchange) as orders, fake_exchange.refusing():
+        await until(lambda: not orders.connected)
+        report = await orders.cancel_all_orders_for_games(["f" * 24], hedge=0.01)
+    assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.NOT_SENT]
+
+
+async def test_a_game_that_the_socket_does_not_know_is_refused_without_rest(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with opened(fake_exchange) as orders:
+        report = await orders.cancel_all_orders_for_games(["f" * 24], hedge=3600.0)
+    assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.REFUSED]
+    assert fake_exchange.received(REST) == 0
+
+
+async def test_a_caller_that_gives_up_ends_both(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    fake_exchange.inject(faults.Stall(), endpoint=WS, times=None)
+    fake_exchange.inject(faults.Stall(), endpoint=REST, times=None)
+    async with opened(fake_exchange) as orders:
+        before = asyncio.all_tasks()
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games([game], hedge=0.01))
+        await until(lambda: fake_exchange.received(REST) == 1)
+        cancel.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancel
+        left = [t for t in asyncio.all_tasks() - before if "fourcasters_async._" in repr(t)]
+        assert not left
+        assert orders._socket._connection is not None
+        assert not orders._socket._connection._asked
+
+
+@pytest.mark.parametrize("hedge", [-1.0, 0.0, float("nan"), float("inf"), "1"])
+async def test_a_hedge_that_is_no_time_is_refused(
+    fake_exchange: FakeExchange, hedge: float
+) -> None:
+    async with opened(fake_exchange) as orders:
+        with pytest.raises(InvalidRequestError, match=r"^hedge"):
+            await orders.cancel_all_orders_for_games(["f" * 24], hedge=hedge)
+    assert fake_exchange.received(WS) == fake_exchange.received(REST) == 0
+
+
+def result(order_id: str, *, success: bool = True) -> CancelResult:
+    return CancelResult(success, order_id=order_id)
+
+
+def answered(*results: CancelResult, complete: bool = True, attempts: int = 1) -> Cancelled:
+    return Settled(Attempt.ANSWERED, attempts, value=list(results), complete=complete)
+
+
+def ended(attempt: Attempt, error: FourcastersError, attempts: int = 1) -> Cancelled:
+    complete = attempt is not Attempt.UNKNOWN
+    return Settled(attempt, attempts, error=error, complete=complete)
+
+
+NOT_SENT = ended(Attempt.NOT_SENT, NotSentError("no"), attempts=0)
+UNKNOWN = ended(Attempt.UNKNOWN, OutcomeUnknownError("who knows"))
+REFUSED = ended(Attempt.REFUSED, BadRequestError("no", status=400, endpoint="x"))
+LIMITED = ended(Attempt.REFUSED, RateLimitedError("slow", status=429, endpoint="x"))
+UNITED: list[tuple[list[Cancelled | None], Attempt, bool]] = [
+    ([answered()], Attempt.ANSWERED, True),
+    ([answered(), answered()], Attempt.ANSWERED, True),
+    ([answered(), answered(complete=False)], Attempt.ANSWERED, False),
+    ([answered(), None], Attempt.ANSWERED, False),
+    ([None, answered()], Attempt.ANSWERED, False),
+    ([UNKNOWN, answered()], Attempt.ANSWERED, False),
+    ([NOT_SENT, answered()], Attempt.ANSWERED, True),
+    ([REFUSED, answered()], Attempt.ANSWERED, True),
+    ([LIMITED, answered()], Attempt.ANSWERED, True),
+    ([UNKNOWN, NOT_SENT], Attempt.UNKNOWN, False),
+    ([UNKNOWN, REFUSED], Attempt.UNKNOWN, False),
+    ([NOT_SENT, UNKNOWN], Attempt.UNKNOWN, False),
+    ([None, REFUSED], Attempt.UNKNOWN, False),
+    ([None, NOT_SENT], Attempt.UNKNOWN, False),
+    ([None, UNKNOWN], Attempt.UNKNOWN, False),
+    ([None, None], Attempt.UNKNOWN, False),
+    ([None], Attempt.UNKNOWN, False),
+    ([LIMITED, REFUSED], Attempt.REFUSED, True),
+    ([NOT_SENT, REFUSED], Attempt.REFUSED, True),
+    ([NOT_SENT, NOT_SENT], Attempt.NOT_SENT, True),
+]
+
+
+@pytest.mark.parametrize(("parts", "attempt", "complete"), UNITED)
+def test_two_ends_of_one_cancel_are_united(
+    parts: list[Cancelled | None], attempt: Attempt, complete: bool
+) -> None:
+    whole = united(parts)
+    assert (whole.attempt, whole.complete) == (attempt, complete)
+    assert (whole.error is None) == (attempt is Attempt.ANSWERED)
+
+
+ORDERS = st.lists(st.builds(result, st.sampled_from("abc"), success=st.booleans()), max_size=4)
+PARTS = (
+    st.none()
+    | st.builds(
+        lambda results, complete: answered(*results, complete=complete), ORDERS, st.booleans()
+    )
+    | st.sampled_from([NOT_SENT, UNKNOWN, REFUSED, LIMITED])
+)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=2))
+def test_what_is_united_claims_no_more_than_its_parts(parts: list[Cancelled | None]) -> None:
+    whole = united(parts)
+    doubtful = any(part is None or part.attempt is Attempt.UNKNOWN for part in parts)
+    if doubtful:
+        assert whole.attempt in (Attempt.ANSWERED, Attempt.UNKNOWN)
+        assert not whole.complete
+    said = [r for part in parts if part is not None for r in part.value or []]
+    results = whole.value or []
+    assert {r.order_id for r in results} == {r.order_id for r in said}
+    assert len({r.order_id for r in results}) == len(results)
+    cancelled = {r.order_id for r in said if r.success}
+    assert {r.order_id for r in results if r.success} == cancelled
+    assert whole.attempts == sum(1 if part is None else part.attempts for part in parts)
+
+
+def test_results_that_name_no_order_are_all_kept() -> None:
+    whole = united([answered(CancelResult(False)), answered(CancelResult(True))])
+    assert [r.success for r in whole.value or []] == [False, True]
+
+
+MARKET = GameMarket("f" * 24)
+
+
+async def test_both_may_answer_in_one_turn_and_their_results_are_united() -> None:
+    both = asyncio.Event()
+
+    async def first(_: GameMarket, __: float | None) -> Cancelled:
+        await both.wait()
+        return answered(result("a"))
+
+    async def second(_: GameMarket, __: float | None) -> Cancelled:
+        both.set()
+        return answered(result("b"), result("a", success=False))
+
+    whole = await hedged(first, second, after=0.001)(MARKET, None)
+    assert {r.order_id: r.success for r in whole.value or []}.get("b") is True
+
+
+async def test_a_429_of_one_does_not_end_the_other() -> None:
+    async def first(_: GameMarket, __: float | None) -> Cancelled:
+        return LIMITED
+
+    async def second(_: GameMarket, __: float | None) -> Cancelled:
+        await asyncio.sleep(0)
+        return answered(result("a"))
+
+    whole = await hedged(first, second, after=3600.0)(MARKET, None)
+    assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, True)
+
+
+async def test_a_refusal_by_one_that_leaves_the_other_in_flight_is_unknown() -> None:
+    async def first(_: GameMarket, __: float | None) -> Cancelled:
+        await asyncio.Event().wait()
+        return answered()
+
+    async def second(_: GameMarket, __: float | None) -> Cancelled:
+        return ended(Attempt.REFUSED, NotFoundError("no", status=404, endpoint="x"))
+
+    whole = await hedged(first, second, after=0.001)(MARKET, None)
+    assert whole.attempt is Attempt.UNKNOWN
+    assert whole.error is not None
+    assert isinstance(whole.error.__cause__, ApiError)
