@@ -47,9 +47,10 @@ class Wiring:
 
     async def close(self) -> None:
         """Close all of them."""
-        for way in (*self._more, self.http):
-            await way.close()
-        await self._auth.close()
+        # From the last to the first, also if whoever closes is cancelled meanwhile.
+        async with AsyncExitStack() as stack:
+            for part in (self._auth, self.http, *self._more):
+                stack.push_async_callback(part.close)
 
     @asynccontextmanager
     async def beats(self, after: int) -> AsyncIterator[Beat]:

@@ -204,8 +204,9 @@ class AsyncSession(RestOrders):
     async def warm_up(self, connections: int) -> int:
         """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
 
-        Returns how many were answered, each on a connection of its own, which stays open for 75
-        seconds unless the exchange closes it sooner. They count in the rate limit. Raises
+        Returns how many were answered. Each has a connection of its own, unless it has to be
+        repeated, and it stays open for 75 seconds if the exchange does not close it sooner. They
+        count in the rate limit. Raises
         `InvalidRequestError` for more than `max_connections`, and as every read if none was
         answered. The Orders WebSocket is warm once `orders_socket` is entered.
         """
