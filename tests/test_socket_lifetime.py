@@ -72,6 +72,33 @@ async def test_what_is_in_flight_when_it_is_closed_is_unknown(
     await until(lambda: fake_exchange.sockets == 0)
 
 
+async def test_a_closing_that_is_cancelled_at_any_turn_closes_all_the_same(
+    fake_exchange: FakeExchange,
+) -> None:
+    turns, finished = 0, False
+    while not finished:
+        session = AsyncSession(
+            fake_exchange.token,
+            base_url=fake_exchange.url,
+            orders_url=fake_exchange.orders_url,
+            retry=PATIENT,
+        )
+        await session.account.get_me()
+        async with session.orders_socket():
+            closing = asyncio.create_task(session.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            finished = closing.done()
+            closing.cancel()
+            await asyncio.wait([closing])
+            if turns:
+                await until(lambda: fake_exchange.sockets == 0)
+                with pytest.raises(SessionClosedError):
+                    await session.account.get_me()
+        await session.close()
+        turns += 1
+
+
 @every_end
 async def test_what_waits_for_a_connection_when_it_is_closed_is_not_sent(
     fake_exchange: FakeExchange, session: AsyncSession, end: End
