@@ -12,23 +12,27 @@ from attrs import define
 from fourcasters_async._cork import CorkedSocket
 from fourcasters_async._frames import read
 from fourcasters_async._reply import no_reply
+from fourcasters_async._secret import Secret
 from fourcasters_async._verdict import NoReply
 
 _log = logging.getLogger("fourcasters_async")
 
 Document = Mapping[str, object]
 
+_STOPPED = "the connection was given up"
+# Turns of the loop in which the reader takes what came while the loop was blocked.
+_TURNS = 3
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
 @define(eq=False)
 class _Asked:
-    """A request on its way. `left` says that its frame was handed on to be written."""
+    """A request on its way. `left` is when its frame was handed on to be written."""
 
     frame: bytes
     answer: "asyncio.Future[Document | NoReply]"
     ends: float
-    left: bool = False
+    left: float | None = None
 
 
 class Connection:
@@ -38,13 +42,14 @@ class Connection:
     be not sent, or known to be unknown.
     """
 
-    def __init__(self, socket: CorkedSocket) -> None:
+    def __init__(self, socket: CorkedSocket, token: Secret) -> None:
+        self.token = token
+        """The token that the handshake was made with."""
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         """Why the connection is gone, once it is."""
-        self.heard = False
-        """Whether it has ever carried an answer."""
+        self._heard = self._loop.time()
         # An answer that comes late, on another connection, must not find a namesake.
         self._prefix = secrets.token_hex(4)
         self._count = 0
@@ -77,7 +82,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close it. What waits for an answer is lost."""
-        self._lose("the connection was closed")
+        self.lose("the connection was closed")
         for task in self._tasks:
             task.cancel()
         try:
@@ -93,38 +98,46 @@ class Connection:
                     asked = self._unwritten.popleft()
                     if asked.answer.done():
                         continue
-                    asked.left = True
+                    asked.left = self._loop.time()
                     # Waits where the other end does not read; what is behind has not left then.
                     await self._socket.send_frame(asked.frame, aiohttp.WSMsgType.TEXT)
                 self._socket.flush()
                 self._more = self._loop.create_future()
                 await self._more
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
-            self._lose(no_reply(error, left=True).reason)
+            self.lose(no_reply(error, left=True).reason)
+        finally:
+            self.lose(_STOPPED)
 
     async def _read(self) -> None:
         try:
             while (message := await self._socket.receive()).type in _DATA:
                 self._take(message.data)
+            error = self._socket.exception()
+            code = self._socket.close_code
+            self.lose(
+                f"the connection was closed (code {code})"
+                if error is None
+                else no_reply(error, left=True).reason
+            )
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be read
-            self._lose(no_reply(error, left=True).reason)
-            return
-        if message.type is aiohttp.WSMsgType.ERROR:
-            self._lose(no_reply(message.data, left=True).reason)
-        else:
-            self._lose(f"the exchange closed the connection (code {self._socket.close_code})")
+            self.lose(no_reply(error, left=True).reason)
+        finally:
+            # Somebody may have cancelled every task there is.
+            self.lose(_STOPPED)
 
     def _take(self, frame: bytes) -> None:
+        self._heard = self._loop.time()
         answer = read(frame)
         asked = None if answer is None else self._asked.pop(answer.request_id, None)
         if answer is None or asked is None or asked.answer.done():
             # It may be late, a second copy or noise. Whoever it was for waits until the time is up.
             _log.debug("a frame of %d bytes answers nobody", len(frame))
             return
-        self.heard = True
         asked.answer.set_result(answer.document)
 
-    def _lose(self, reason: str) -> None:
+    def lose(self, reason: str) -> None:
+        """Let nothing more be asked here, and end what is."""
         if self.lost.done():
             return
         self.lost.set_result(reason)
@@ -138,13 +151,22 @@ class Connection:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._end_overdue)
 
-    def _end_overdue(self) -> None:
+    def _end_overdue(self, turns: int = _TURNS) -> None:
         """End what has had its time. One timer for all: one for each would cost as much again."""
+        if self.lost.done():
+            return
+        if turns:
+            self._timer = self._loop.call_later(0.0, self._end_overdue, turns - 1)
+            return
         self._timer = None
         now = self._loop.time()
-        for asked in self._asked.values():
-            if asked.ends <= now:
-                _end(asked, "TimeoutError: the time was up")
+        overdue = [asked for asked in self._asked.values() if asked.ends <= now]
+        for asked in overdue:
+            _end(asked, "TimeoutError: the time was up")
+        if any(asked.left and now - self._heard > (now - asked.left) / 2 for asked in overdue):
+            # It may be dead at the other end: what is asked again is better asked on another.
+            self.lose("nothing was heard on the connection")
+            return
         waiting = [asked.ends for asked in self._asked.values() if not asked.answer.done()]
         if waiting:
             self._end_at(min(waiting))
@@ -153,4 +175,4 @@ class Connection:
 def _end(asked: _Asked, reason: str) -> None:
     if not asked.answer.done():
         # Whoever repeats it waits for another connection anyway, so it is repeated at once.
-        asked.answer.set_result(NoReply(reason, withheld=not asked.left, stale=True))
+        asked.answer.set_result(NoReply(reason, withheld=asked.left is None, stale=True))

@@ -31,6 +31,8 @@ class CorkedSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
     def abort(self) -> None:
         """Drop what the other end does not read: it would keep the connection open for ever."""
         self._cork.abort()
+        # aiohttp leaves it open where the other end has hung up.
+        self._response.close()
 
 
 class _Cork:

@@ -19,15 +19,15 @@ from fourcasters_async._verdict import NoReply
 # A frame past this is no answer of the exchange.
 _FRAME_LIMIT = 64 * 2**20
 _BODY_LIMIT = 2**16
-# Seconds that the exchange has to answer a close.
-_CLOSING = 1.0
+# Seconds of silence after which aiohttp pings; it waits half as long for the answer.
+_PING_AFTER = 10.0
 _SWITCHING_PROTOCOLS, _OK = 101, 200
 
 
 class Dialer:
     """Makes connections to one address: what `Http` sends the handshake with.
 
-    With a client session of the caller's its connector, its middlewares and its proxy are used.
+    With a client session of the caller's its connector, headers, middlewares and proxy are used.
     """
 
     def __init__(
@@ -36,13 +36,10 @@ class Dialer:
         client: aiohttp.ClientSession | None,
         *,
         connect_timeout: float,
-        liveness: float,
     ) -> None:
         self._address = address
         self._borrowed = client
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-        # aiohttp pings after this many seconds of silence, and waits half as long for the answer.
-        self._ping_after = liveness / 1.5
         self._client: aiohttp.ClientSession | None = None
         self._made: Connection | None = None
         self._closed = False
@@ -82,8 +79,7 @@ class Dialer:
                 socket = await self._open().ws_connect(
                     self._address,
                     headers={**headers, "Authorization": token},
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),  # pyright: ignore[reportCallIssue]  # it has that parameter
-                    heartbeat=self._ping_after,
+                    heartbeat=_PING_AFTER,
                     max_msg_size=_FRAME_LIMIT,
                     decode_text=False,
                 )
@@ -103,7 +99,7 @@ class Dialer:
             return no_reply(error, left=None, redact=redact)
         if not isinstance(socket, CorkedSocket):
             raise TypeError("aiohttp made another socket than it was told to")
-        self._made = Connection(socket)
+        self._made = Connection(socket, token)
         return Reply(_OK, socket.headers, b"{}")
 
     def _open(self) -> aiohttp.ClientSession:
@@ -113,6 +109,7 @@ class Dialer:
             self._client = aiohttp.ClientSession(
                 connector=None if borrowed is None else borrowed.connector,
                 connector_owner=borrowed is None,
+                headers=None if borrowed is None else borrowed.headers,
                 trace_configs=None if borrowed is None else borrowed.trace_configs,
                 trust_env=borrowed is not None and borrowed.trust_env,
                 proxy=getattr(borrowed, "_default_proxy", None),
@@ -140,6 +137,8 @@ async def _refuse(
     response = await handler(request)
     if response.status == _SWITCHING_PROTOCOLS:
         return response
+    body = b""
     async with response:
-        body = await response.content.read(_BODY_LIMIT)
+        while len(body) < _BODY_LIMIT and (chunk := await response.content.readany()):
+            body += chunk
     raise _RefusedError(Reply(response.status, response.headers, body))

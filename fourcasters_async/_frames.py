@@ -32,10 +32,17 @@ _STATUSES: Mapping[str, int] = {
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
 # The exchange itself failed, so what it was asked to do may be done.
 _FAILED = re.compile(
-    r"^failed to |^internal|^panic|\btimed? ?-?out\b|\bdeadline exceeded|\bcontext cancel"
-    r"|\bunavailable\b|\b(internal|network|server|system|database|unknown)[ _]error"
-    r"|\bunexpected\b|\bwent wrong|\bbad gateway|\b(could not|unable to) process"
-    r"|\berror processing|\bconnection (refused|reset|closed|lost)|\bbroken pipe|\bEOF\b",
+    r"\bfail(ed|ure)\b|^panic|\btimed? ?-?out\b|\bdeadline exceeded|\bcontext cancel"
+    r"|\bunavailable\b|\bunreachable\b|\b(internal|network|server|system|database|unknown)[ _]error"
+    r"|\bunexpected\b|\bwent wrong|\bbad gateway|\b(could not|unable to)\b|\berror processing"
+    r"|\bconnection (refused|reset|closed|lost)|\bbroken pipe|\bhang up\b|\bEOF\b|\bpartial",
+    re.IGNORECASE,
+)
+# It says what is wrong with what it was asked, so it did not do it.
+_FAULTED = re.compile(
+    r"\b(invalid|missing|required|malformed|unsupported|unrecognized|unknown|not found|no such|not"
+    r"|no|must|cannot|can't|may not|already|expired|insufficient|denied|forbidden|unauthori[sz]ed"
+    r"|rejected|exceeds?|bad|too (many|long|large|small|high|low)|closed|suspended|locked)\b",
     re.IGNORECASE,
 )
 
@@ -122,13 +129,18 @@ def _failed(
 
 
 def _status_of(message: str, code: int | None) -> int:
-    """Return the HTTP status that an error over the WebSocket stands for."""
-    if code in REFUSALS:
-        return code or _BAD_REQUEST
+    """Return the HTTP status that an error over the WebSocket stands for.
+
+    A refusal is only what says so: that nothing was done must not be guessed.
+    """
+    text = message.casefold()
     if code is not None and code >= _SERVER_ERROR:
         return code
-    text = message.casefold()
     for known, status in _STATUSES.items():
         if text.startswith(known):
             return status
-    return _SERVER_ERROR if not text or _FAILED.search(text) else _BAD_REQUEST
+    if _FAILED.search(text):
+        return _SERVER_ERROR
+    if code is not None:
+        return code if code in REFUSALS else _SERVER_ERROR
+    return _BAD_REQUEST if _FAULTED.search(text) else _SERVER_ERROR

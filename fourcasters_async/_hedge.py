@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from fourcasters_async._verdict import Attempt, Settled
-from fourcasters_async.errors import OutcomeUnknownError, RateLimitedError
-from fourcasters_async.fanout import CancelGame
+from fourcasters_async.errors import AuthenticationError, OutcomeUnknownError, RateLimitedError
+from fourcasters_async.fanout import CancelGame, crashed
 from fourcasters_async.models import CancelResult, GameMarket
 
 Cancelled = Settled[list[CancelResult]]
@@ -14,16 +14,19 @@ Cancelled = Settled[list[CancelResult]]
 def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
     """Return a cancel that asks `second` too where `first` has decided nothing in `after` seconds.
 
-    The first of the two to decide ends it. The other is given up then, and may still take effect.
+    An answer ends it, and a refusal as long as only `first` was asked. Whoever has not answered
+    then is given up, and may still take effect.
     """
 
     async def cancel(market: GameMarket, deadline: float | None) -> Cancelled:
-        tasks = [asyncio.ensure_future(first(market, deadline))]
+        tasks = [asyncio.ensure_future(_guarded(first, market, deadline))]
         try:
             await asyncio.wait(tasks, timeout=after)
-            if not any(map(_decided, tasks)):
-                tasks.append(asyncio.ensure_future(second(market, deadline)))
-            while not any(map(_decided, tasks)) and (waiting := [t for t in tasks if not t.done()]):
+            if not (tasks[0].done() and _is_plain(tasks[0].result())):
+                tasks.append(asyncio.ensure_future(_guarded(second, market, deadline)))
+            while not any(map(_answered, tasks)) and (
+                waiting := [t for t in tasks if not t.done()]
+            ):
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             given_up = [task for task in tasks if not task.done()]
@@ -36,13 +39,23 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
     return cancel
 
 
-def _decided(task: "asyncio.Future[Cancelled]") -> bool:
-    if not task.done() or task.cancelled() or task.exception() is not None:
-        return False
-    settled = task.result()
-    limited = isinstance(settled.error, RateLimitedError)
+async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | None) -> Cancelled:
+    """Let a crash of one transport not touch the other."""
+    try:
+        return await cancel(market, deadline)
+    except Exception as error:  # noqa: BLE001  # as above
+        return crashed(market, error)
+
+
+def _answered(task: "asyncio.Task[Cancelled]") -> bool:
+    return task.done() and task.result().attempt is Attempt.ANSWERED
+
+
+def _is_plain(settled: Cancelled) -> bool:
+    """Whether nobody else would say otherwise."""
+    elsewhere = isinstance(settled.error, AuthenticationError | RateLimitedError)
     return settled.attempt is Attempt.ANSWERED or (
-        settled.attempt is Attempt.REFUSED and not limited
+        settled.attempt is Attempt.REFUSED and not elsewhere
     )
 
 

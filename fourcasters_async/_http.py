@@ -78,10 +78,6 @@ class Http(Sender):
         self._idle: set[asyncio.Future[None]] = set()
         self._closed = False
 
-    def redact(self, text: str) -> str:
-        """Take the secrets of the account out of a text in which the exchange may quote them."""
-        return self._auth.redact(text)
-
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
@@ -200,12 +196,12 @@ class Http(Sender):
     def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
         """Return what takes out of a text the secrets that the exchange may quote in it."""
         if not request.secrets:
-            return self.redact
+            return self._auth.redact
 
         def redact(text: str) -> str:
             for secret in request.secrets:
                 text = text.replace(secret, "[secret]")
-            return self.redact(text)
+            return self._auth.redact(text)
 
         return redact
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from fourcasters_async._attempts import Attempts, withheld
+from fourcasters_async._auth import Auth
 from fourcasters_async._connection import Connection
 from fourcasters_async._dialer import Dialer
 from fourcasters_async._frames import encode, judge
@@ -32,16 +33,23 @@ _log = logging.getLogger("fourcasters_async")
 _HANDSHAKE: Final = Request("GET /orders/ws", dict[str, object], Effect.READ, at=(), urgent=True)
 
 
+# Seconds that a connection has to stand before the next one is made without a pause.
+_STEADY = 5.0
+
+
 class Socket(Sender):
     """Sends requests over one WebSocket at a time, which it makes anew when it is lost.
 
-    `http` sends the handshake, with its login, its rate limit and its repetitions; `dialer` is
-    what that makes connections with.
+    `http` sends the handshake, with its login and its rate limit; `dialer` is what that makes
+    connections with. To find no connection is an attempt that was not sent.
     """
 
-    def __init__(self, http: Http, dialer: Dialer, *, timeout: float, retry: RetryPolicy) -> None:
+    def __init__(
+        self, http: Http, dialer: Dialer, auth: Auth, *, timeout: float, retry: RetryPolicy
+    ) -> None:
         super().__init__(timeout)
         self._http = http
+        self._auth = auth
         self._dialer = dialer
         self._retry = retry
         self._connection: Connection | None = None
@@ -49,6 +57,7 @@ class Socket(Sender):
         self._wanted = asyncio.Event()
         self._ended = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._held_until: dict[Effect, float] = {}
 
     @property
     def connected(self) -> bool:
@@ -58,20 +67,28 @@ class Socket(Sender):
     async def open(self) -> None:
         """Make the first connection, and keep one up from now on. Raises why there is none."""
         self._http.ensure_usable()
-        self._keeping = asyncio.create_task(self._keep())
-        until = asyncio.get_running_loop().time() + self.timeout
-        unable = await self._connect(_HANDSHAKE, until)
-        if unable is not None and unable.error is not None:
-            raise unable.error
+        clock = asyncio.get_running_loop().time
+        attempts = Attempts(_HANDSHAKE, self._retry)
+        until = clock() + self.timeout
+        while isinstance(unable := await self._connect(_HANDSHAKE, until), Verdict):
+            pause = attempts.note(unable)
+            if pause is None or clock() + pause >= until or _is_final(unable):
+                raise attempts.settled().error or NotSentError("the orders socket was not opened")
+            await self._rest(pause)
 
     async def close(self) -> None:
         """Close the connection, for good. What is in flight ends unknown."""
+        first = not self._ended.is_set()
         self._ended.set()
         try:
-            await self._end()
+            if self._keeping is not None:
+                # Only once: a second time would cut short what the first has begun.
+                if first:
+                    self._keeping.cancel()
+                await asyncio.wait([self._keeping])
         finally:
-            # Whoever gives up waits for no answer to the close, and leaves nothing behind either.
-            await self._end()
+            self._tell(SessionClosedError("the orders socket was closed"))
+            await self._http.close()
 
     def ensure_usable(self, *, authorised: bool = True) -> None:  # noqa: ARG002  # all are
         """Raise if the socket is closed."""
@@ -90,47 +107,88 @@ class Socket(Sender):
         attempts = Attempts(request, self._retry)
         if deadline is None:
             deadline = clock() + self.timeout
+        renewed = False
         while True:
-            now, connection = clock(), self._connection
-            if connection is None or connection.lost.done() or now >= deadline:
-                unable = await self._connect(request, deadline)
-                if unable is not None:
-                    return attempts.settled(unable)
+            stopped = self._stopped(request, deadline)
+            if stopped is not None:
+                return attempts.settled(withheld(stopped))
+            held = self._held_until.get(request.effect, 0.0) - clock()
+            if held > 0:
+                await self._rest(held)
                 continue
-            ends = min(deadline, now + self._retry.attempt_timeout)
-            document = await connection.ask(partial(encode, request), ends)
-            verdict = (
-                unanswered(request, document)
-                if isinstance(document, NoReply)
-                else judge(request, document, redact=self._http.redact)
+            connection = await self._connect(request, deadline)
+            verdict: Verdict[T] = (
+                await self._ask(connection, request, deadline)
+                if isinstance(connection, Connection)
+                else connection
             )
             pause = attempts.note(verdict)
-            if pause is None or clock() + pause >= deadline:
+            if isinstance(connection, Connection) and not renewed:
+                renewed = await self._renewed(connection, verdict, deadline)
+                pause = 0.0 if renewed else pause
+            if pause is None or clock() + pause >= deadline or _is_final(verdict):
                 return attempts.settled()
+            if isinstance(verdict.error, RateLimitedError):
+                self._hold(request.effect, clock() + pause)
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, verdict.error)
             await self._rest(pause)
 
-    async def _connect(self, request: Request[T], deadline: float) -> Verdict[Any] | None:
-        """Wait for a connection. Return what becomes of `request` if there is none."""
+    async def _renewed(self, connection: Connection, verdict: Verdict[T], deadline: float) -> bool:
+        """Get another token than a refused one, and give up the connection made with that."""
+        refused = isinstance(verdict.error, AuthenticationError)
+        if not refused or not self._auth.can_renew(connection.token):
+            return False
+        if await self._auth.renew(connection.token, deadline) is not None:
+            return False
+        connection.lose("its token was refused")
+        return True
+
+    def _stopped(self, request: Request[T], deadline: float) -> FourcastersError | None:
+        """Return why no attempt is to be made any more, if so."""
+        now, endpoint = asyncio.get_running_loop().time(), request.endpoint
+        if self._ended.is_set():
+            return SessionClosedError(f"{endpoint}: the orders socket is closed")
+        if now >= deadline:
+            return NotSentError(f"{endpoint}: not sent: the deadline had passed")
+        if self._held_until.get(request.effect, 0.0) >= deadline:
+            return NotSentError(f"{endpoint}: not sent: too many requests until the deadline")
+        return None
+
+    def _hold(self, effect: Effect, until: float) -> None:
+        """Hold requests back. A 429 to what places orders is not to hold back a cancel."""
+        for held in (effect, Effect.PLACE):
+            self._held_until[held] = max(self._held_until.get(held, until), until)
+
+    async def _ask(
+        self, connection: Connection, request: Request[T], deadline: float
+    ) -> Verdict[T]:
+        ends = min(deadline, asyncio.get_running_loop().time() + self._retry.attempt_timeout)
+        document = await connection.ask(partial(encode, request), ends)
+        if isinstance(document, NoReply):
+            return unanswered(request, document)
+        return judge(request, document, redact=self._auth.redact)
+
+    async def _connect(self, request: Request[T], deadline: float) -> Connection | Verdict[Any]:
+        """Wait for a connection, or return what becomes of an attempt for which there is none."""
         loop = asyncio.get_running_loop()
-        endpoint = request.endpoint
-        if loop.time() >= deadline:
-            return withheld(NotSentError(f"{endpoint}: not sent: the deadline had passed"))
-        while not self.connected:
+        while self._connection is None or self._connection.lost.done():
             if self._ended.is_set():
-                return withheld(SessionClosedError(f"{endpoint}: the orders socket is closed"))
+                return withheld(SessionClosedError(f"{request.endpoint}: the socket is closed"))
             self._wanted.set()
+            if self._keeping is None or self._keeping.done():
+                # Somebody may cancel every task there is, and then want to be flat.
+                self._keeping = asyncio.create_task(self._keep())
             if self._next is None or self._next.done():
                 self._next = loop.create_future()
             told = self._next
             await asyncio.wait([told], timeout=deadline - loop.time())
             if not told.done():
                 reason = "the deadline passed before there was a connection"
-                return withheld(NotSentError(f"{endpoint}: not sent: {reason}"))
+                return withheld(NotSentError(f"{request.endpoint}: not sent: {reason}"))
             error = told.result()
             if error is not None:
                 return _without_connection(request, error)
-        return None
+        return self._connection
 
     async def _rest(self, seconds: float) -> None:
         """Wait for so many seconds, or until the socket is closed."""
@@ -140,31 +198,30 @@ class Socket(Sender):
 
     async def _keep(self) -> None:
         """Keep a connection up, and tell those who wait for one what comes of it."""
+        clock = asyncio.get_running_loop().time
         failures = 0
         while True:
             error = (await self._http.send(_HANDSHAKE)).error
             connection = self._dialer.take()
+            failures += 1
             if connection is None:
-                failures += 1
                 _log.debug("no orders socket: %s", error)
                 self._wanted.clear()
                 self._tell(error)
+                pauses = failures
             else:
+                since = clock()
                 reason = await self._use(connection)
-                failures = 0 if connection.heard else failures + 1
                 _log.debug("the orders socket was lost: %s", reason)
-            if failures:
-                await asyncio.sleep(self._retry.backoff(failures))
+                if clock() - since >= _STEADY:
+                    failures = 0
+                # The next one is made at once, unless none of them lasts.
+                pauses = failures - 1
+            if pauses > 0:
+                await asyncio.sleep(self._retry.backoff(pauses))
             if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
                 # To ask again helps nobody before somebody wants it, with another token perhaps.
                 await self._wanted.wait()
-
-    async def _end(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        self._tell(SessionClosedError("the orders socket was closed"))
-        await self._http.close()
 
     async def _use(self, connection: Connection) -> str:
         """Let requests use a connection until it is lost, and return why it was."""
@@ -179,6 +236,10 @@ class Socket(Sender):
     def _tell(self, error: FourcastersError | None) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(error)
+
+
+def _is_final(verdict: Verdict[Any]) -> bool:
+    return isinstance(verdict.error, SessionClosedError)
 
 
 def _without_connection(request: Request[T], error: FourcastersError) -> Verdict[Any]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
+from attrs import evolve
 from yarl import URL
 
 from fourcasters_async._auth import Auth
@@ -81,26 +82,26 @@ class Wiring:
             self._orders_address,
             self._client,
             connect_timeout=self._retry.connect_timeout,
-            # What times out is repeated on a connection that is known to live.
-            liveness=self._retry.attempt_timeout * 0.75,
         )
         handshakes = Http(
             dialer,
             self._auth,
             timeout=self._timeout,
-            retry=self._retry,
+            # Those who wait for a connection count the attempts.
+            retry=evolve(self._retry, max_attempts=1),
             rate_limit=self._rate_limit,
         )
-        socket = Socket(handshakes, dialer, timeout=self._timeout, retry=self._retry)
+        socket = Socket(handshakes, dialer, self._auth, timeout=self._timeout, retry=self._retry)
         async with AsyncExitStack() as stack:
             self._end_with(stack, socket)
             await socket.open()
             yield socket
 
     def _end_with(self, stack: AsyncExitStack, way: Http | Socket) -> None:
+        # It is forgotten only once it is closed.
         self._more.add(way)
-        stack.push_async_callback(way.close)
         stack.callback(self._more.discard, way)
+        stack.push_async_callback(way.close)
 
     def _pool(self, max_connections: int) -> Pool:
         return Pool(

@@ -58,9 +58,9 @@ async def fan_out(
             except asyncio.CancelledError as error:
                 if is_cancelled():
                     raise
-                settled = _crashed(market, error)
+                settled = crashed(market, error)
             except Exception as error:  # noqa: BLE001  # no game's failure may touch another's
-                settled = _crashed(market, error)
+                settled = crashed(market, error)
             outcome = outcome_of(market, settled, elapsed=clock() - started)
             outcomes[index] = outcome
             if on_outcome is not None:
@@ -192,7 +192,8 @@ def _may_be_of_type(order: OpenOrder, market_type: str | None) -> bool:
     return market_type is None or not known or order.type == market_type
 
 
-def _crashed(market: GameMarket, error: BaseException) -> Settled[list[CancelResult]]:
+def crashed(market: GameMarket, error: BaseException) -> Settled[list[CancelResult]]:
+    """Say that nothing is known of a cancel that failed in a way that it must not."""
     unknown = OutcomeUnknownError(f"{market}: failed while cancelling: {type(error).__name__}")
     unknown.__cause__ = error
     return Settled(Attempt.UNKNOWN, attempts=1, error=unknown, complete=False)

@@ -391,12 +391,13 @@ async def test_a_wrapped_answer_is_that_answer(fake_exchange: FakeExchange) -> N
         assert len(await orders.cancel_all_orders_for_game(game)) == 2
 
 
+ORDER = NewOrder("g", "moneyline", "a", odds=-110, bet=1.0)
 VERBS: dict[str, Callable[[OrdersSocket, str], Awaitable[object]]] = {
     "cancelById": lambda orders, order_id: orders.cancel(order_id),
     "cancelMultiple": lambda orders, order_id: orders.cancel_multiple([order_id]),
     "cancelAllByGame": lambda orders, order_id: orders.cancel_all_orders_for_game(order_id),
     "cancelAll": lambda orders, _: orders.cancel_all_orders(),
-    "placeV3": lambda orders, _: orders.place([NewOrder("g", "moneyline", "a", -110, 1.0)]),
+    "placeV3": lambda orders, _: orders.place([ORDER]),
     "heartbeat": lambda orders, _: orders.heartbeat(5),
 }
 every_verb = pytest.mark.parametrize("message", VERBS)

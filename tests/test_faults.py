@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve, field, frozen
-from conftest import QUICK, REST, SOCKET, Transport, both_transports
+from conftest import QUICK, REST, SOCKET, Transport
 
 from fourcasters_async import (
     AsyncSession,
@@ -204,11 +204,8 @@ async def test_what_a_small_body_can_become_is_bounded(
             await session.cancel_all_orders_for_game(fake_exchange.add_game().game_id)
 
 
-@both_transports
-async def test_a_401_is_final_and_is_not_repeated(
-    fake_exchange: FakeExchange, transport: Transport
-) -> None:
-    report, outcome = await cancel_with(fake_exchange, transport, faults.Unauthorized(), times=None)
+async def test_a_401_is_final_and_is_not_repeated(fake_exchange: FakeExchange) -> None:
+    report, outcome = await cancel_with(fake_exchange, REST, faults.Unauthorized(), times=None)
     assert (outcome.status, outcome.attempts) == (REFUSED, 1)
     assert fake_exchange.received(game_id=outcome.game_id) == 1
     assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}

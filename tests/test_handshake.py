@@ -21,6 +21,7 @@ from fourcasters_async import (
     NotSentError,
     OrdersSocket,
     OutcomeStatus,
+    OutcomeUnknownError,
     RateLimit,
     RateLimitedError,
     RetryPolicy,
@@ -234,7 +235,9 @@ async def test_a_redirect_of_the_handshake_is_not_followed(
 ) -> None:
     async with FakeExchange() as elsewhere:
         for location in (elsewhere.url, elsewhere.orders_url):
-            fake_exchange.inject(faults.Redirect(f"{location}/x", status), endpoint="ws", times=3)
+            fake_exchange.clear_faults()
+            redirect = faults.Redirect(f"{location}/x", status)
+            fake_exchange.inject(redirect, endpoint="ws", times=None)
             await error_of(session_at(fake_exchange))
         assert not elsewhere.requests
 
@@ -312,13 +315,24 @@ async def test_an_exchange_that_drops_every_connection_is_not_hammered(
     assert fake_exchange.received("ws") <= len(drawn) + 2
 
 
-async def test_connections_that_serve_are_made_anew_at_once(fake_exchange: FakeExchange) -> None:
+async def test_a_connection_that_is_lost_is_made_anew_at_once(fake_exchange: FakeExchange) -> None:
     never = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
     async with opened(session_at(fake_exchange, retry=never, timeout=5.0)) as orders:
-        for _ in range(5):
-            assert await orders.cancel_all_orders() == []
-            await fake_exchange.drop_sockets()
+        await fake_exchange.drop_sockets()
         assert await orders.cancel_all_orders() == []
+
+
+async def test_connections_that_do_not_last_are_made_anew_after_a_pause(
+    fake_exchange: FakeExchange,
+) -> None:
+    never = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
+    fake_exchange.inject(faults.CloseCode(1012), endpoint="cancelAll", times=None)
+    async with opened(session_at(fake_exchange, retry=never, timeout=0.5)) as orders:
+        with pytest.raises(OutcomeUnknownError):
+            await orders.cancel_all_orders()
+        with pytest.raises(NotSentError):
+            await orders.cancel_all_orders()
+    assert fake_exchange.received("ws") == 2
 
 
 async def test_the_connector_of_the_caller_is_used_and_left_open(

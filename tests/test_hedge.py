@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fourcasters_async import (
     ApiError,
     AsyncSession,
+    AuthenticationError,
     BadRequestError,
     CancelResult,
     FourcastersError,
@@ -287,15 +288,46 @@ async def test_a_429_of_one_does_not_end_the_other() -> None:
     assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, True)
 
 
-async def test_a_refusal_by_one_that_leaves_the_other_in_flight_is_unknown() -> None:
+async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() -> None:
+    refused = asyncio.Event()
+
     async def first(_: GameMarket, __: float | None) -> Cancelled:
-        await asyncio.Event().wait()
-        return answered()
+        await refused.wait()
+        return answered(result("a"))
 
     async def second(_: GameMarket, __: float | None) -> Cancelled:
+        refused.set()
         return ended(Attempt.REFUSED, NotFoundError("no", status=404, endpoint="x"))
 
     whole = await hedged(first, second, after=0.001)(MARKET, None)
-    assert whole.attempt is Attempt.UNKNOWN
-    assert whole.error is not None
-    assert isinstance(whole.error.__cause__, ApiError)
+    assert whole.attempt is Attempt.ANSWERED
+
+
+async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
+    async def first(_: GameMarket, __: float | None) -> Cancelled:
+        raise ZeroDivisionError
+
+    async def second(_: GameMarket, __: float | None) -> Cancelled:
+        return answered(result("a"))
+
+    whole = await hedged(first, second, after=3600.0)(MARKET, None)
+    assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("no", status=401, endpoint="x"),
+        RateLimitedError("no", status=429, endpoint="x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_refusal_that_is_the_sockets_own_is_asked_of_rest_at_once(error: ApiError) -> None:
+    async def first(_: GameMarket, __: float | None) -> Cancelled:
+        return ended(Attempt.REFUSED, error)
+
+    async def second(_: GameMarket, __: float | None) -> Cancelled:
+        return answered(result("a"))
+
+    whole = await hedged(first, second, after=3600.0)(MARKET, None)
+    assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, True)

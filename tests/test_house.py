@@ -48,7 +48,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "_frames": {"_document", "_request", "_verdict", "converter", "errors"},
     "_cork": set(),
-    "_connection": {"_cork", "_frames", "_reply", "_verdict"},
+    "_connection": {"_cork", "_frames", "_reply", "_secret", "_verdict"},
     "_dialer": {
         "_connection",
         "_cork",
@@ -61,6 +61,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "_socket": {
         "_attempts",
+        "_auth",
         "_connection",
         "_dialer",
         "_frames",

@@ -99,7 +99,7 @@ async def way(request: pytest.FixtureRequest, fake_exchange: FakeExchange) -> As
 @pytest.fixture
 def new(fake_exchange: FakeExchange) -> NewOrder:
     game = fake_exchange.add_game()
-    return NewOrder(game.game_id, MarketType.MONEYLINE, game.home_id, -110, 25.5)
+    return NewOrder(game.game_id, MarketType.MONEYLINE, game.home_id, odds=-110, bet=25.5)
 
 
 @pytest.fixture

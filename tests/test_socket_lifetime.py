@@ -129,7 +129,7 @@ async def test_a_verb_after_the_end_says_so_and_sends_nothing(
             orders.cancel_all_orders_for_games([GAME]),
             orders.cancel_all_orders_for_games([GAME], hedge=0.01),
             orders.cancel_all_orders(),
-            orders.place([NewOrder("g", "moneyline", "a", -110, 1.0)]),
+            orders.place([NewOrder("g", "moneyline", "a", odds=-110, bet=1.0)]),
             orders.heartbeat(5),
         ]
         for call in calls:

@@ -49,9 +49,10 @@ class NewOrder:
     game_id: str
     type: MarketType | str
     side: str
-    odds: int
-    bet: float
-    number: float | None = None
+    # By name alone: a bet and a number that change places are both valid.
+    odds: int = field(kw_only=True)
+    bet: float = field(kw_only=True)
+    number: float | None = field(default=None, kw_only=True)
     market: str | None = field(default=None, kw_only=True)
     order_type: OrderType | str | None = field(default=None, kw_only=True)
     expiration_minutes: int | None = field(default=None, kw_only=True)

@@ -1,0 +1,216 @@
+"""An orders socket that something befell: it serves on, or says what is not done."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+from attrs import evolve
+from conftest import QUICK, until
+
+from fourcasters_async import (
+    AsyncSession,
+    AuthenticationError,
+    DeadManState,
+    NewOrder,
+    NotSentError,
+    OrdersSocket,
+    RateLimitedError,
+    RetryPolicy,
+)
+from fourcasters_async.demo import sandbox
+from fourcasters_async.testing import FakeExchange, faults
+
+PATIENT = evolve(QUICK, attempt_timeout=10.0)
+SLOW_TO_REPEAT = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
+
+
+def session_at(
+    exchange: FakeExchange,
+    *,
+    password: str | None = None,
+    retry: RetryPolicy = PATIENT,
+    timeout: float = 5.0,
+    client: aiohttp.ClientSession | None = None,
+) -> AsyncSession:
+    return AsyncSession(
+        exchange.token,
+        username=None if password is None else "owner",
+        password=password,
+        base_url=exchange.url,
+        orders_url=exchange.orders_url,
+        retry=retry,
+        timeout=timeout,
+        client_session=client,
+    )
+
+
+@pytest.fixture
+async def orders(fake_exchange: FakeExchange) -> AsyncIterator[OrdersSocket]:
+    async with session_at(fake_exchange) as session, session.orders_socket() as orders:
+        yield orders
+
+
+async def test_a_token_that_dies_under_a_socket_is_renewed_and_the_cancel_repeated(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.add_account("owner", "right")
+    async with (
+        session_at(fake_exchange, password="right") as session,
+        session.orders_socket() as orders,
+    ):
+        fake_exchange.revoke(fake_exchange.token)
+        fake_exchange.inject(faults.Unauthorized(), endpoint="cancelAll")
+        assert await orders.cancel_all_orders() == []
+    assert (fake_exchange.received("login"), fake_exchange.received("cancelAll")) == (1, 2)
+
+
+async def test_a_token_that_dies_without_another_to_be_had_is_a_refusal(
+    fake_exchange: FakeExchange, orders: OrdersSocket
+) -> None:
+    fake_exchange.inject(faults.Unauthorized(), endpoint="cancelAll")
+    with pytest.raises(AuthenticationError):
+        await orders.cancel_all_orders()
+    assert fake_exchange.received("cancelAll") == 1
+
+
+async def test_a_429_holds_back_what_comes_after_it(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(faults.TooManyRequests(), endpoint="cancelAll")
+    async with (
+        session_at(fake_exchange, retry=SLOW_TO_REPEAT, timeout=1e8) as session,
+        session.orders_socket() as orders,
+    ):
+        limited = asyncio.create_task(orders.cancel_all_orders())
+        await until(lambda: bool(orders._socket._held_until))
+        report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.01)
+        limited.cancel()
+        await asyncio.wait([limited])
+    assert isinstance(report.outcomes[0].error, NotSentError)
+    assert not fake_exchange.received("cancelAllByGame")
+
+
+async def test_a_429_to_an_order_that_is_placed_holds_back_no_cancel(
+    fake_exchange: FakeExchange, orders: OrdersSocket
+) -> None:
+    fake_exchange.inject(faults.TooManyRequests(), endpoint="placeV3")
+    with pytest.raises(RateLimitedError):
+        await orders.place([NewOrder("f" * 24, "total", "over", odds=110, bet=1.0, number=7.5)])
+    assert await orders.cancel_all_orders() == []
+
+
+def tasks_of(orders: OrdersSocket) -> Iterator["asyncio.Task[None]"]:
+    connection, keeping = orders._socket._connection, orders._socket._keeping
+    if connection is not None:
+        yield from connection._tasks
+    if keeping is not None:
+        yield keeping
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, slice(None)], ids=str)
+async def test_a_task_of_it_that_somebody_cancels_costs_no_later_cancel(
+    fake_exchange: FakeExchange, orders: OrdersSocket, which: int | slice
+) -> None:
+    tasks = list(tasks_of(orders))
+    for task in tasks[which] if isinstance(which, slice) else [tasks[which]]:
+        task.cancel()
+        await asyncio.wait([task])
+    assert await orders.cancel_all_orders() == []
+
+
+async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_time() -> None:
+    limit = RetryPolicy(max_attempts=1, attempt_timeout=0.2)
+    async with (
+        sandbox(games=1, orders=3, latency=20) as exchange,
+        AsyncSession(
+            exchange.token, base_url=exchange.url, orders_url=exchange.orders_url, retry=limit
+        ) as session,
+        session.orders_socket() as orders,
+    ):
+        cancel = asyncio.create_task(orders.cancel_all_orders())
+        await until(lambda: any(a.left for a in orders._socket._connection._asked.values()))  # type: ignore[union-attr]  # it is there
+        time.sleep(0.4)  # noqa: ASYNC251  # to block the loop is the point
+        assert len(await cancel) == 3
+
+
+async def test_a_connection_on_which_nothing_is_heard_is_not_asked_again(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.HalfOpen(), endpoint="cancelAll")
+    async with session_at(fake_exchange, retry=QUICK) as session, session.orders_socket() as orders:
+        assert await orders.cancel_all_orders() == []
+    assert fake_exchange.received("ws") == 2
+
+
+async def test_a_request_that_stalls_leaves_the_connection_to_those_that_do_not(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAll")
+    async with session_at(fake_exchange, retry=QUICK) as session, session.orders_socket() as orders:
+        stalled = asyncio.create_task(orders.cancel_all_orders())
+        while not stalled.done():
+            await orders.heartbeat(60)
+        assert await stalled == []
+    assert fake_exchange.received("ws") == 1
+
+
+async def test_a_switch_on_a_connection_that_is_half_open_beats_on_another(
+    fake_exchange: FakeExchange, orders: OrdersSocket
+) -> None:
+    async with orders.dead_man_switch(1) as switch:
+        fake_exchange.inject(faults.HalfOpen(), endpoint="heartbeat")
+        await until(lambda: fake_exchange.received("ws") == 2)
+        beats = fake_exchange.received("heartbeat")
+        await until(lambda: fake_exchange.received("heartbeat") > beats)
+        await until(lambda: switch.state is DeadManState.ARMED)
+
+
+async def test_a_cancel_outlasts_an_outage_that_ends_in_its_time(
+    fake_exchange: FakeExchange,
+) -> None:
+    retry = RetryPolicy(max_attempts=1000, backoff_base=0.001, backoff_cap=0.001)
+    async with session_at(fake_exchange, retry=retry) as session, session.orders_socket() as orders:
+        async with fake_exchange.refusing():
+            await until(lambda: not orders.connected)
+            cancel = asyncio.create_task(orders.cancel_all_orders())
+            for _ in range(200):
+                await asyncio.sleep(0)
+        assert await cancel == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_two_closes_at_once_leave_no_connection(
+    fake_exchange: FakeExchange, turns: int
+) -> None:
+    async with aiohttp.ClientSession() as client:
+        session = session_at(fake_exchange, client=client)
+        async with session.orders_socket():
+            closing = asyncio.create_task(session.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        await closing
+        await until(lambda: fake_exchange.sockets == 0)
+
+
+async def test_what_a_callers_client_was_made_with_is_the_sockets_too(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with (
+        aiohttp.ClientSession(headers={"X-Desk": "7"}) as client,
+        session_at(fake_exchange, client=client) as session,
+        session.orders_socket(),
+    ):
+        (handshake,) = fake_exchange.requests
+    assert handshake.headers["X-Desk"] == "7"
+
+
+async def test_the_callers_proxy_is_the_sockets_too(fake_exchange: FakeExchange) -> None:
+    proxy = "http://127.0.0.1:9"
+    async with (
+        aiohttp.ClientSession(proxy=proxy) as client,
+        session_at(fake_exchange, client=client, retry=RetryPolicy(max_attempts=1)) as session,
+    ):
+        with pytest.raises(NotSentError, match=r"127\.0\.0\.1:9"):
+            async with session.orders_socket():
+                pass
+    assert not fake_exchange.requests
