@@ -21,6 +21,7 @@ from fourcasters_async._request import Request
 from fourcasters_async._sender import Sender
 from fourcasters_async._verdict import Settled
 from fourcasters_async.account import UNMATCHED
+from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.fanout import CancelGame, fan_out, prove_clear
 from fourcasters_async.models import (
     CancelReport,
@@ -189,6 +190,15 @@ class Orders(ABC):
             return []
         request = evolve(self._place(new), check=lambda results: _other_orders(new, results))
         return await self._sender.call(request)
+
+    @abstractmethod
+    def dead_man_switch(
+        self, timeout: int, *, on_change: Callable[[DeadManState], object] | None = None
+    ) -> DeadManSwitch:
+        """Have the exchange cancel everything unless this process goes on beating.
+
+        `timeout` is in whole seconds. There is no way to disarm it.
+        """
 
     def _send_cancel(
         self, market: GameMarket, deadline: float | None

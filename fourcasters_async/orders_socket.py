@@ -41,9 +41,12 @@ class OrdersSocket(Orders):
     """The order verbs over the Orders WebSocket: `async with session.orders_socket() as orders`.
 
     They take the same arguments, return the same records and raise the same errors as those of
-    `AsyncSession`, and all share one connection, on which answers come in any order. It is pinged,
-    and made anew when it is lost: what had left and was not answered is unknown then, and is
-    repeated or reported just as over REST. Messages do not count in the rate limit, handshakes do.
+    `AsyncSession`, and all share one connection, on which answers come in any order. It is pinged
+    after ten seconds of silence, given up when a request has its time and nothing is heard, and
+    made anew when it is lost: what had left and was not answered is unknown then, and is repeated
+    or reported just as over REST. Messages do not count in the rate limit, handshakes do. An
+    error text that says what was wrong with the request is a refusal; any other leaves the
+    outcome unknown.
     """
 
     def __init__(self, socket: Socket, reads: Sender, over_rest: CancelGame) -> None:

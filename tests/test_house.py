@@ -77,7 +77,16 @@ KNOWS: dict[str, set[str]] = {
     "dead_man": {"_checks", "errors"},
     "shutdown": {"errors", "models"},
     "account": {"_checks", "_http", "_request", "models"},
-    "orders": {"_checks", "_request", "_sender", "_verdict", "account", "fanout", "models"},
+    "orders": {
+        "_checks",
+        "_request",
+        "_sender",
+        "_verdict",
+        "account",
+        "dead_man",
+        "fanout",
+        "models",
+    },
     "rest_orders": {"_checks", "_request", "errors", "models", "orders"},
     "_heartbeat": {"_pacing", "_request"},
     "orders_socket": {
