@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,8 @@ _FRAME_LIMIT = 64 * 2**20
 _BODY_LIMIT = 2**16
 # Seconds of silence after which aiohttp pings; it waits half as long for the answer.
 _PING_AFTER = 10.0
+# Seconds for the body of a refusal.
+_EXPLAINING = 1.0
 _SWITCHING_PROTOCOLS, _OK = 101, 200
 
 
@@ -138,7 +141,12 @@ async def _refuse(
     if response.status == _SWITCHING_PROTOCOLS:
         return response
     body = b""
-    async with response:
-        while len(body) < _BODY_LIMIT and (chunk := await response.content.readany()):
-            body += chunk
+    try:
+        # The status has said it: the words are not worth a long wait.
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(_EXPLAINING):
+                while len(body) < _BODY_LIMIT and (chunk := await response.content.readany()):
+                    body += chunk
+    finally:
+        response.close()
     raise _RefusedError(Reply(response.status, response.headers, body))

@@ -70,10 +70,14 @@ class Socket(Sender):
         clock = asyncio.get_running_loop().time
         attempts = Attempts(_HANDSHAKE, self._retry)
         until = clock() + self.timeout
-        while isinstance(unable := await self._connect(_HANDSHAKE, until), Verdict):
-            pause = attempts.note(unable)
-            if pause is None or clock() + pause >= until or _is_final(unable):
-                raise attempts.settled().error or NotSentError("the orders socket was not opened")
+        while not isinstance(made := await self._connect(_HANDSHAKE, until), Connection):
+            if isinstance(made, FourcastersError):
+                settled = attempts.settled(withheld(made))
+                raise settled.error or made
+            pause = attempts.note(made)
+            if pause is None or clock() + pause >= until:
+                settled = attempts.settled()
+                raise settled.error or NotSentError("the orders socket was not opened")
             await self._rest(pause)
 
     async def close(self) -> None:
@@ -117,6 +121,8 @@ class Socket(Sender):
                 await self._rest(held)
                 continue
             connection = await self._connect(request, deadline)
+            if isinstance(connection, FourcastersError):
+                return attempts.settled(withheld(connection))
             verdict: Verdict[T] = (
                 await self._ask(connection, request, deadline)
                 if isinstance(connection, Connection)
@@ -126,7 +132,7 @@ class Socket(Sender):
             if isinstance(connection, Connection) and not renewed:
                 renewed = await self._renewed(connection, verdict, deadline)
                 pause = 0.0 if renewed else pause
-            if pause is None or clock() + pause >= deadline or _is_final(verdict):
+            if pause is None or clock() + pause >= deadline:
                 return attempts.settled()
             if isinstance(verdict.error, RateLimitedError):
                 self._hold(request.effect, clock() + pause)
@@ -168,12 +174,18 @@ class Socket(Sender):
             return unanswered(request, document)
         return judge(request, document, redact=self._auth.redact)
 
-    async def _connect(self, request: Request[T], deadline: float) -> Connection | Verdict[Any]:
-        """Wait for a connection, or return what becomes of an attempt for which there is none."""
+    async def _connect(
+        self, request: Request[T], deadline: float
+    ) -> Connection | Verdict[Any] | FourcastersError:
+        """Wait for a connection.
+
+        Returns what becomes of an attempt for which there was none, or why there is to be no
+        other attempt.
+        """
         loop = asyncio.get_running_loop()
         while self._connection is None or self._connection.lost.done():
             if self._ended.is_set():
-                return withheld(SessionClosedError(f"{request.endpoint}: the socket is closed"))
+                return SessionClosedError(f"{request.endpoint}: the orders socket is closed")
             self._wanted.set()
             if self._keeping is None or self._keeping.done():
                 # Somebody may cancel every task there is, and then want to be flat.
@@ -184,7 +196,7 @@ class Socket(Sender):
             await asyncio.wait([told], timeout=deadline - loop.time())
             if not told.done():
                 reason = "the deadline passed before there was a connection"
-                return withheld(NotSentError(f"{request.endpoint}: not sent: {reason}"))
+                return NotSentError(f"{request.endpoint}: not sent: {reason}")
             error = told.result()
             if error is not None:
                 return _without_connection(request, error)
@@ -238,14 +250,12 @@ class Socket(Sender):
             self._next.set_result(error)
 
 
-def _is_final(verdict: Verdict[Any]) -> bool:
-    return isinstance(verdict.error, SessionClosedError)
-
-
-def _without_connection(request: Request[T], error: FourcastersError) -> Verdict[Any]:
+def _without_connection(
+    request: Request[T], error: FourcastersError
+) -> Verdict[Any] | FourcastersError:
     """Say what becomes of a request for which no connection could be made: it is not sent."""
     if isinstance(error, SessionClosedError):
-        return withheld(copy.copy(error))
+        return copy.copy(error)
     if isinstance(error, AuthenticationError | RateLimitedError):
         # What the exchange says to everybody it would have said to this one.
         return Verdict(Attempt.REFUSED, error=copy.copy(error))

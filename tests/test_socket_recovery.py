@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
+from aiohttp import web
 from attrs import evolve
 from conftest import QUICK, until
 
@@ -202,6 +203,24 @@ async def test_what_a_callers_client_was_made_with_is_the_sockets_too(
     ):
         (handshake,) = fake_exchange.requests
     assert handshake.headers["X-Desk"] == "7"
+
+
+async def test_a_refusal_whose_words_do_not_end_is_a_refusal(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(Murmur(), endpoint="ws", times=None)
+    session = session_at(fake_exchange, retry=RetryPolicy(max_attempts=1), timeout=60.0)
+    async with session:
+        with pytest.raises(AuthenticationError, match="the account is"):
+            async with session.orders_socket():
+                pass
+
+
+class Murmur(faults.Fault):
+    """A 401 that says why, and goes on saying nothing."""
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        call.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9999\r\n\r\n")
+        call.write(b'{"error": "the account is locked"}')
+        return await call.until_gone()
 
 
 async def test_the_callers_proxy_is_the_sockets_too(fake_exchange: FakeExchange) -> None:
