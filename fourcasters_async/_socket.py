@@ -129,8 +129,9 @@ class Socket(Sender):
                 else connection
             )
             pause = attempts.note(verdict)
-            if isinstance(connection, Connection) and not renewed:
-                renewed = await self._renewed(connection, verdict, deadline)
+            refused = isinstance(verdict.error, AuthenticationError)
+            if refused and isinstance(connection, Connection) and not renewed:
+                renewed = await self._renew(connection, deadline)
                 pause = 0.0 if renewed else pause
             if pause is None or clock() + pause >= deadline:
                 return attempts.settled()
@@ -139,10 +140,9 @@ class Socket(Sender):
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, verdict.error)
             await self._rest(pause)
 
-    async def _renewed(self, connection: Connection, verdict: Verdict[T], deadline: float) -> bool:
+    async def _renew(self, connection: Connection, deadline: float) -> bool:
         """Get another token than a refused one, and give up the connection made with that."""
-        refused = isinstance(verdict.error, AuthenticationError)
-        if not refused or not self._auth.can_renew(connection.token):
+        if not self._auth.can_renew(connection.token):
             return False
         if await self._auth.renew(connection.token, deadline) is not None:
             return False
