@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import aiohttp
 from attrs import define
@@ -20,6 +21,8 @@ _log = logging.getLogger("fourcasters_async")
 Document = Mapping[str, object]
 
 _STOPPED = "the connection was given up"
+# Seconds that the other end has to take a close.
+_CLOSING = 1.0
 # Turns of the loop in which the reader takes what came while the loop was blocked.
 _TURNS = 3
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
@@ -39,10 +42,12 @@ class Connection:
     """One WebSocket, on which any number of requests wait for their answers.
 
     It knows of each whether its frame left, so that what is lost with the connection is known to
-    be not sent, or known to be unknown.
+    be not sent, or known to be unknown. `silence` is the seconds of it that prove nothing: a
+    caller in a hurry is no sign that the other end is dead.
     """
 
-    def __init__(self, socket: CorkedSocket, token: Secret) -> None:
+    def __init__(self, socket: CorkedSocket, token: Secret, *, silence: float) -> None:
+        self._silence = silence
         self.token = token
         """The token that the handshake was made with."""
         self._socket = socket
@@ -87,7 +92,10 @@ class Connection:
             task.cancel()
         try:
             await asyncio.wait(self._tasks)
-            await self._socket.close()
+            # It waits until the other end reads.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING):
+                    await self._socket.close()
         finally:
             self._socket.abort()
 
@@ -144,7 +152,8 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
         for asked in self._asked.values():
-            _end(asked, reason)
+            # Whoever repeats it waits for another connection anyway, and need not wait twice.
+            _end(asked, NoReply(reason, withheld=asked.left is None, stale=True))
 
     def _end_at(self, when: float) -> None:
         if self._timer is not None:
@@ -162,8 +171,11 @@ class Connection:
         now = self._loop.time()
         overdue = [asked for asked in self._asked.values() if asked.ends <= now]
         for asked in overdue:
-            _end(asked, "TimeoutError: the time was up")
-        if any(asked.left and now - self._heard > (now - asked.left) / 2 for asked in overdue):
+            _end(asked, NoReply("TimeoutError: the time was up", withheld=asked.left is None))
+        silence = now - self._heard
+        if silence > self._silence and any(
+            asked.left and silence > (now - asked.left) / 2 for asked in overdue
+        ):
             # It may be dead at the other end: what is asked again is better asked on another.
             self.lose("nothing was heard on the connection")
             return
@@ -172,7 +184,6 @@ class Connection:
             self._end_at(min(waiting))
 
 
-def _end(asked: _Asked, reason: str) -> None:
+def _end(asked: _Asked, how: NoReply) -> None:
     if not asked.answer.done():
-        # Whoever repeats it waits for another connection anyway, so it is repeated at once.
-        asked.answer.set_result(NoReply(reason, withheld=asked.left is None, stale=True))
+        asked.answer.set_result(how)

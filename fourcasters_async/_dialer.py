@@ -22,6 +22,8 @@ _FRAME_LIMIT = 64 * 2**20
 _BODY_LIMIT = 2**16
 # Seconds of silence after which aiohttp pings; it waits half as long for the answer.
 _PING_AFTER = 10.0
+# Seconds that aiohttp waits for the connection to end after a close frame.
+_CLOSING = 1.0
 # Seconds for the body of a refusal.
 _EXPLAINING = 1.0
 _SWITCHING_PROTOCOLS, _OK = 101, 200
@@ -39,7 +41,9 @@ class Dialer:
         client: aiohttp.ClientSession | None,
         *,
         connect_timeout: float,
+        silence: float,
     ) -> None:
+        self._silence = silence
         self._address = address
         self._borrowed = client
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
@@ -82,6 +86,7 @@ class Dialer:
                 socket = await self._open().ws_connect(
                     self._address,
                     headers={**headers, "Authorization": token},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),  # pyright: ignore[reportCallIssue]  # it has that parameter
                     heartbeat=_PING_AFTER,
                     max_msg_size=_FRAME_LIMIT,
                     decode_text=False,
@@ -102,7 +107,7 @@ class Dialer:
             return no_reply(error, left=None, redact=redact)
         if not isinstance(socket, CorkedSocket):
             raise TypeError("aiohttp made another socket than it was told to")
-        self._made = Connection(socket, token)
+        self._made = Connection(socket, token, silence=self._silence)
         return Reply(_OK, socket.headers, b"{}")
 
     def _open(self) -> aiohttp.ClientSession:

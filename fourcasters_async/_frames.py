@@ -1,7 +1,7 @@
 """The Orders WebSocket on the wire: requests and answers as frames. No I/O."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -15,35 +15,47 @@ from fourcasters_async.errors import REFUSALS, DecodeError, ServerError
 
 T = TypeVar("T")
 
-# The status that each documented text stands for, so that an error is the same over both
-# transports. What begins with a text of the table is that error.
-_STATUSES: Mapping[str, int] = {
-    "invalid order id format": 400,
-    "invalid heartbeat timeout": 400,
-    "unauthorized: order does not belong to user": 403,
-    "unauthorized": 401,
-    "order not found": 404,
-    "game not found": 404,
-    "order already cancelled": 409,
-    "order is expired": 409,
-    "order already graded": 409,
-    "too many requests": 429,
-}
-_BAD_REQUEST, _SERVER_ERROR = 400, 500
-# The exchange itself failed, so what it was asked to do may be done.
-_FAILED = re.compile(
-    r"\bfail(ed|ure)\b|^panic|\btimed? ?-?out\b|\bdeadline exceeded|\bcontext cancel"
-    r"|\bunavailable\b|\bunreachable\b|\b(internal|network|server|system|database|unknown)[ _]error"
-    r"|\bunexpected\b|\bwent wrong|\bbad gateway|\b(could not|unable to)\b|\berror processing"
-    r"|\bconnection (refused|reset|closed|lost)|\bbroken pipe|\bhang up\b|\bEOF\b|\bpartial",
-    re.IGNORECASE,
-)
-# It says what is wrong with what it was asked, so it did not do it.
-_FAULTED = re.compile(
-    r"\b(invalid|missing|required|malformed|unsupported|unrecognized|unknown|not found|no such|not"
-    r"|no|must|cannot|can't|may not|already|expired|insufficient|denied|forbidden|unauthori[sz]ed"
-    r"|rejected|exceeds?|bad|too (many|long|large|small|high|low)|closed|suspended|locked)\b",
-    re.IGNORECASE,
+_SERVER_ERROR = 500
+
+
+def _said(text: str, status: int) -> tuple[re.Pattern[str], int]:
+    return re.compile(text, re.IGNORECASE), status
+
+
+# The status that an error text stands for, so that an error is the same over both transports: that
+# of the first that is found in it. That nothing was done must not be guessed, so a refusal is only
+# what is documented as one or says what is wrong with the request.
+_STATUSES: Sequence[tuple[re.Pattern[str], int]] = (
+    _said(r"\bfailed to process\b", _SERVER_ERROR),
+    _said(r"^invalid order ID format|^invalid heartbeat timeout", 400),
+    _said(r"^unauthorized: order does not belong", 403),
+    _said(r"^(order|game) not found", 404),
+    _said(r"^order already (cancelled|graded)|^order is expired", 409),
+    _said(r"\btoo many requests\b|\brate.?limit", 429),
+    _said(r"^unauthori[sz]ed\W*$|\bnot authenticated\b", 401),
+    _said(r"\b(expired|invalid) (token|jwt)\b|\b(token|jwt) (is |has )?(expired|invalid)\b", 401),
+    _said(r"^unauthori[sz]ed\b|\bforbidden\b|\bdenied\b|\bnot your\b", 403),
+    # What follows these words may be anybody's.
+    _said(r"\bfail(ed|ure) to\b|\binternal\b|\btimed? ?-?out\b|\bunavailable\b", _SERVER_ERROR),
+    _said(r"\bupstream\b|\bpanic\b|\bexception\b|\bnil pointer\b|\bundefined\b", _SERVER_ERROR),
+    _said(r"\b(runtime|rpc|system|server|network|database)[ _]error", _SERVER_ERROR),
+    _said(r"\bnot (confirmed|acknowledged)\b|\bpartially (done|processed|placed)\b", _SERVER_ERROR),
+    _said(
+        r"^(invalid|missing|unknown|unsupported|malformed) ([\w-]+ )?(games?|orders?|markets?"
+        r"|types?|ids?|sides?|messages?|fields?|requests?|odds|numbers?|bets?|formats?|payload|json)\b",
+        400,
+    ),
+    _said(r"\bnot (found|allowed|permitted|open|enough|supported|active)\b", 400),
+    _said(r"\b(is|are) required\b|\bmust (be|not|have)\b|\bcannot be (cancel|edit|plac)", 400),
+    _said(r"\balready (filled|matched|settled|closed|started)\b", 400),
+    _said(
+        r"\b(order|game|market|account) (is|has) (expired|started|ended|filled|graded|suspended"
+        r"|closed|locked|banned)\b",
+        400,
+    ),
+    _said(
+        r"\binsufficient\b|\bliability\b|\bvalidation\b|^duplicate\b|\bno such (order|game)", 400
+    ),
 )
 
 
@@ -129,18 +141,11 @@ def _failed(
 
 
 def _status_of(message: str, code: int | None) -> int:
-    """Return the HTTP status that an error over the WebSocket stands for.
-
-    A refusal is only what says so: that nothing was done must not be guessed.
-    """
-    text = message.casefold()
+    """Return the HTTP status that an error over the WebSocket stands for."""
     if code is not None and code >= _SERVER_ERROR:
         return code
-    for known, status in _STATUSES.items():
-        if text.startswith(known):
+    text = message.strip()
+    for said, status in _STATUSES:
+        if said.search(text):
             return status
-    if _FAILED.search(text):
-        return _SERVER_ERROR
-    if code is not None:
-        return code if code in REFUSALS else _SERVER_ERROR
-    return _BAD_REQUEST if _FAULTED.search(text) else _SERVER_ERROR
+    return code if code is not None and code in REFUSALS else _SERVER_ERROR

@@ -35,6 +35,8 @@ _HANDSHAKE: Final = Request("GET /orders/ws", dict[str, object], Effect.READ, at
 
 # Seconds that a connection has to stand before the next one is made without a pause.
 _STEADY = 5.0
+# Seconds before a message that is refused for its token is worth another login.
+_RENEWAL_PAUSE = 10.0
 
 
 class Socket(Sender):
@@ -58,6 +60,7 @@ class Socket(Sender):
         self._ended = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._held_until: dict[Effect, float] = {}
+        self._renewed_at = float("-inf")
 
     @property
     def connected(self) -> bool:
@@ -129,14 +132,15 @@ class Socket(Sender):
                 else connection
             )
             pause = attempts.note(verdict)
-            refused = isinstance(verdict.error, AuthenticationError)
-            if refused and isinstance(connection, Connection) and not renewed:
+            refused = verdict.attempt is Attempt.REFUSED
+            if refused and isinstance(verdict.error, RateLimitedError):
+                self._hold(request.effect, self._retry.backoff(1) if pause is None else pause)
+            expired = refused and isinstance(verdict.error, AuthenticationError)
+            if expired and isinstance(connection, Connection) and not renewed:
                 renewed = await self._renew(connection, deadline)
                 pause = 0.0 if renewed else pause
             if pause is None or clock() + pause >= deadline:
                 return attempts.settled()
-            if isinstance(verdict.error, RateLimitedError):
-                self._hold(request.effect, clock() + pause)
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, verdict.error)
             await self._rest(pause)
 
@@ -144,6 +148,12 @@ class Socket(Sender):
         """Get another token than a refused one, and give up the connection made with that."""
         if not self._auth.can_renew(connection.token):
             return False
+        if self._auth.token == connection.token:
+            # A handshake that is served does not prove that messages are.
+            now = asyncio.get_running_loop().time()
+            if now < self._renewed_at + _RENEWAL_PAUSE:
+                return False
+            self._renewed_at = now
         if await self._auth.renew(connection.token, deadline) is not None:
             return False
         connection.lose("its token was refused")
@@ -160,8 +170,9 @@ class Socket(Sender):
             return NotSentError(f"{endpoint}: not sent: too many requests until the deadline")
         return None
 
-    def _hold(self, effect: Effect, until: float) -> None:
+    def _hold(self, effect: Effect, seconds: float) -> None:
         """Hold requests back. A 429 to what places orders is not to hold back a cancel."""
+        until = asyncio.get_running_loop().time() + seconds
         for held in (effect, Effect.PLACE):
             self._held_until[held] = max(self._held_until.get(held, until), until)
 
@@ -192,9 +203,15 @@ class Socket(Sender):
                 self._keeping = asyncio.create_task(self._keep())
             if self._next is None or self._next.done():
                 self._next = loop.create_future()
-            told = self._next
-            await asyncio.wait([told], timeout=deadline - loop.time())
-            if not told.done():
+            told, keeping = self._next, self._keeping
+            await asyncio.wait(
+                (told, keeping),
+                timeout=deadline - loop.time(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if keeping.done() and not told.done() and loop.time() < deadline:
+                continue
+            if not told.done() or loop.time() >= deadline:
                 reason = "the deadline passed before there was a connection"
                 return NotSentError(f"{request.endpoint}: not sent: {reason}")
             error = told.result()

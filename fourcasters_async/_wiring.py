@@ -18,6 +18,9 @@ from fourcasters_async._socket import Socket
 from fourcasters_async.dead_man import Beat, beats_in
 from fourcasters_async.rate_limit import RateLimit
 
+# Seconds in which a connection may say nothing at all to what it was asked.
+_SILENCE = 1.0
+
 
 class Wiring:
     """The ways to the exchange that one account has, and what they have in common."""
@@ -82,6 +85,7 @@ class Wiring:
             self._orders_address,
             self._client,
             connect_timeout=self._retry.connect_timeout,
+            silence=min(_SILENCE, 0.75 * self._retry.attempt_timeout),
         )
         handshakes = Http(
             dialer,

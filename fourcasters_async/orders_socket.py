@@ -98,9 +98,10 @@ class OrdersSocket(Orders):
         """Cancel every open order on many games at once, and say what is known of each.
 
         As `AsyncSession.cancel_all_orders_for_games`, in `cancelAllByGame` messages. With a
-        `hedge`, what is not decided after so many seconds is asked over REST too, with
-        `POST /session/cancelAllOrdersForGame`; the first of the two to decide a game ends it, and
-        the results of both are united. The other one is given up, may still take effect, and
+        `hedge`, what has neither been answered nor refused after so many seconds is asked over
+        REST too, with `POST /session/cancelAllOrdersForGame`; what has failed, or was refused for
+        its token or for too many requests, at once. The first answer ends it, and the results of
+        both are united. Whoever has not answered then is given up, may still take effect, and
         leaves the outcome with `complete=False`.
         """
         markets = check_markets(games, type)

@@ -17,6 +17,7 @@ from fourcasters_async import (
     NewOrder,
     NotSentError,
     OrdersSocket,
+    OutcomeUnknownError,
     RateLimitedError,
     RetryPolicy,
 )
@@ -76,6 +77,47 @@ async def test_a_token_that_dies_without_another_to_be_had_is_a_refusal(
     assert fake_exchange.received("cancelAll") == 1
 
 
+async def test_a_token_that_is_refused_again_and_again_costs_one_login(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.add_account("owner", "right")
+    fake_exchange.inject(faults.Unauthorized(), endpoint="cancelAll", times=None)
+    async with (
+        session_at(fake_exchange, password="right") as session,
+        session.orders_socket() as orders,
+    ):
+        for _ in range(4):
+            with pytest.raises(AuthenticationError):
+                await orders.cancel_all_orders()
+    assert fake_exchange.received("login") == 1
+
+
+async def test_orders_whose_refusal_contradicts_itself_are_not_placed_again(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.add_account("owner", "right")
+    both = faults.Respond(b'{"error": "unauthorized", "data": [{"matched": []}]}')
+    fake_exchange.inject(both, endpoint="placeV3", times=None)
+    async with (
+        session_at(fake_exchange, password="right") as session,
+        session.orders_socket() as orders,
+    ):
+        with pytest.raises(OutcomeUnknownError):
+            await orders.place([NewOrder("f" * 24, "total", "over", odds=110, bet=1.0)])
+    assert fake_exchange.received("placeV3") == 1
+
+
+async def test_a_caller_in_a_hurry_costs_nobody_the_connection(
+    fake_exchange: FakeExchange, orders: OrdersSocket
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Slow(0.1), endpoint="cancelAllByGame", times=None)
+    for _ in range(5):
+        await orders.cancel_all_orders_for_games([game], deadline=0.02)
+    assert await orders.cancel_all_orders() == []
+    assert fake_exchange.received("ws") == 1
+
+
 async def test_a_429_holds_back_what_comes_after_it(fake_exchange: FakeExchange) -> None:
     fake_exchange.inject(faults.TooManyRequests(), endpoint="cancelAll")
     async with (
@@ -116,6 +158,17 @@ async def test_a_task_of_it_that_somebody_cancels_costs_no_later_cancel(
     for task in tasks[which] if isinstance(which, slice) else [tasks[which]]:
         task.cancel()
         await asyncio.wait([task])
+    assert await orders.cancel_all_orders() == []
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_cancel_just_after_every_task_was_cancelled_goes_out(
+    orders: OrdersSocket, turns: int
+) -> None:
+    for task in tasks_of(orders):
+        task.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
     assert await orders.cancel_all_orders() == []
 
 
