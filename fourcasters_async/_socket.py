@@ -15,6 +15,7 @@ from fourcasters_async._frames import encode, judge
 from fourcasters_async._http import Http
 from fourcasters_async._pacing import RetryPolicy
 from fourcasters_async._request import Effect, Request
+from fourcasters_async._secret import Secret
 from fourcasters_async._sender import Sender
 from fourcasters_async._verdict import Attempt, NoReply, Settled, Verdict, unanswered
 from fourcasters_async.errors import (
@@ -61,6 +62,7 @@ class Socket(Sender):
         self._keeping: asyncio.Task[None] | None = None
         self._held_until: dict[Effect, float] = {}
         self._renewed_at = float("-inf")
+        self._renewing: Secret | None = None
 
     @property
     def connected(self) -> bool:
@@ -148,12 +150,12 @@ class Socket(Sender):
         """Get another token than a refused one, and give up the connection made with that."""
         if not self._auth.can_renew(connection.token):
             return False
-        if self._auth.token == connection.token:
+        if self._auth.token == connection.token != self._renewing:
             # A handshake that is served does not prove that messages are.
             now = asyncio.get_running_loop().time()
             if now < self._renewed_at + _RENEWAL_PAUSE:
                 return False
-            self._renewed_at = now
+            self._renewed_at, self._renewing = now, connection.token
         if await self._auth.renew(connection.token, deadline) is not None:
             return False
         connection.lose("its token was refused")

@@ -68,6 +68,7 @@ KNOWS: dict[str, set[str]] = {
         "_http",
         "_pacing",
         "_request",
+        "_secret",
         "_sender",
         "_verdict",
         "errors",

@@ -17,6 +17,7 @@ from fourcasters_async import (
     NewOrder,
     NotSentError,
     OrdersSocket,
+    OutcomeStatus,
     OutcomeUnknownError,
     RateLimitedError,
     RetryPolicy,
@@ -75,6 +76,21 @@ async def test_a_token_that_dies_without_another_to_be_had_is_a_refusal(
     with pytest.raises(AuthenticationError):
         await orders.cancel_all_orders()
     assert fake_exchange.received("cancelAll") == 1
+
+
+async def test_a_token_that_dies_under_a_burst_is_renewed_once_for_all_of_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(20)]
+    fake_exchange.add_account("owner", "right")
+    fake_exchange.inject(faults.Unauthorized(), endpoint="cancelAllByGame", times=len(games))
+    async with (
+        session_at(fake_exchange, password="right") as session,
+        session.orders_socket() as orders,
+    ):
+        report = await orders.cancel_all_orders_for_games(games)
+    assert {outcome.status for outcome in report.outcomes} == {OutcomeStatus.CONFIRMED}
+    assert (fake_exchange.received("login"), fake_exchange.received("ws")) == (1, 2)
 
 
 async def test_a_token_that_is_refused_again_and_again_costs_one_login(
