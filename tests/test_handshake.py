@@ -151,7 +151,8 @@ async def test_after_a_401_nothing_dials_again_before_somebody_wants_it(
         with pytest.raises(AuthenticationError):
             await orders.cancel_all_orders()
         dialled = fake_exchange.received("ws")
-        await asyncio.sleep(20 * QUICK.backoff_cap)
+        # It has done with pauses, and waits for somebody.
+        await until(lambda: bool(orders._socket._wanted._waiters))
         assert fake_exchange.received("ws") == dialled
         report = await orders.cancel_all_orders_for_games([GAME])
         assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.REFUSED]
