@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
@@ -302,3 +303,19 @@ async def test_the_callers_proxy_is_the_sockets_too(fake_exchange: FakeExchange)
             async with session.orders_socket():
                 pass
     assert not fake_exchange.requests
+
+
+async def test_a_burst_is_written_in_a_few_pieces_and_not_frame_by_frame(
+    fake_exchange: FakeExchange, orders: OrdersSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    games = [fake_exchange.add_game().game_id for _ in range(100)]
+    connection = orders._socket._connection
+    assert connection is not None
+    written: list[bytes] = []
+    transport = Mock(wraps=connection._socket._cork._transport, write=written.append)
+    monkeypatch.setattr(connection._socket._cork, "_transport", transport)
+    cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games, deadline=60.0))
+    await until(lambda: sum(map(len, written)) > 100 * len(games[0]))
+    cancel.cancel()
+    await asyncio.wait([cancel])
+    assert len(written) < 10
