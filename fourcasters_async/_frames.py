@@ -31,15 +31,17 @@ _STATUSES: Sequence[tuple[re.Pattern[str], int]] = (
     _said(r"^unauthorized: order does not belong", 403),
     _said(r"^(order|game) not found", 404),
     _said(r"^order already (cancelled|graded)|^order is expired", 409),
-    _said(r"\btoo many requests\b|\brate.?limit", 429),
-    _said(r"^unauthori[sz]ed\W*$|\bnot authenticated\b", 401),
-    _said(r"\b(expired|invalid) (token|jwt)\b|\b(token|jwt) (is |has )?(expired|invalid)\b", 401),
-    _said(r"^unauthori[sz]ed\b|\bforbidden\b|\bdenied\b|\bnot your\b", 403),
+    _said(r"^too many requests", 429),
+    _said(r"^unauthori[sz]ed\W*$", 401),
     # What follows these words may be anybody's.
     _said(r"\bfail(ed|ure) to\b|\binternal\b|\btimed? ?-?out\b|\bunavailable\b", _SERVER_ERROR),
     _said(r"\bupstream\b|\bpanic\b|\bexception\b|\bnil pointer\b|\bundefined\b", _SERVER_ERROR),
     _said(r"\b(runtime|rpc|system|server|network|database)[ _]error", _SERVER_ERROR),
     _said(r"\bnot (confirmed|acknowledged)\b|\bpartially (done|processed|placed)\b", _SERVER_ERROR),
+    _said(r"\btoo many requests\b|\brate.?limit", 429),
+    _said(r"\bnot authenticated\b", 401),
+    _said(r"\b(expired|invalid) (token|jwt)\b|\b(token|jwt) (is |has )?(expired|invalid)\b", 401),
+    _said(r"^unauthori[sz]ed\b|\bforbidden\b|\baccess denied\b|\bnot your\b", 403),
     _said(
         r"^(invalid|missing|unknown|unsupported|malformed) ([\w-]+ )?(games?|orders?|markets?"
         r"|types?|ids?|sides?|messages?|fields?|requests?|odds|numbers?|bets?|formats?|payload|json)\b",

@@ -1,4 +1,4 @@
-"""The heartbeat over REST, and what acknowledges it."""
+"""The heartbeat over both transports, and what acknowledges it."""
 
 from attrs import evolve, frozen
 

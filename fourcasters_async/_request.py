@@ -27,10 +27,10 @@ class Request(Generic[T]):
 
     `endpoint` is the method and the path, or the type of a message on the Orders WebSocket.
     `answer` is the type that the answer decodes to and `at` the keys that lead to it, where 0 is
-    the only item of a list. `urgent`
-    requests may use the share of the rate limit that is kept for cancels. `check` says why a
-    well-formed answer cannot be the answer to this request, `None` if it can. A request that is
-    not `authorised` goes without a token, one that is not `renewable` is not worth a login.
+    the only item of a list. `urgent` requests may use the share of the rate limit that is kept
+    for cancels. `check` says why a well-formed answer cannot be the answer to this request,
+    `None` if it can. A request that is not `authorised` goes without a token, one that is not
+    `renewable` is not worth a login.
     `secrets` are never to be shown, not even if the exchange quotes them.
     """
 

@@ -33,7 +33,6 @@ _log = logging.getLogger("fourcasters_async")
 
 _HANDSHAKE: Final = Request("GET /orders/ws", dict[str, object], Effect.READ, at=(), urgent=True)
 
-
 # Seconds that a connection has to stand before the next one is made without a pause.
 _STEADY = 5.0
 # Seconds before a message that is refused for its token is worth another login.

@@ -204,6 +204,17 @@ async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_
         assert len(await cancel) == 3
 
 
+async def test_a_connection_that_answers_no_ping_is_made_anew(
+    fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fourcasters_async._dialer._PING_AFTER", 0.1)
+    fake_exchange.inject(faults.HalfOpen(), endpoint="cancelAll")
+    async with session_at(fake_exchange) as session, session.orders_socket() as orders:
+        # Its own time limit is a hundred times as long.
+        assert await orders.cancel_all_orders() == []
+    assert fake_exchange.received("ws") == 2
+
+
 async def test_a_connection_on_which_nothing_is_heard_is_not_asked_again(
     fake_exchange: FakeExchange,
 ) -> None:
