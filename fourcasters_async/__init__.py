@@ -1,6 +1,7 @@
 """An async client for the 4casters exchange, made for cancelling orders fast and for certain."""
 
-from fourcasters_async._pacing import RetryPolicy
+from fourcasters_async._core.pacing import RetryPolicy
+from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._version import __version__
 from fourcasters_async.account import Account
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
@@ -22,6 +23,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
     UnsettledCancelsError,
 )
+from fourcasters_async.flatten import FlatOnExit, FlatReport
 from fourcasters_async.models import (
     CancelReport,
     CancelResult,
@@ -46,11 +48,9 @@ from fourcasters_async.models import (
     User,
     UserType,
 )
-from fourcasters_async.orders import Orders
-from fourcasters_async.orders_socket import OrdersSocket
-from fourcasters_async.rate_limit import RateLimit
+from fourcasters_async.orders.socket import OrdersSocket
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.session import AsyncSession
-from fourcasters_async.shutdown import FlatOnExit, FlatReport
 
 __all__ = [
     "Account",

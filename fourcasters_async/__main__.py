@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line, or say which extra it needs."""
     try:
-        from fourcasters_async.cli import main as run  # noqa: PLC0415  # the extra may be missing
+        from fourcasters_async.cli.commands import main as run  # noqa: PLC0415  # the extra may be missing
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from fourcasters_async._checks import check_id
-from fourcasters_async._http import Http
-from fourcasters_async._request import Effect, Request
+from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.validation import check_id
+from fourcasters_async._http.client import Http
 from fourcasters_async.models import GameOrders, OpenOrder, User
 
 # Values of their own because others send them too: a verified cancel, and a pool that is warmed up.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from fourcasters_async._checks import check_callback, check_count
+from fourcasters_async._core.validation import check_callback, check_count
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
 
 _log = logging.getLogger("fourcasters_async")

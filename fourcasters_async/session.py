@@ -9,8 +9,12 @@ from typing import Self, TypedDict, Unpack
 import aiohttp
 from attrs import evolve, fields
 
-from fourcasters_async._auth import Auth, Credentials, OnToken
-from fourcasters_async._checks import (
+from fourcasters_async._core.auth import Auth, Credentials, OnToken
+from fourcasters_async._core.pacing import RetryPolicy
+from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.validation import (
     check_count,
     check_password,
     check_seconds,
@@ -19,19 +23,15 @@ from fourcasters_async._checks import (
     check_url,
     hidden,
 )
-from fourcasters_async._heartbeat import Acknowledged, unsuccessful
-from fourcasters_async._pacing import RetryPolicy
-from fourcasters_async._request import Effect, Request
-from fourcasters_async._secret import Secret
-from fourcasters_async._wiring import Wiring
+from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME, UNMATCHED, Account
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError, SessionClosedError
+from fourcasters_async.flatten import FlatOnExit, FlatReport, flatten
 from fourcasters_async.models import AuthenticatedUser, User
-from fourcasters_async.orders_socket import OrdersSocket
-from fourcasters_async.rate_limit import RateLimit
-from fourcasters_async.rest_orders import RestOrders
-from fourcasters_async.shutdown import FlatOnExit, FlatReport, flatten
+from fourcasters_async.orders.heartbeat import Acknowledged, unsuccessful
+from fourcasters_async.orders.rest import RestOrders
+from fourcasters_async.orders.socket import OrdersSocket
 
 BASE_URL = "https://api.4casters.io"
 ORDERS_URL = "wss://orders-api.4casters.io/orders/ws"
@@ -106,7 +106,7 @@ class AsyncSession(RestOrders):
             log_in=self._log_in,
             on_token=on_token,
         )
-        self._wiring = Wiring(
+        self._transports = Transports(
             check_url(base_url, "base_url", "https"),
             check_url(orders_url, "orders_url", "wss"),
             self._auth,
@@ -116,14 +116,14 @@ class AsyncSession(RestOrders):
             retry=retry or RetryPolicy(),
             rate_limit=rate_limit or RateLimit(),
         )
-        self._http = self._wiring.http
-        super().__init__(self._http, self._http, at_once=max_connections)
+        self._http = self._transports.http
+        super().__init__(self._http, self._http, max_in_flight=max_connections)
         self.account = Account(self._http)
 
     @property
     def base_url(self) -> str:
         """The REST address of the exchange."""
-        return str(self._wiring.address).rstrip("/")
+        return str(self._transports.address).rstrip("/")
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
@@ -165,7 +165,7 @@ class AsyncSession(RestOrders):
         by itself, and is not repeated. An orders socket is closed, a dead-man switch stops
         beating. Closing twice is closing once.
         """
-        await self._wiring.close()
+        await self._transports.close()
 
     async def login(self, username: str, password: str) -> User:
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
@@ -210,7 +210,7 @@ class AsyncSession(RestOrders):
         `InvalidRequestError` for more than `max_connections`, and as every read if none was
         answered. The Orders WebSocket is warm once `orders_socket` is entered.
         """
-        check_count(connections, "connections", most=self._at_once)
+        check_count(connections, "connections", most=self._max_in_flight)
         self._http.ensure_usable()
         settled = await asyncio.gather(*[self._http.send(ME) for _ in range(connections)])
         errors = [each.error for each in settled if each.error is not None]
@@ -231,7 +231,7 @@ class AsyncSession(RestOrders):
         beats go through its pool.
         """
         return DeadManSwitch(
-            lambda: self._wiring.beats(timeout),
+            lambda: self._transports.beats(timeout),
             timeout=timeout,
             least=_LEAST_HEARTBEAT,
             on_change=on_change,
@@ -245,7 +245,7 @@ class AsyncSession(RestOrders):
         `AuthenticationError`, `RateLimitedError`, or `NotSentError` with the cause. Inside, the
         connection is kept up. Leaving closes it; what is in flight then ends unknown.
         """
-        async with self._wiring.socket() as socket:
+        async with self._transports.socket() as socket:
             yield OrdersSocket(socket, self._http, self._send_cancel)
 
     async def flatten(self, *, deadline: float = 10.0) -> FlatReport:

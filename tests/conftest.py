@@ -15,7 +15,7 @@ from aioresponses import aioresponses as Mocked  # noqa: N812  # it is a class
 from attrs import frozen
 
 from fourcasters_async import AsyncSession, RetryPolicy
-from fourcasters_async.orders import Orders
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange
 
 pytest_plugins = ["fourcasters_async.testing.fixtures"]

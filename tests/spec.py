@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
 from fourcasters_async import AsyncSession
-from fourcasters_async._http import Http
-from fourcasters_async._request import Request
+from fourcasters_async._core.request import Request
+from fourcasters_async._http.client import Http
 from fourcasters_async.models import MarketType, NewOrder
 from fourcasters_async.testing import FakeExchange
 
@@ -258,7 +258,7 @@ class _Interceptor(Http):
 
 async def request_of(path: str, arguments: Spec) -> Request[Any] | None:
     """Return what the verb would send. It waits for nothing."""
-    with patch("fourcasters_async._wiring.Http", _Interceptor):
+    with patch("fourcasters_async._transports.Http", _Interceptor):
         try:
             await ENDPOINTS[path].ask(AsyncSession("token"), arguments)
         except InterceptedError as intercepted:

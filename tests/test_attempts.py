@@ -21,9 +21,9 @@ from fourcasters_async import (
     RetryPolicy,
     ServerError,
 )
-from fourcasters_async._reply import Reply, judge, no_reply, retry_after
-from fourcasters_async._request import Effect, Request
-from fourcasters_async._verdict import Attempt, NoReply, Verdict, settle
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, conclude
+from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._http.response import Response, classify, no_response, retry_after
 from fourcasters_async.models import CancelResult
 
 CANCEL = Request("POST /cancel", list[CancelResult], Effect.CANCEL, body={})
@@ -33,86 +33,111 @@ _KEY = ConnectionKey("h", 443, True, True, None, None, None)  # its own fields
 _REFUSED = aiohttp.ClientConnectorError(_KEY, OSError(111, "refused"))
 
 # What was observed, and the class that it proves.
-NO_REPLIES: list[tuple[str, Exception, bool | None, Attempt]] = [
-    ("the connection was refused", _REFUSED, False, Attempt.NOT_SENT),
+NO_REPLIES: list[tuple[str, Exception, bool | None, AttemptStatus]] = [
+    ("the connection was refused", _REFUSED, False, AttemptStatus.NOT_SENT),
     (
         "the name was not found",
         aiohttp.ClientConnectorDNSError(_KEY, OSError(-2, "no such name")),
         False,
-        Attempt.NOT_SENT,
+        AttemptStatus.NOT_SENT,
     ),
     (
         "the certificate was bad",
         aiohttp.ClientConnectorCertificateError(_KEY, Exception("self-signed")),
         False,
-        Attempt.NOT_SENT,
+        AttemptStatus.NOT_SENT,
     ),
     (
         "connecting took too long",
         aiohttp.ConnectionTimeoutError("connect"),
         False,
-        Attempt.NOT_SENT,
+        AttemptStatus.NOT_SENT,
     ),
     (
         "the proxy refused",
         aiohttp.ClientHttpProxyError(Mock(), (), status=407, message="no"),
         False,
-        Attempt.NOT_SENT,
+        AttemptStatus.NOT_SENT,
     ),
-    ("the time was up before the body left", TimeoutError(), False, Attempt.NOT_SENT),
-    ("a soiled connection was not used", ConnectionResetError("soiled"), False, Attempt.NOT_SENT),
-    ("the time was up after the body left", TimeoutError(), True, Attempt.UNKNOWN),
-    ("the socket fell silent", aiohttp.SocketTimeoutError("read"), True, Attempt.UNKNOWN),
-    ("the server hung up", aiohttp.ServerDisconnectedError(), True, Attempt.UNKNOWN),
-    ("the connection was reset", aiohttp.ClientOSError(104, "reset"), True, Attempt.UNKNOWN),
-    ("the pipe broke", BrokenPipeError(32, "broken"), True, Attempt.UNKNOWN),
-    ("the body broke off", aiohttp.ClientPayloadError("truncated"), True, Attempt.UNKNOWN),
+    ("the time was up before the body left", TimeoutError(), False, AttemptStatus.NOT_SENT),
+    (
+        "a soiled connection was not used",
+        ConnectionResetError("soiled"),
+        False,
+        AttemptStatus.NOT_SENT,
+    ),
+    ("the time was up after the body left", TimeoutError(), True, AttemptStatus.UNKNOWN),
+    ("the socket fell silent", aiohttp.SocketTimeoutError("read"), True, AttemptStatus.UNKNOWN),
+    ("the server hung up", aiohttp.ServerDisconnectedError(), True, AttemptStatus.UNKNOWN),
+    ("the connection was reset", aiohttp.ClientOSError(104, "reset"), True, AttemptStatus.UNKNOWN),
+    ("the pipe broke", BrokenPipeError(32, "broken"), True, AttemptStatus.UNKNOWN),
+    ("the body broke off", aiohttp.ClientPayloadError("truncated"), True, AttemptStatus.UNKNOWN),
     (
         "no status line could be read, which aiohttp calls a 400",
         aiohttp.ClientResponseError(Mock(), (), status=400, message="bad line"),
         True,
-        Attempt.UNKNOWN,
+        AttemptStatus.UNKNOWN,
     ),
-    ("something nobody has thought of", ZeroDivisionError(), True, Attempt.UNKNOWN),
+    ("something nobody has thought of", ZeroDivisionError(), True, AttemptStatus.UNKNOWN),
     (
         "the server hung up before the body left",
         aiohttp.ServerDisconnectedError(),
         False,
-        Attempt.NOT_SENT,
+        AttemptStatus.NOT_SENT,
     ),
-    ("nothing is known of the body, and no connection was made", _REFUSED, None, Attempt.NOT_SENT),
-    ("nothing is known of the body", aiohttp.ServerDisconnectedError(), None, Attempt.UNKNOWN),
-    ("nothing is known of the body, and the time was up", TimeoutError(), None, Attempt.UNKNOWN),
-    ("a middleware sent it, and could not send it again", _REFUSED, True, Attempt.UNKNOWN),
+    (
+        "nothing is known of the body, and no connection was made",
+        _REFUSED,
+        None,
+        AttemptStatus.NOT_SENT,
+    ),
+    (
+        "nothing is known of the body",
+        aiohttp.ServerDisconnectedError(),
+        None,
+        AttemptStatus.UNKNOWN,
+    ),
+    (
+        "nothing is known of the body, and the time was up",
+        TimeoutError(),
+        None,
+        AttemptStatus.UNKNOWN,
+    ),
+    ("a middleware sent it, and could not send it again", _REFUSED, True, AttemptStatus.UNKNOWN),
 ]
 
-REPLIES: list[tuple[int, bytes, Attempt, type[Exception] | None]] = [
-    (200, b'{"data": []}', Attempt.ANSWERED, None),
-    (200, b'{"data": [{"success": false}]}', Attempt.ANSWERED, None),
-    (200, b'{"data": [], "error": null}', Attempt.ANSWERED, None),
-    (200, b'{"data": [], "error": "no"}', Attempt.UNKNOWN, ApiError),
-    (200, b'{"error": "no"}', Attempt.UNKNOWN, ApiError),
-    (200, b'{"data": null}', Attempt.UNKNOWN, DecodeError),
-    (200, b"{}", Attempt.UNKNOWN, DecodeError),
-    (200, b"", Attempt.UNKNOWN, DecodeError),
-    (200, b"<html>", Attempt.UNKNOWN, DecodeError),
-    (200, b'{"data": [{"success": "true"}]}', Attempt.UNKNOWN, DecodeError),
-    (201, b'{"data": []}', Attempt.UNKNOWN, ApiError),
-    (204, b"", Attempt.UNKNOWN, ApiError),
-    (301, b"", Attempt.UNKNOWN, ApiError),
-    (307, b"", Attempt.UNKNOWN, ApiError),
-    (400, b'{"error": "no"}', Attempt.REFUSED, BadRequestError),
-    (401, b"", Attempt.REFUSED, AuthenticationError),
-    (403, b"", Attempt.REFUSED, ForbiddenError),
-    (404, b"", Attempt.REFUSED, NotFoundError),
-    (408, b"", Attempt.UNKNOWN, ApiError),
-    (409, b"", Attempt.REFUSED, ConflictError),
-    (413, b"", Attempt.UNKNOWN, ApiError),
-    (422, b"", Attempt.REFUSED, BadRequestError),
-    (429, b"", Attempt.REFUSED, RateLimitedError),
-    (500, b"", Attempt.UNKNOWN, ServerError),
-    (503, b'{"error": "Network Error"}', Attempt.UNKNOWN, ServerError),
-    (503, b'{"error": {"message": "Network Error", "code": 503}}', Attempt.UNKNOWN, ServerError),
+REPLIES: list[tuple[int, bytes, AttemptStatus, type[Exception] | None]] = [
+    (200, b'{"data": []}', AttemptStatus.ANSWERED, None),
+    (200, b'{"data": [{"success": false}]}', AttemptStatus.ANSWERED, None),
+    (200, b'{"data": [], "error": null}', AttemptStatus.ANSWERED, None),
+    (200, b'{"data": [], "error": "no"}', AttemptStatus.UNKNOWN, ApiError),
+    (200, b'{"error": "no"}', AttemptStatus.UNKNOWN, ApiError),
+    (200, b'{"data": null}', AttemptStatus.UNKNOWN, DecodeError),
+    (200, b"{}", AttemptStatus.UNKNOWN, DecodeError),
+    (200, b"", AttemptStatus.UNKNOWN, DecodeError),
+    (200, b"<html>", AttemptStatus.UNKNOWN, DecodeError),
+    (200, b'{"data": [{"success": "true"}]}', AttemptStatus.UNKNOWN, DecodeError),
+    (201, b'{"data": []}', AttemptStatus.UNKNOWN, ApiError),
+    (204, b"", AttemptStatus.UNKNOWN, ApiError),
+    (301, b"", AttemptStatus.UNKNOWN, ApiError),
+    (307, b"", AttemptStatus.UNKNOWN, ApiError),
+    (400, b'{"error": "no"}', AttemptStatus.REFUSED, BadRequestError),
+    (401, b"", AttemptStatus.REFUSED, AuthenticationError),
+    (403, b"", AttemptStatus.REFUSED, ForbiddenError),
+    (404, b"", AttemptStatus.REFUSED, NotFoundError),
+    (408, b"", AttemptStatus.UNKNOWN, ApiError),
+    (409, b"", AttemptStatus.REFUSED, ConflictError),
+    (413, b"", AttemptStatus.UNKNOWN, ApiError),
+    (422, b"", AttemptStatus.REFUSED, BadRequestError),
+    (429, b"", AttemptStatus.REFUSED, RateLimitedError),
+    (500, b"", AttemptStatus.UNKNOWN, ServerError),
+    (503, b'{"error": "Network Error"}', AttemptStatus.UNKNOWN, ServerError),
+    (
+        503,
+        b'{"error": {"message": "Network Error", "code": 503}}',
+        AttemptStatus.UNKNOWN,
+        ServerError,
+    ),
 ]
 
 
@@ -124,58 +149,58 @@ REPLIES: list[tuple[int, bytes, Attempt, type[Exception] | None]] = [
 def test_no_reply_is_judged_by_what_it_proves(
     error: Exception,
     left: bool | None,
-    attempt: Attempt,
+    attempt: AttemptStatus,
 ) -> None:
-    verdict = judge(CANCEL, no_reply(error, left=left))
+    verdict = classify(CANCEL, no_response(error, left=left))
     assert verdict.attempt is attempt
-    assert isinstance(verdict.error, NotSentError) == (attempt is Attempt.NOT_SENT)
+    assert isinstance(verdict.error, NotSentError) == (attempt is AttemptStatus.NOT_SENT)
 
 
 @pytest.mark.parametrize(("status", "body", "attempt", "error"), REPLIES)
 def test_a_reply_is_judged_by_status_and_body(
-    status: int, body: bytes, attempt: Attempt, error: type[Exception] | None
+    status: int, body: bytes, attempt: AttemptStatus, error: type[Exception] | None
 ) -> None:
-    verdict = judge(CANCEL, Reply(status, {}, body))
+    verdict = classify(CANCEL, Response(status, {}, body))
     assert verdict.attempt is attempt
     assert type(verdict.error) is (error or type(None))
 
 
-def _refused() -> Verdict[list[CancelResult]]:
-    return judge(CANCEL, Reply(401, {}, b""))
+def _refused() -> AttemptResult[list[CancelResult]]:
+    return classify(CANCEL, Response(401, {}, b""))
 
 
-def _answered() -> Verdict[list[CancelResult]]:
-    return judge(CANCEL, Reply(200, {}, b'{"data": [{"success": true}]}'))
+def _answered() -> AttemptResult[list[CancelResult]]:
+    return classify(CANCEL, Response(200, {}, b'{"data": [{"success": true}]}'))
 
 
-def _not_sent() -> Verdict[list[CancelResult]]:
-    return judge(CANCEL, NoReply("refused", withheld=True))
+def _not_sent() -> AttemptResult[list[CancelResult]]:
+    return classify(CANCEL, NoResponse("refused", not_sent=True))
 
 
-def _lost() -> Verdict[list[CancelResult]]:
-    return judge(CANCEL, NoReply("lost", withheld=False))
+def _lost() -> AttemptResult[list[CancelResult]]:
+    return classify(CANCEL, NoResponse("lost", not_sent=False))
 
 
 @pytest.mark.parametrize(
     ("last", "unknowns", "attempt", "complete", "error"),
     [
-        (_answered(), 0, Attempt.ANSWERED, True, None),
-        (_answered(), 1, Attempt.ANSWERED, False, None),
-        (_refused(), 0, Attempt.REFUSED, True, AuthenticationError),
-        (_refused(), 1, Attempt.UNKNOWN, False, OutcomeUnknownError),
-        (_not_sent(), 0, Attempt.NOT_SENT, True, NotSentError),
-        (_not_sent(), 1, Attempt.UNKNOWN, False, OutcomeUnknownError),
-        (_lost(), 1, Attempt.UNKNOWN, False, OutcomeUnknownError),
+        (_answered(), 0, AttemptStatus.ANSWERED, True, None),
+        (_answered(), 1, AttemptStatus.ANSWERED, False, None),
+        (_refused(), 0, AttemptStatus.REFUSED, True, AuthenticationError),
+        (_refused(), 1, AttemptStatus.UNKNOWN, False, OutcomeUnknownError),
+        (_not_sent(), 0, AttemptStatus.NOT_SENT, True, NotSentError),
+        (_not_sent(), 1, AttemptStatus.UNKNOWN, False, OutcomeUnknownError),
+        (_lost(), 1, AttemptStatus.UNKNOWN, False, OutcomeUnknownError),
     ],
 )
 def test_an_attempt_that_may_have_taken_effect_outweighs_later_ones_that_did_not(
-    last: Verdict[list[CancelResult]],
+    last: AttemptResult[list[CancelResult]],
     unknowns: int,
-    attempt: Attempt,
+    attempt: AttemptStatus,
     complete: bool,
     error: type[FourcastersError] | None,
 ) -> None:
-    settled = settle(CANCEL, last, attempts=unknowns + 1, unknowns=unknowns)
+    settled = conclude(CANCEL, last, attempts=unknowns + 1, unknowns=unknowns)
     assert (settled.attempt, settled.complete) == (attempt, complete)
     assert type(settled.error) is (error or type(None))
 
@@ -186,13 +211,13 @@ def test_an_attempt_that_may_have_taken_effect_outweighs_later_ones_that_did_not
 def test_a_read_that_ends_unknown_raises_what_came(
     status: int, error: type[FourcastersError]
 ) -> None:
-    verdict = judge(READ, Reply(status, {}, b""))
-    assert type(settle(READ, verdict, attempts=2, unknowns=2).error) is error
+    verdict = classify(READ, Response(status, {}, b""))
+    assert type(conclude(READ, verdict, attempts=2, unknowns=2).error) is error
 
 
 def test_a_read_without_any_answer_does_not_speak_of_effects() -> None:
-    verdict = judge(READ, NoReply("lost", withheld=False))
-    error = settle(READ, verdict, attempts=2, unknowns=2).error
+    verdict = classify(READ, NoResponse("lost", not_sent=False))
+    error = conclude(READ, verdict, attempts=2, unknowns=2).error
     assert isinstance(error, OutcomeUnknownError)
     assert str(error) == "GET /read: no usable answer (tried 2 times): lost"
 
@@ -239,8 +264,8 @@ def _longest(_: float, most: float) -> float:
     return most
 
 
-def _limited(after: str | None) -> Verdict[list[CancelResult]]:
-    return judge(CANCEL, Reply(429, {} if after is None else {"Retry-After": after}, b""))
+def _limited(after: str | None) -> AttemptResult[list[CancelResult]]:
+    return classify(CANCEL, Response(429, {} if after is None else {"Retry-After": after}, b""))
 
 
 @pytest.mark.parametrize(
@@ -256,12 +281,12 @@ def _limited(after: str | None) -> Verdict[list[CancelResult]]:
         (_limited("7"), 1, False, 7.0),
         (_limited("3600"), 1, False, 10.0),
         (_limited("7"), 3, False, None),
-        (judge(CANCEL, NoReply("gone", withheld=False, stale=True)), 1, False, 0.0),
-        (judge(CANCEL, NoReply("gone", withheld=False, stale=True)), 1, True, 1.0),
+        (classify(CANCEL, NoResponse("gone", not_sent=False, stale=True)), 1, False, 0.0),
+        (classify(CANCEL, NoResponse("gone", not_sent=False, stale=True)), 1, True, 1.0),
     ],
 )
 def test_what_is_repeated_and_when(
-    verdict: Verdict[list[CancelResult]],
+    verdict: AttemptResult[list[CancelResult]],
     attempts: int,
     stale_before: bool,
     pause: float | None,
@@ -280,12 +305,12 @@ def test_what_is_repeated_and_when(
         (_not_sent(), 1.0),
         (_lost(), None),
         (_limited("7"), None),
-        (judge(CANCEL, NoReply("gone", withheld=False, stale=True)), None),
-        (judge(CANCEL, NoReply("gone", withheld=True, stale=True)), 0.0),
+        (classify(CANCEL, NoResponse("gone", not_sent=False, stale=True)), None),
+        (classify(CANCEL, NoResponse("gone", not_sent=True, stale=True)), 0.0),
     ],
 )
 def test_what_places_orders_is_repeated_only_if_it_was_not_sent(
-    verdict: Verdict[list[CancelResult]], pause: float | None
+    verdict: AttemptResult[list[CancelResult]], pause: float | None
 ) -> None:
     assert POLICY.pause(Effect.PLACE, verdict, attempts=1, draw=_longest) == pause
 
@@ -306,5 +331,5 @@ def test_a_pause_is_drawn_between_nothing_and_the_cap() -> None:
 
 
 def test_a_time_out_says_what_it_is() -> None:
-    reason = no_reply(TimeoutError(), left=True).reason
+    reason = no_response(TimeoutError(), left=True).reason
     assert reason == "TimeoutError: the time was up"

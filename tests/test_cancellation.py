@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fourcasters_async import AsyncSession, RateLimit, RetryPolicy
-from fourcasters_async._pool import Pool
+from fourcasters_async._http.pool import Pool
 from fourcasters_async.testing import FakeExchange, faults
 
 Call = Callable[[AsyncSession, list[str]], Awaitable[object]]

@@ -23,7 +23,7 @@ from fourcasters_async import (
     OutcomeUnknownError,
     RetryPolicy,
 )
-from fourcasters_async._connection import Connection
+from fourcasters_async._websocket.connection import Connection
 from fourcasters_async.testing import FakeExchange, faults
 
 CONFIRMED, UNKNOWN, NOT_SENT = (
@@ -250,7 +250,7 @@ async def test_what_is_stuck_behind_a_server_that_does_not_read_is_provably_not_
 ) -> None:
     deaf, orders = stuck
     games = [f"{index}-{LONG}" for index in range(MANY)]
-    orders._at_once = MANY
+    orders._max_in_flight = MANY
     connection = connection_of(orders)
     report = await orders.cancel_all_orders_for_games(games, deadline=2.0)
     assert {o.status for o in report.outcomes} == {UNKNOWN, NOT_SENT}
@@ -267,7 +267,7 @@ async def test_what_is_stuck_is_not_heaped_up_in_buffers(
     stuck: tuple[Deaf, OrdersSocket],
 ) -> None:
     _, orders = stuck
-    orders._at_once = MANY
+    orders._max_in_flight = MANY
     connection, transport = connection_of(orders), transport_of(orders)
     games = [f"{index}-{LONG}" for index in range(MANY)]
     burst = asyncio.create_task(orders.cancel_all_orders_for_games(games))
@@ -281,7 +281,7 @@ async def test_a_server_that_does_not_read_does_not_keep_the_socket_from_closing
     stuck: tuple[Deaf, OrdersSocket],
 ) -> None:
     _, orders = stuck
-    orders._at_once = MANY
+    orders._max_in_flight = MANY
     games = [f"{index}-{LONG}" for index in range(MANY)]
     burst = asyncio.create_task(orders.cancel_all_orders_for_games(games))
     transport = transport_of(orders)

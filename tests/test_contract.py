@@ -44,8 +44,8 @@ from spec import (
 )
 
 from fourcasters_async import ApiError, AsyncSession, DecodeError
-from fourcasters_async._reply import decode
-from fourcasters_async._request import Request
+from fourcasters_async._core.request import Request
+from fourcasters_async._http.response import decode
 from fourcasters_async.models import (
     AuthenticatedUser,
     CancelResult,

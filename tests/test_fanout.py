@@ -19,7 +19,7 @@ from fourcasters_async import (
     RateLimit,
     UnsettledCancelsError,
 )
-from fourcasters_async.orders import Orders
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
 

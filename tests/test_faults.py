@@ -114,8 +114,8 @@ HARMLESS = [
 
 @pytest.fixture(autouse=True)
 def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fourcasters_async._pool._BODY_LIMIT", 2**19)
-    monkeypatch.setattr("fourcasters_async._dialer._FRAME_LIMIT", 2**19)
+    monkeypatch.setattr("fourcasters_async._http.pool._BODY_LIMIT", 2**19)
+    monkeypatch.setattr("fourcasters_async._websocket.handshake._FRAME_LIMIT", 2**19)
 
 
 async def cancel_with(

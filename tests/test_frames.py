@@ -21,11 +21,11 @@ from fourcasters_async import (
     RateLimitedError,
     ServerError,
 )
-from fourcasters_async._frames import Answer, encode, judge, read
-from fourcasters_async._heartbeat import heartbeat_message
-from fourcasters_async._request import Effect, Request
-from fourcasters_async._verdict import Attempt, Verdict
-from fourcasters_async.converter import REST, SOCKET
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
+from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._json.converter import REST, SOCKET
+from fourcasters_async._websocket.frames import Answer, classify, encode, read
+from fourcasters_async.orders.heartbeat import heartbeat_message
 
 GAME = Request("cancelAllByGame", list[CancelResult], Effect.CANCEL, body={"gameId": "g"})
 ONE = Request("cancelById", CancelResult, Effect.CANCEL, at=("data", 0), body={"orderId": "o"})
@@ -132,8 +132,8 @@ FAILED: list[tuple[object, int]] = [
 def test_an_error_is_the_same_as_over_rest(
     error: object, kind: type[ApiError], status: int
 ) -> None:
-    verdict = judge(GAME, {"error": error})
-    assert verdict.attempt is Attempt.REFUSED
+    verdict = classify(GAME, {"error": error})
+    assert verdict.attempt is AttemptStatus.REFUSED
     assert type(verdict.error) is kind
     assert (verdict.error.status, verdict.error.endpoint) == (status, "cancelAllByGame")
 
@@ -142,8 +142,8 @@ def test_an_error_is_the_same_as_over_rest(
 def test_an_error_of_the_exchange_itself_leaves_the_outcome_unknown(
     error: object, status: int
 ) -> None:
-    verdict = judge(GAME, {"error": error})
-    assert verdict.attempt is Attempt.UNKNOWN
+    verdict = classify(GAME, {"error": error})
+    assert verdict.attempt is AttemptStatus.UNKNOWN
     assert isinstance(verdict.error, ServerError)
     assert verdict.error.status == status
 
@@ -153,18 +153,18 @@ def test_an_error_of_the_exchange_itself_leaves_the_outcome_unknown(
 def test_an_error_beside_data_is_a_contradiction_and_so_unknown(
     error: object, data: object
 ) -> None:
-    assert judge(GAME, {"error": error, "data": data}).attempt is Attempt.UNKNOWN
+    assert classify(GAME, {"error": error, "data": data}).attempt is AttemptStatus.UNKNOWN
 
 
 def test_null_data_beside_an_error_is_no_contradiction() -> None:
-    verdict = judge(GAME, {"error": "game not found", "data": None})
-    assert verdict.attempt is Attempt.REFUSED
+    verdict = classify(GAME, {"error": "game not found", "data": None})
+    assert verdict.attempt is AttemptStatus.REFUSED
 
 
 @pytest.mark.parametrize("error", [None, ""])
 def test_an_error_that_says_nothing_is_none(error: object) -> None:
-    verdict = judge(GAME, {"error": error, "data": []})
-    assert verdict == Verdict(Attempt.ANSWERED, [])
+    verdict = classify(GAME, {"error": error, "data": []})
+    assert verdict == AttemptResult(AttemptStatus.ANSWERED, [])
 
 
 @pytest.mark.parametrize(
@@ -188,16 +188,16 @@ def test_an_error_that_says_nothing_is_none(error: object) -> None:
 def test_an_answer_that_is_not_as_documented_is_unknown_and_says_where(
     document: Mapping[str, object], path: str
 ) -> None:
-    verdict = judge(GAME, document)
-    assert verdict.attempt is Attempt.UNKNOWN
+    verdict = classify(GAME, document)
+    assert verdict.attempt is AttemptStatus.UNKNOWN
     assert isinstance(verdict.error, DecodeError)
     assert verdict.error.path == path
 
 
 @pytest.mark.parametrize("data", [[], [{"success": True}] * 2, {"success": True}, None])
 def test_a_cancel_by_id_has_exactly_one_result(data: object) -> None:
-    assert judge(ONE, {"data": data}).attempt is Attempt.UNKNOWN
-    assert judge(ONE, {"data": [{"success": True}]}).value == CancelResult(True)
+    assert classify(ONE, {"data": data}).attempt is AttemptStatus.UNKNOWN
+    assert classify(ONE, {"data": [{"success": True}]}).value == CancelResult(True)
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_a_cancel_by_id_has_exactly_one_result(data: object) -> None:
     ],
 )
 def test_what_does_not_acknowledge_a_heartbeat_does_not(data: object) -> None:
-    assert judge(heartbeat_message(5), {"data": data}).attempt is Attempt.UNKNOWN
+    assert classify(heartbeat_message(5), {"data": data}).attempt is AttemptStatus.UNKNOWN
 
 
 def test_the_documented_acknowledgement_of_a_heartbeat_is_one() -> None:
     acknowledged = {"type": "heartbeatAck", "serverTime": 1700000000000, "timeoutSec": 5}
-    assert judge(heartbeat_message(5), {"data": acknowledged}).attempt is Attempt.ANSWERED
+    assert classify(heartbeat_message(5), {"data": acknowledged}).attempt is AttemptStatus.ANSWERED
 
 
 DEEP = b'{"requestID": "a", "data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -281,7 +281,7 @@ def test_every_documented_form_of_an_answer_is_read(frame: bytes) -> None:
     answer = read(frame)
     assert answer is not None
     assert answer.request_id == "a"
-    assert judge(GAME, answer.document) == Verdict(Attempt.ANSWERED, [])
+    assert classify(GAME, answer.document) == AttemptResult(AttemptStatus.ANSWERED, [])
 
 
 @pytest.mark.parametrize(
@@ -295,20 +295,20 @@ def test_every_documented_form_of_an_answer_is_read(frame: bytes) -> None:
 def test_an_error_on_either_side_of_the_wrapping_is_not_lost(frame: bytes) -> None:
     answer = read(frame)
     assert answer is not None
-    assert judge(GAME, answer.document).attempt is Attempt.UNKNOWN
+    assert classify(GAME, answer.document).attempt is AttemptStatus.UNKNOWN
 
 
 def test_a_number_past_all_sense_is_malformed_or_itself_and_no_crash() -> None:
     for number in ("9" * 400, "1e308", "-" + "9" * 30, "0." + "1" * 5000):
         answer = read(f'{{"requestID": "a", "data": [{{"success": true, "odds": {number}}}]}}')
         if answer is not None:
-            verdict = judge(GAME, answer.document)
-            assert verdict.attempt in (Attempt.ANSWERED, Attempt.UNKNOWN)
+            verdict = classify(GAME, answer.document)
+            assert verdict.attempt in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
 
 
 def test_an_error_is_shown_in_one_short_line_without_secrets() -> None:
     said = "order not found\n\n" + "x" * 10_000 + " token"
-    verdict = judge(GAME, {"error": said}, redact=lambda text: text.replace("x", "y"))
+    verdict = classify(GAME, {"error": said}, redact=lambda text: text.replace("x", "y"))
     assert isinstance(verdict.error, NotFoundError)
     assert "x" not in verdict.error.message
     assert "\n" not in str(verdict.error)
@@ -316,7 +316,7 @@ def test_an_error_is_shown_in_one_short_line_without_secrets() -> None:
 
 
 def test_what_was_malformed_is_not_kept_by_the_error() -> None:
-    error = judge(GAME, {"data": [{"success": "true"}]}).error
+    error = classify(GAME, {"data": [{"success": "true"}]}).error
     assert error is not None
     assert (error.__context__, error.__traceback__) == (None, None)
 
@@ -361,8 +361,8 @@ DOCUMENTS = PIECES | st.builds(
 REQUESTS = st.sampled_from([GAME, ONE, EVERYTHING, heartbeat_message(5)])
 
 
-def assert_sound(verdict: Verdict[Any]) -> None:
-    if verdict.attempt is Attempt.ANSWERED:
+def assert_sound(verdict: AttemptResult[Any]) -> None:
+    if verdict.attempt is AttemptStatus.ANSWERED:
         assert verdict.error is None
     else:
         assert isinstance(verdict.error, FourcastersError)
@@ -373,7 +373,7 @@ def assert_sound(verdict: Verdict[Any]) -> None:
 def test_whatever_bytes_come_nothing_is_raised(frame: bytes | str) -> None:
     answer = read(frame)
     if answer is not None:
-        assert_sound(judge(GAME, answer.document))
+        assert_sound(classify(GAME, answer.document))
 
 
 def ids_named(document: object) -> set[object]:
@@ -398,7 +398,7 @@ def test_whatever_json_comes_it_answers_only_the_one_request_that_it_names(
     answer = read(json.dumps(document))
     if answer is not None:
         assert ids_named(document) == {answer.request_id}
-        assert_sound(judge(request, answer.document))
+        assert_sound(classify(request, answer.document))
 
 
 def claims(document: object) -> list[object]:
@@ -415,7 +415,7 @@ def test_what_has_an_error_anywhere_is_never_taken_for_an_answer(document: objec
     answer = read(json.dumps(document))
     errors = [each.get("error") for each in claims(document) if isinstance(each, dict)]
     if answer is not None and any(error not in (None, "") for error in errors):
-        assert judge(GAME, answer.document).attempt is not Attempt.ANSWERED
+        assert classify(GAME, answer.document).attempt is not AttemptStatus.ANSWERED
 
 
 BODIES = st.none() | st.dictionaries(st.text(), JSON, max_size=3).filter(

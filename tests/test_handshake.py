@@ -479,7 +479,7 @@ async def test_the_token_is_in_nothing_that_a_failed_message_shows(
     monkeypatch: pytest.MonkeyPatch,
     fault: faults.Fault,
 ) -> None:
-    monkeypatch.setattr("fourcasters_async._dialer._FRAME_LIMIT", 2**19)
+    monkeypatch.setattr("fourcasters_async._websocket.handshake._FRAME_LIMIT", 2**19)
     caplog.set_level(logging.DEBUG)
     async with opened(session_at(canary, retry=QUICK)) as orders:
         canary.inject(fault, endpoint="cancelAllByGame", times=None)

@@ -28,8 +28,8 @@ from fourcasters_async import (
     RateLimitedError,
     RetryPolicy,
 )
-from fourcasters_async._hedge import Cancelled, hedged, united
-from fourcasters_async._verdict import Attempt, Settled
+from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
+from fourcasters_async.orders.hedge import Cancelled, hedged, united
 from fourcasters_async.testing import FakeExchange, faults
 
 PATIENT = evolve(QUICK, attempt_timeout=10.0)
@@ -182,49 +182,49 @@ def result(order_id: str, *, success: bool = True) -> CancelResult:
 
 
 def answered(*results: CancelResult, complete: bool = True, attempts: int = 1) -> Cancelled:
-    return Settled(Attempt.ANSWERED, attempts, value=list(results), complete=complete)
+    return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=list(results), complete=complete)
 
 
-def ended(attempt: Attempt, error: FourcastersError, attempts: int = 1) -> Cancelled:
-    complete = attempt is not Attempt.UNKNOWN
-    return Settled(attempt, attempts, error=error, complete=complete)
+def ended(attempt: AttemptStatus, error: FourcastersError, attempts: int = 1) -> Cancelled:
+    complete = attempt is not AttemptStatus.UNKNOWN
+    return RequestOutcome(attempt, attempts, error=error, complete=complete)
 
 
-NOT_SENT = ended(Attempt.NOT_SENT, NotSentError("no"), attempts=0)
-UNKNOWN = ended(Attempt.UNKNOWN, OutcomeUnknownError("who knows"))
-REFUSED = ended(Attempt.REFUSED, BadRequestError("no", status=400, endpoint="x"))
-LIMITED = ended(Attempt.REFUSED, RateLimitedError("slow", status=429, endpoint="x"))
-UNITED: list[tuple[list[Cancelled | None], Attempt, bool]] = [
-    ([answered()], Attempt.ANSWERED, True),
-    ([answered(), answered()], Attempt.ANSWERED, True),
-    ([answered(), answered(complete=False)], Attempt.ANSWERED, False),
-    ([answered(), None], Attempt.ANSWERED, False),
-    ([None, answered()], Attempt.ANSWERED, False),
-    ([UNKNOWN, answered()], Attempt.ANSWERED, False),
-    ([NOT_SENT, answered()], Attempt.ANSWERED, True),
-    ([REFUSED, answered()], Attempt.ANSWERED, True),
-    ([LIMITED, answered()], Attempt.ANSWERED, True),
-    ([UNKNOWN, NOT_SENT], Attempt.UNKNOWN, False),
-    ([UNKNOWN, REFUSED], Attempt.UNKNOWN, False),
-    ([NOT_SENT, UNKNOWN], Attempt.UNKNOWN, False),
-    ([None, REFUSED], Attempt.UNKNOWN, False),
-    ([None, NOT_SENT], Attempt.UNKNOWN, False),
-    ([None, UNKNOWN], Attempt.UNKNOWN, False),
-    ([None, None], Attempt.UNKNOWN, False),
-    ([None], Attempt.UNKNOWN, False),
-    ([LIMITED, REFUSED], Attempt.REFUSED, True),
-    ([NOT_SENT, REFUSED], Attempt.REFUSED, True),
-    ([NOT_SENT, NOT_SENT], Attempt.NOT_SENT, True),
+NOT_SENT = ended(AttemptStatus.NOT_SENT, NotSentError("no"), attempts=0)
+UNKNOWN = ended(AttemptStatus.UNKNOWN, OutcomeUnknownError("who knows"))
+REFUSED = ended(AttemptStatus.REFUSED, BadRequestError("no", status=400, endpoint="x"))
+LIMITED = ended(AttemptStatus.REFUSED, RateLimitedError("slow", status=429, endpoint="x"))
+UNITED: list[tuple[list[Cancelled | None], AttemptStatus, bool]] = [
+    ([answered()], AttemptStatus.ANSWERED, True),
+    ([answered(), answered()], AttemptStatus.ANSWERED, True),
+    ([answered(), answered(complete=False)], AttemptStatus.ANSWERED, False),
+    ([answered(), None], AttemptStatus.ANSWERED, False),
+    ([None, answered()], AttemptStatus.ANSWERED, False),
+    ([UNKNOWN, answered()], AttemptStatus.ANSWERED, False),
+    ([NOT_SENT, answered()], AttemptStatus.ANSWERED, True),
+    ([REFUSED, answered()], AttemptStatus.ANSWERED, True),
+    ([LIMITED, answered()], AttemptStatus.ANSWERED, True),
+    ([UNKNOWN, NOT_SENT], AttemptStatus.UNKNOWN, False),
+    ([UNKNOWN, REFUSED], AttemptStatus.UNKNOWN, False),
+    ([NOT_SENT, UNKNOWN], AttemptStatus.UNKNOWN, False),
+    ([None, REFUSED], AttemptStatus.UNKNOWN, False),
+    ([None, NOT_SENT], AttemptStatus.UNKNOWN, False),
+    ([None, UNKNOWN], AttemptStatus.UNKNOWN, False),
+    ([None, None], AttemptStatus.UNKNOWN, False),
+    ([None], AttemptStatus.UNKNOWN, False),
+    ([LIMITED, REFUSED], AttemptStatus.REFUSED, True),
+    ([NOT_SENT, REFUSED], AttemptStatus.REFUSED, True),
+    ([NOT_SENT, NOT_SENT], AttemptStatus.NOT_SENT, True),
 ]
 
 
 @pytest.mark.parametrize(("parts", "attempt", "complete"), UNITED)
 def test_two_ends_of_one_cancel_are_united(
-    parts: list[Cancelled | None], attempt: Attempt, complete: bool
+    parts: list[Cancelled | None], attempt: AttemptStatus, complete: bool
 ) -> None:
     whole = united(parts)
     assert (whole.attempt, whole.complete) == (attempt, complete)
-    assert (whole.error is None) == (attempt is Attempt.ANSWERED)
+    assert (whole.error is None) == (attempt is AttemptStatus.ANSWERED)
 
 
 ORDERS = st.lists(st.builds(result, st.sampled_from("abc"), success=st.booleans()), max_size=4)
@@ -240,9 +240,9 @@ PARTS = (
 @given(st.lists(PARTS, min_size=1, max_size=2))
 def test_what_is_united_claims_no_more_than_its_parts(parts: list[Cancelled | None]) -> None:
     whole = united(parts)
-    doubtful = any(part is None or part.attempt is Attempt.UNKNOWN for part in parts)
+    doubtful = any(part is None or part.attempt is AttemptStatus.UNKNOWN for part in parts)
     if doubtful:
-        assert whole.attempt in (Attempt.ANSWERED, Attempt.UNKNOWN)
+        assert whole.attempt in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
         assert not whole.complete
     said = [r for part in parts if part is not None for r in part.value or []]
     results = whole.value or []
@@ -285,7 +285,7 @@ async def test_a_429_of_one_does_not_end_the_other() -> None:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
-    assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, True)
+    assert (whole.attempt, whole.complete) == (AttemptStatus.ANSWERED, True)
 
 
 async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() -> None:
@@ -297,10 +297,10 @@ async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() 
 
     async def second(_: GameMarket, __: float | None) -> Cancelled:
         refused.set()
-        return ended(Attempt.REFUSED, NotFoundError("no", status=404, endpoint="x"))
+        return ended(AttemptStatus.REFUSED, NotFoundError("no", status=404, endpoint="x"))
 
     whole = await hedged(first, second, after=0.001)(MARKET, None)
-    assert whole.attempt is Attempt.ANSWERED
+    assert whole.attempt is AttemptStatus.ANSWERED
 
 
 async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
@@ -311,7 +311,7 @@ async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
-    assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, False)
+    assert (whole.attempt, whole.complete) == (AttemptStatus.ANSWERED, False)
 
 
 @pytest.mark.parametrize(
@@ -324,10 +324,10 @@ async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
 )
 async def test_a_refusal_that_is_the_sockets_own_is_asked_of_rest_at_once(error: ApiError) -> None:
     async def first(_: GameMarket, __: float | None) -> Cancelled:
-        return ended(Attempt.REFUSED, error)
+        return ended(AttemptStatus.REFUSED, error)
 
     async def second(_: GameMarket, __: float | None) -> Cancelled:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
-    assert (whole.attempt, whole.complete) == (Attempt.ANSWERED, True)
+    assert (whole.attempt, whole.complete) == (AttemptStatus.ANSWERED, True)

@@ -49,7 +49,7 @@ KNOWS: dict[str, set[str]] = {
     "_frames": {"_document", "_request", "_verdict", "converter", "errors"},
     "_cork": set(),
     "_connection": {"_cork", "_frames", "_reply", "_secret", "_verdict"},
-    "_dialer": {
+    "_handshaker": {
         "_connection",
         "_cork",
         "_middleware",
@@ -63,7 +63,7 @@ KNOWS: dict[str, set[str]] = {
         "_attempts",
         "_auth",
         "_connection",
-        "_dialer",
+        "_handshaker",
         "_frames",
         "_http",
         "_pacing",
@@ -102,9 +102,9 @@ KNOWS: dict[str, set[str]] = {
         "models",
         "orders",
     },
-    "_wiring": {
+    "_transports": {
         "_auth",
-        "_dialer",
+        "_handshaker",
         "_heartbeat",
         "_http",
         "_pacing",
@@ -120,7 +120,7 @@ KNOWS: dict[str, set[str]] = {
         "_pacing",
         "_request",
         "_secret",
-        "_wiring",
+        "_transports",
         "account",
         "dead_man",
         "errors",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fourcasters_async import AsyncSession, NotSentError, RateLimit, RateLimitedError, RetryPolicy
-from fourcasters_async._pacing import Admission
+from fourcasters_async._core.pacing import SlidingWindow
 from fourcasters_async.testing import FakeExchange, faults
 
 WINDOW = 60.0
@@ -32,7 +32,7 @@ class Simulation:
     """A clock, an exchange that counts, and requests that end when their time has come."""
 
     def __init__(self, limit: int, reserve: int) -> None:
-        self.admission: Admission[int] = Admission(limit, WINDOW, reserve)
+        self.admission: SlidingWindow[int] = SlidingWindow(limit, WINDOW, reserve)
         self.now = 0.0
         self.counted: list[tuple[float, bool]] = []
         self.admitted: list[tuple[int, bool]] = []
@@ -116,7 +116,7 @@ def test_those_of_a_kind_are_served_in_the_order_they_came(
 
 
 def test_a_place_is_free_again_exactly_one_window_after_the_answer() -> None:
-    admission: Admission[int] = Admission(1, WINDOW, 0)
+    admission: SlidingWindow[int] = SlidingWindow(1, WINDOW, 0)
     assert admission.admit(urgent=False, now=0.0)
     assert not admission.admit(urgent=False, now=1000.0)
     admission.leave(urgent=False, now=1000.0, counted=True)
@@ -125,7 +125,7 @@ def test_a_place_is_free_again_exactly_one_window_after_the_answer() -> None:
 
 
 def test_a_cancel_does_not_wait_behind_reads_while_the_reserve_lasts() -> None:
-    admission: Admission[str] = Admission(10, WINDOW, 3)
+    admission: SlidingWindow[str] = SlidingWindow(10, WINDOW, 3)
     assert [admission.admit(urgent=False, now=0.0) for _ in range(8)] == [True] * 7 + [False]
     for n in range(5):
         admission.wait(f"read {n}", urgent=False)
@@ -135,7 +135,7 @@ def test_a_cancel_does_not_wait_behind_reads_while_the_reserve_lasts() -> None:
 
 
 def test_past_the_reserve_a_cancel_waits_its_turn() -> None:
-    admission: Admission[str] = Admission(2, WINDOW, 1)
+    admission: SlidingWindow[str] = SlidingWindow(2, WINDOW, 1)
     for urgent in (True, False):
         assert admission.admit(urgent=urgent, now=0.0)
     admission.wait("read", urgent=False)
@@ -145,7 +145,7 @@ def test_past_the_reserve_a_cancel_waits_its_turn() -> None:
 
 
 def test_a_request_that_never_left_gives_its_place_back_at_once() -> None:
-    admission: Admission[int] = Admission(1, WINDOW, 0)
+    admission: SlidingWindow[int] = SlidingWindow(1, WINDOW, 0)
     assert admission.admit(urgent=True, now=0.0)
     admission.leave(urgent=True, now=0.0, counted=False)
     assert admission.admit(urgent=True, now=0.0)

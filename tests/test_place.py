@@ -32,7 +32,7 @@ from fourcasters_async import (
     RetryPolicy,
     UnmatchedOffer,
 )
-from fourcasters_async.orders import Orders
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookOrder, FakeExchange, faults
 from fourcasters_async.testing.rest import Answer
 

@@ -15,8 +15,8 @@ from fourcasters_async import (
     InvalidRequestError,
     RetryPolicy,
     SessionClosedError,
-    shutdown,
 )
+from fourcasters_async import flatten as flatten_module
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -356,4 +356,4 @@ async def test_a_block_in_another_thread_is_not_watched_and_disturbs_no_other(
     assert end.signal == signal.SIGTERM
     leave.set()
     assert await elsewhere == 0
-    assert not shutdown._blocks
+    assert not flatten_module._blocks

@@ -174,7 +174,7 @@ async def test_an_exception_in_the_block_goes_up_and_the_socket_is_closed(
         async with session.orders_socket():
             raise ZeroDivisionError
     await until(lambda: fake_exchange.sockets == 0)
-    assert not session._wiring._more
+    assert not session._transports._more
 
 
 async def test_the_session_serves_on_after_its_socket_is_closed_and_opens_another(
@@ -199,7 +199,7 @@ async def nothing_left(exchange: FakeExchange, session: AsyncSession) -> AsyncIt
     before = asyncio.all_tasks()
     yield
     assert own_tasks(before) == set()
-    assert not session._wiring._more
+    assert not session._transports._more
     await until(lambda: exchange.sockets == 0)
 
 

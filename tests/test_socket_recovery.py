@@ -23,7 +23,7 @@ from fourcasters_async import (
     RateLimitedError,
     RetryPolicy,
 )
-from fourcasters_async.demo import sandbox
+from fourcasters_async.cli.demo import sandbox
 from fourcasters_async.testing import FakeExchange, faults
 
 PATIENT = evolve(QUICK, attempt_timeout=10.0)
@@ -207,7 +207,7 @@ async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_
 async def test_a_connection_that_answers_no_ping_is_made_anew(
     fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fourcasters_async._dialer._PING_AFTER", 0.1)
+    monkeypatch.setattr("fourcasters_async._websocket.handshake._PING_AFTER", 0.1)
     fake_exchange.inject(faults.HalfOpen(), endpoint="cancelAll")
     async with session_at(fake_exchange) as session, session.orders_socket() as orders:
         # Its own time limit is a hundred times as long.

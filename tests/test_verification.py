@@ -15,7 +15,7 @@ from fourcasters_async import (
     OutcomeStatus,
     UnsettledCancelsError,
 )
-from fourcasters_async.orders import Orders
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
 

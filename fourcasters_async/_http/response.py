@@ -1,0 +1,159 @@
+"""An answer over HTTP, and what it says. No I/O."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+import aiohttp
+import orjson
+from attrs import field, frozen
+
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
+from fourcasters_async._core.request import Request
+from fourcasters_async._json.converter import REST
+from fourcasters_async._json.envelope import error_in, one_line, value_in
+from fourcasters_async.errors import (
+    REFUSALS,
+    ApiError,
+    DecodeError,
+    RateLimitedError,
+    ServerError,
+)
+
+T = TypeVar("T")
+
+# Errors of making the connection: no byte of the request can have left before it stands.
+_NEVER_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    aiohttp.ServerFingerprintMismatch,
+)
+# What comes of sending over a kept-alive connection that the server has closed.
+_CONNECTION_GONE = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
+
+
+@frozen
+class Response:
+    """An answer that was read to its end."""
+
+    status: int
+    # Either can hold a token.
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def no_response(
+    error: BaseException, *, left: bool | None, redact: Callable[[str], str] = str
+) -> NoResponse:
+    """Say what an exception proves.
+
+    `left` says whether the body was written; where that is not known (`None`), the kind of the
+    exception has to say whether it can have been. `redact` takes secrets out of a text.
+    """
+    never_left = isinstance(error, _NEVER_CONNECTED) if left is None else not left
+    return NoResponse(
+        reason=_describe(error, redact),
+        not_sent=never_left,
+        stale=isinstance(error, _CONNECTION_GONE),
+    )
+
+
+def classify(
+    request: Request[T], observed: Response | NoResponse, *, redact: Callable[[str], str] = str
+) -> AttemptResult[T]:
+    """Put one attempt in its class. `redact` takes secrets out of what the exchange says."""
+    if isinstance(observed, NoResponse):
+        return unanswered(request, observed)
+    if observed.status == HTTPStatus.OK:
+        try:
+            return AttemptResult(AttemptStatus.ANSWERED, decode(request, observed.body, redact))
+        except (ApiError, DecodeError) as error:
+            # Its frames, and the parser's own exception, hold the body.
+            error.__context__ = None
+            return AttemptResult(AttemptStatus.UNKNOWN, error=error.with_traceback(None))
+    refused = observed.status in REFUSALS
+    return AttemptResult(
+        AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN,
+        error=_api_error(request, observed, redact),
+    )
+
+
+def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
+    """Return what the body of a 200 says; raise `DecodeError`, or `ApiError` for an error in it."""
+    endpoint = request.endpoint
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        kind = "an empty body" if not body.strip() else "no JSON"
+        raise DecodeError(f"{endpoint}: {kind}") from None
+    if isinstance(value, dict) and value.get("error") is not None:
+        message, code = error_in(value, redact)
+        raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
+    return value_in(request, value, REST, redact)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` asks to wait; `None` without it and for nonsense.
+
+    A date is counted from the `Date` of the same answer: the two clocks agree.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    until, now = _http_date(value), _http_date(headers.get("Date", ""))
+    if until is None or now is None:
+        return None
+    return max(0.0, (until - now).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _api_error(request: Request[T], reply: Response, redact: Callable[[str], str]) -> ApiError:
+    status = reply.status
+    try:
+        message, code = error_in(orjson.loads(reply.body), redact)
+    except orjson.JSONDecodeError:
+        message, code = "", None
+    message = message or _phrase(status)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitedError(
+            message,
+            status=status,
+            endpoint=request.endpoint,
+            code=code,
+            retry_after=retry_after(reply.headers),
+        )
+    default = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
+    return REFUSALS.get(status, default)(
+        message, status=status, endpoint=request.endpoint, code=code
+    )
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f"{HTTPStatus(status).phrase} (the answer has no readable error)"
+    except ValueError:
+        return "(the answer has no readable error)"
+
+
+def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
+    """Name an exception in one line."""
+    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        # Behind the first colon aiohttp quotes what the server sent, cut at any place.
+        text = text.partition(":")[0]
+    elif isinstance(error, TimeoutError) and not text:
+        text = "the time was up"
+    name = type(error).__name__
+    return f"{name}: {one_line(redact(text))}" if text else name

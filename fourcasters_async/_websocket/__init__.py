@@ -1,0 +1,1 @@
+"""WebSockets, and requests over one."""

@@ -1,0 +1,329 @@
+"""The command line: `fourcasters`."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+
+from fourcasters_async._core.validation import is_local
+from fourcasters_async._version import __version__
+from fourcasters_async.cli import demo as demo_job
+from fourcasters_async.cli.display import (
+    progress,
+    report_document,
+    show_demo,
+    show_orders,
+    show_outcomes,
+    show_results,
+    to_json,
+)
+from fourcasters_async.errors import ApiError, FourcastersError, InvalidRequestError
+from fourcasters_async.models import CancelReport, CancelResult, MarketType, OpenOrder
+from fourcasters_async.session import AsyncSession
+
+T = TypeVar("T")
+# `None` where an order does not say what would have to be known.
+_Wanted = Callable[[OpenOrder], bool | None]
+
+# 2 is click's own, for wrong usage.
+_ALL_CONFIRMED, _NOT_CANCELLED, _NOT_KNOWN = 0, 1, 3
+_VERIFY_SECONDS = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Show the orders that it would take; change nothing."
+)
+_verify = click.option("--verify", is_flag=True, help="Read afterwards what is still open.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fourcasters")
+def main() -> None:
+    """Cancel orders on the 4casters exchange, and know that they went.
+
+    The account is that of FOURCASTERS_TOKEN, or of FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
+
+    Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
+    not cancel something, 2 for wrong usage, 3 if something is not known or was not sent.
+    """
+
+
+@main.command()
+@click.option("--games", default=100, type=click.IntRange(1, 10_000), show_default=True)
+@click.option("--orders", default=10, type=click.IntRange(0, 1_000), show_default=True)
+@click.option(
+    "--latency",
+    default=20.0,
+    type=click.FloatRange(0, 10_000),
+    show_default=True,
+    help="Milliseconds that an answer takes.",
+)
+def demo(games: int, orders: int, latency: float) -> None:
+    """Cancel every order on many games of a sandbox exchange.
+
+    The sandbox is started on this machine for the length of the command. Nothing here touches
+    the real exchange, whatever the environment says.
+    """
+    console = Console(highlight=False)
+    sys.exit(_run(_demo(console, games=games, orders=orders, latency=latency)))
+
+
+async def _demo(console: Console, *, games: int, orders: int, latency: float) -> int:
+    needed = demo_job.games_needed(games)
+    async with demo_job.sandbox(games=needed, orders=orders, latency=latency) as sandbox:
+        console.print(f"SANDBOX at {sandbox.url}: an exchange on this machine, not the real one")
+        with progress(console, games) as advance:
+            result = await demo_job.run(sandbox, games, advance)
+    show_demo(console, result)
+    return _exit_status(result.report)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def orders(*, as_json: bool) -> None:
+    """Show what is open, by game, with totals."""
+    session = _session()
+    found = _run(_with(session, session.account.get_unmatched))
+    if as_json:
+        click.echo(to_json({"exchange": session.base_url, "orders": found}))
+    else:
+        show_orders(Console(highlight=False), found)
+
+
+@main.command("cancel-games")
+@click.argument("game_ids", nargs=-1, required=True, metavar="GAME_ID…")
+@click.option(
+    "--type",
+    "type_",
+    type=click.Choice([member.value for member in MarketType]),
+    help="Only this market type.",
+)
+@click.option("--deadline", type=float, help="Seconds after which the report is wanted.")
+@click.option("--verify", is_flag=True, help="Read afterwards what is open, and cancel it by id.")
+@_dry_run
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def cancel_games(
+    game_ids: Sequence[str],
+    type_: str | None,
+    deadline: float | None,
+    *,
+    verify: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Cancel every order on games.
+
+    A GAME_ID of - stands for the ids on standard input, apart by white space.
+    """
+    ids = [word for game_id in game_ids for word in _expanded(game_id)]
+    if not ids:
+        raise click.UsageError("there was no game id on standard input")
+    session = _session()
+    if dry_run:
+        games = {game_id.casefold() for game_id in ids}
+        _show_what_would_go(
+            session,
+            lambda order: (order.game_id or "").casefold() in games and type_ in (None, order.type),
+        )
+        return
+    report = _run(_cancel_games(session, ids, type_, deadline, verify=verify))
+    if as_json:
+        exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
+        click.echo(to_json(exchange | report_document(report)))
+    else:
+        console = Console(highlight=False)
+        show_outcomes(console, report.outcomes)
+        console.print(f"[bold]{_name(session)}: {report}[/]", soft_wrap=True)
+    status = _exit_status(report)
+    unproved = verify and not report.verified_clear
+    sys.exit(_NOT_KNOWN if status == _ALL_CONFIRMED and unproved else status)
+
+
+async def _cancel_games(
+    session: AsyncSession,
+    game_ids: Sequence[str],
+    type_: str | None,
+    deadline: float | None,
+    *,
+    verify: bool,
+) -> CancelReport:
+    console = Console(stderr=True, highlight=False)
+    async with session:
+        with progress(console, len(set(game_ids))) as advance:
+            return await session.cancel_all_orders_for_games(
+                game_ids, type=type_, deadline=deadline, verify=verify, on_outcome=advance
+            )
+
+
+@main.command()
+@click.argument("order_ids", nargs=-1, required=True, metavar="ORDER_ID…")
+@_verify
+@_dry_run
+def cancel(order_ids: Sequence[str], *, verify: bool, dry_run: bool) -> None:
+    """Cancel orders by id."""
+    ids = {order_id.casefold() for order_id in order_ids}
+    _cancel(
+        lambda session: session.cancel_multiple(list(dict.fromkeys(order_ids))),
+        lambda order: None if not order.order_id else order.order_id.casefold() in ids,
+        verify=verify,
+        dry_run=dry_run,
+    )
+
+
+@main.command("cancel-all")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_verify
+@_dry_run
+def cancel_all(*, yes: bool, verify: bool, dry_run: bool) -> None:
+    """Cancel every order of the account, on every game and league."""
+    if not (yes or dry_run):
+        if not sys.stdin.isatty():
+            raise click.UsageError("this cancels everything: say --yes")
+        click.confirm("Cancel every open order of the account?", abort=True)
+    _cancel(
+        lambda session: session.cancel_all_orders(),
+        lambda _: True,
+        verify=verify,
+        dry_run=dry_run,
+    )
+
+
+@main.command("cancel-league")
+@click.argument("league")
+@_verify
+@_dry_run
+def cancel_league(league: str, *, verify: bool, dry_run: bool) -> None:
+    """Ask for the cancel of every order in a league, such as NBA.
+
+    The exchange only takes note and cancels afterwards: without --verify nothing is known to be
+    cancelled, and the exit status is 3.
+    """
+    _cancel(
+        lambda session: session.cancel_all_for_league(league),
+        lambda order: (
+            None
+            if order.game is None or not order.game.league
+            else order.game.league.casefold() == league.casefold()
+        ),
+        verify=verify,
+        dry_run=dry_run,
+    )
+
+
+def _cancel(
+    act: Callable[[AsyncSession], Awaitable[object]],
+    wanted: _Wanted,
+    *,
+    verify: bool,
+    dry_run: bool,
+) -> NoReturn:
+    """Do what a command says with the orders that are `wanted`, and exit with what is known."""
+    session = _session()
+    if dry_run:
+        _show_what_would_go(session, wanted)
+        sys.exit(_ALL_CONFIRMED)
+    done, resting = _run(_act(session, act, wanted, verify=verify))
+    console = Console(highlight=False)
+    failed = False
+    if isinstance(done, list):
+        results = [result for result in done if isinstance(result, CancelResult)]
+        failed = not all(result.success for result in results)
+        show_results(console, results)
+        click.echo(f"{_name(session)}: {sum(r.success for r in results):,} orders cancelled")
+    else:
+        click.echo(f"{_name(session)}: the exchange has taken note; nothing is known to be gone")
+    if resting is None:
+        known = isinstance(done, list) and not verify
+        sys.exit(_NOT_CANCELLED if failed else _ALL_CONFIRMED if known else _NOT_KNOWN)
+    click.echo("verified: none of them is open" if not resting else "still open when last seen:")
+    if resting:
+        show_orders(console, resting)
+    sys.exit(_NOT_CANCELLED if resting or failed else _ALL_CONFIRMED)
+
+
+async def _act(
+    session: AsyncSession,
+    act: Callable[[AsyncSession], Awaitable[object]],
+    wanted: _Wanted,
+    *,
+    verify: bool,
+) -> tuple[object, list[OpenOrder] | None]:
+    async with session:
+        done = await act(session)
+        return done, await _still_open(session, wanted) if verify else None
+
+
+async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder] | None:
+    """Read until none of the wanted orders is open, or for so long; `None` if reading failed."""
+    clock = asyncio.get_running_loop().time
+    until, pause = clock() + _VERIFY_SECONDS, _FIRST_PAUSE
+    while True:
+        try:
+            found = await session.account.get_unmatched()
+        except FourcastersError as error:
+            click.echo(str(error), err=True)
+            return None
+        answers = [wanted(order) for order in found]
+        resting = [order for order, answer in zip(found, answers, strict=True) if answer]
+        proof = bool(resting) or None not in answers
+        if (proof and not resting) or clock() + pause >= until:
+            return resting if proof else None
+        await asyncio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, 2 * pause)
+
+
+def _show_what_would_go(session: AsyncSession, wanted: _Wanted) -> None:
+    found = _run(_with(session, session.account.get_unmatched))
+    click.echo("dry run, nothing was changed; these would go:")
+    show_orders(Console(highlight=False), [order for order in found if wanted(order)])
+
+
+def _session() -> AsyncSession:
+    try:
+        session = AsyncSession.from_env()
+    except InvalidRequestError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"on the {_name(session)}", err=True)
+    return session
+
+
+async def _with(session: AsyncSession, verb: Callable[[], Awaitable[T]]) -> T:
+    async with session:
+        return await verb()
+
+
+def _run(job: Coroutine[Any, Any, T]) -> T:
+    """Run `job`; turn what it cannot do into an exit status."""
+    try:
+        return asyncio.run(job)
+    except InvalidRequestError as error:
+        raise click.UsageError(str(error)) from None
+    except FourcastersError as error:
+        refused = isinstance(error, ApiError)
+        _fail(f"{type(error).__name__}: {error}", _NOT_CANCELLED if refused else _NOT_KNOWN)
+    except KeyboardInterrupt:
+        _fail("interrupted: what was in flight may have been cancelled or not", _NOT_KNOWN)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _expanded(game_id: str) -> Iterable[str]:
+    return sys.stdin.read().split() if game_id == "-" else [game_id]
+
+
+def _name(session: AsyncSession) -> str:
+    """Name the exchange so that a sandbox cannot be taken for the real one."""
+    kind = "sandbox on this machine" if is_local(session.base_url) else "REAL exchange"
+    return f"{kind} at {session.base_url}"
+
+
+def _exit_status(report: CancelReport) -> int:
+    if report.unknown or report.not_sent:
+        return _NOT_KNOWN
+    return _ALL_CONFIRMED if report.ok else _NOT_CANCELLED

@@ -1,0 +1,119 @@
+"""The main job on a sandbox exchange in a process of its own, with what each way of it takes."""
+
+import asyncio
+import json
+import statistics
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from attrs import frozen
+
+from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async.models import CancelReport, GameOutcome
+from fourcasters_async.session import AsyncSession
+
+_SAMPLE = 50
+_CONNECTIONS = 100
+_SINGLE_ANSWERS = 9
+
+
+@frozen
+class Sandbox:
+    """A sandbox exchange that runs: its addresses, a token for it and its games."""
+
+    url: str
+    orders_url: str
+    token: str
+    games: list[str]
+
+
+@frozen
+class DemoResult:
+    """What the demo did. Times are in seconds.
+
+    `socket_report` is of as many other games, over the Orders WebSocket. `one_answer` is the
+    median time of single cancels, `one_by_one` the time that the same cancels take one after
+    another, measured on `sample` games. `resting_before` and `resting_after` count the open
+    orders on the games.
+    """
+
+    report: CancelReport
+    socket_report: CancelReport
+    one_answer: float
+    one_by_one: float
+    sample: int
+    resting_before: int
+    resting_after: int
+
+
+@asynccontextmanager
+async def sandbox(*, games: int, orders: int, latency: float) -> AsyncIterator[Sandbox]:
+    """Serve `games` with `orders` open orders on each; an answer takes `latency` milliseconds.
+
+    The exchange has a process of its own, so that it does not slow the client down.
+    """
+    options = {"--games": games, "--orders": orders, "--latency": latency}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "fourcasters_async.testing",
+        *[str(word) for option in options.items() for word in option],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+    try:
+        ready = json.loads(await process.stdout.readline()) if process.stdout else {}
+        yield Sandbox(ready["url"], ready["orders_url"], ready["token"], ready["games"])
+    finally:
+        # It ends with its standard input.
+        await process.communicate(b"")
+
+
+async def run(
+    sandbox: Sandbox, games: int, on_outcome: Callable[[GameOutcome], object]
+) -> DemoResult:
+    """Cancel every order on the first `games` games at once, and compare.
+
+    The sandbox has to have `games_needed(games)` games.
+    """
+    clock = asyncio.get_running_loop().time
+    targets, others = sandbox.games[:games], sandbox.games[games : 2 * games]
+    spare, *sample = sandbox.games[2 * games :]
+    # The sandbox has no limit, and a demo is no time to wait for one.
+    limit = RateLimit(requests=1_000_000)
+    async with AsyncSession(
+        sandbox.token, base_url=sandbox.url, orders_url=sandbox.orders_url, rate_limit=limit
+    ) as session:
+
+        async def resting() -> int:
+            open_orders = await session.account.get_unmatched()
+            return sum(order.game_id in set(targets) for order in open_orders)
+
+        async def timed(game_id: str) -> float:
+            started = clock()
+            await session.cancel_all_orders_for_game(game_id)
+            return clock() - started
+
+        before = await resting()
+        singles = [await timed(spare) for _ in range(_SINGLE_ANSWERS)]
+        one_by_one = sum([await timed(game_id) for game_id in sample])
+        await session.warm_up(min(games, _CONNECTIONS))
+        report = await session.cancel_all_orders_for_games(targets, on_outcome=on_outcome)
+        async with session.orders_socket() as orders:
+            socket_report = await orders.cancel_all_orders_for_games(others)
+        return DemoResult(
+            report,
+            socket_report,
+            one_answer=statistics.median(singles),
+            one_by_one=one_by_one / len(sample) * games,
+            sample=len(sample),
+            resting_before=before,
+            resting_after=await resting(),
+        )
+
+
+def games_needed(games: int) -> int:
+    """Return how many games the sandbox needs for a demo over `games`."""
+    return 2 * games + 1 + min(games, _SAMPLE)

@@ -1,0 +1,159 @@
+"""What the command line prints: tables on a terminal, plain lines and tabs without one."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from fourcasters_async.cli.demo import DemoResult
+from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
+
+_ROWS_SHOWN = 12
+
+
+@contextmanager
+def progress(console: Console, games: int) -> Iterator[Callable[[GameOutcome], None]]:
+    """Show how many games have answered, on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        task = shown.add_task("games answered", total=games)
+        yield lambda _: shown.advance(task)
+
+
+def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
+    """Print a row a game."""
+    heads = ("game", "status", "cancelled", "not cancelled", "open", "attempts", "ms", "error")
+    rows = [
+        (
+            str(outcome.market),
+            outcome.status.value,
+            _number(sum(result.success for result in outcome.results)),
+            _number(sum(not result.success for result in outcome.results)),
+            "?" if outcome.resting is None else _number(len(outcome.resting)),
+            _number(outcome.attempts),
+            f"{outcome.elapsed * 1000:.1f}",
+            "" if outcome.unsettled is None else str(outcome.unsettled),
+        )
+        for outcome in outcomes
+    ]
+    _show(console, heads, rows, numbers=range(2, 7))
+
+
+def show_demo(console: Console, result: DemoResult) -> None:
+    """Print what the demo did, and what each way of doing it took."""
+    outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
+    show_outcomes(console, outcomes[:_ROWS_SHOWN])
+    if more > 0:
+        console.print(f"… and {more:,} more games")
+    console.print(f"[bold]sandbox: {result.report}[/]")
+    console.print(
+        f"orders open on these games: {result.resting_before:,} before, "
+        f"{result.resting_after:,} after, read from the account"
+    )
+    socket = result.socket_report
+    total, one, serial = result.report.elapsed, result.one_answer, result.one_by_one
+    how = "" if result.sample == len(outcomes) else f", measured on {result.sample}"
+    console.print(f"time to the last answer:  {total * 1000:9.1f} ms")
+    console.print(
+        f"over the Orders WebSocket: {socket.elapsed * 1000:8.1f} ms, for as many other games: "
+        f"{len(socket.confirmed):,} confirmed"
+    )
+    console.print(f"one answer of the server: {one * 1000:9.1f} ms, x {total / one:.1f}")
+    console.print(f"one after another:        {serial * 1000:9.1f} ms, x {serial / total:.1f}{how}")
+
+
+def show_results(console: Console, results: Iterable[CancelResult]) -> None:
+    """Print a row an order that was to be cancelled."""
+    heads = ("order", "cancelled", "remaining", "order text", "reason")
+    rows = [
+        (
+            result.order_id or "?",
+            "yes" if result.success else "no",
+            _amount(result.remaining),
+            result.description or "",
+            result.reason or "",
+        )
+        for result in results
+    ]
+    _show(console, heads, rows, numbers=range(2, 3))
+
+
+def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
+    """Print a row a game with open orders, and the totals."""
+    by_game: dict[str, list[OpenOrder]] = {}
+    for order in orders:
+        by_game.setdefault(order.game_id or "?", []).append(order)
+    heads = ("game", "league", "teams", "orders", "offered", "filled", "remaining")
+    rows = [
+        (game_id, *_game(on_game[0]), *_totals(on_game)) for game_id, on_game in by_game.items()
+    ]
+    _show(console, heads, [*rows, ("total", "", "", *_totals(orders))], numbers=range(3, 7))
+
+
+def to_json(document: object) -> str:
+    """Write records, or a dict that holds some, as JSON."""
+    return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2).decode()
+
+
+def report_document(report: CancelReport) -> dict[str, object]:
+    """Return what a report says, for JSON."""
+    return {
+        "ok": report.ok,
+        "verified_clear": report.verified_clear,
+        "elapsed": report.elapsed,
+        "outcomes": [
+            {**attrs.asdict(outcome), "error": outcome.unsettled and str(outcome.unsettled)}
+            for outcome in report.outcomes
+        ],
+    }
+
+
+def _show(
+    console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
+) -> None:
+    if not console.is_terminal:
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    table = Table()
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="right" if index in numbers else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def _game(order: OpenOrder) -> tuple[str, str]:
+    if order.game is None:
+        return "", ""
+    teams = [team.long_name or "?" for team in order.game.participants]
+    return order.game.league or "", order.game.event_name or " at ".join(teams)
+
+
+def _totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
+    sums = (
+        sum(getattr(order, name) or 0.0 for order in orders)
+        for name in ("offered", "filled", "remaining")
+    )
+    return (_number(len(orders)), *map(_amount, sums))
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _amount(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"
+
+
+def _plain(value: Any) -> object:
+    if attrs.has(type(value)):
+        return attrs.asdict(value)
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,91 @@
+"""A cancel over two transports: the second where the first does not decide it in time."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
+from fourcasters_async.errors import AuthenticationError, OutcomeUnknownError, RateLimitedError
+from fourcasters_async.models import CancelResult, GameMarket
+from fourcasters_async.orders.fanout import CancelGame, crashed
+
+Cancelled = RequestOutcome[list[CancelResult]]
+
+
+def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
+    """Return a cancel that asks `second` too where `first` has decided nothing in `after` seconds.
+
+    An answer ends it, and a refusal as long as only `first` was asked. Whoever has not answered
+    then is given up, and may still take effect.
+    """
+
+    async def cancel(market: GameMarket, deadline: float | None) -> Cancelled:
+        tasks = [asyncio.ensure_future(_guarded(first, market, deadline))]
+        try:
+            await asyncio.wait(tasks, timeout=after)
+            if not (tasks[0].done() and _is_plain(tasks[0].result())):
+                tasks.append(asyncio.ensure_future(_guarded(second, market, deadline)))
+            while not any(map(_answered, tasks)) and (
+                waiting := [t for t in tasks if not t.done()]
+            ):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            given_up = [task for task in tasks if not task.done()]
+            for task in given_up:
+                task.cancel()
+            if given_up:
+                await asyncio.wait(given_up)
+        return united([None if task in given_up else task.result() for task in tasks])
+
+    return cancel
+
+
+async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | None) -> Cancelled:
+    """Let a crash of one transport not touch the other."""
+    try:
+        return await cancel(market, deadline)
+    except Exception as error:  # noqa: BLE001  # as above
+        return crashed(market, error)
+
+
+def _answered(task: "asyncio.Task[Cancelled]") -> bool:
+    return task.done() and task.result().attempt is AttemptStatus.ANSWERED
+
+
+def _is_plain(settled: Cancelled) -> bool:
+    """Whether nobody else would say otherwise."""
+    elsewhere = isinstance(settled.error, AuthenticationError | RateLimitedError)
+    return settled.attempt is AttemptStatus.ANSWERED or (
+        settled.attempt is AttemptStatus.REFUSED and not elsewhere
+    )
+
+
+def united(parts: Sequence[Cancelled | None]) -> Cancelled:
+    """Unite what came of one cancel over several transports; `None` was given up.
+
+    An order that one of them cancelled is cancelled, whatever another says of it.
+    """
+    known = [part for part in parts if part is not None]
+    attempts = sum(part.attempts for part in known) + parts.count(None)
+    answered = [part for part in known if part.attempt is AttemptStatus.ANSWERED]
+    doubtful = None in parts or any(part.attempt is AttemptStatus.UNKNOWN for part in known)
+    if answered:
+        complete = not doubtful and all(part.complete for part in answered)
+        results = _union([result for part in answered for result in part.value or []])
+        return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=results, complete=complete)
+    order = (AttemptStatus.UNKNOWN, AttemptStatus.REFUSED, AttemptStatus.NOT_SENT)
+    worst = min(known, key=lambda part: order.index(part.attempt), default=None)
+    error = None if worst is None else worst.error
+    if worst is None or (doubtful and worst.attempt is not AttemptStatus.UNKNOWN):
+        unknown = OutcomeUnknownError("given up before it was answered", attempts=attempts)
+        unknown.__cause__ = error
+        return RequestOutcome(AttemptStatus.UNKNOWN, attempts, error=unknown, complete=False)
+    return RequestOutcome(worst.attempt, attempts, error=error, complete=worst.complete)
+
+
+def _union(results: list[CancelResult]) -> list[CancelResult]:
+    united: dict[str | int, CancelResult] = {}
+    for index, result in enumerate(results):
+        key = result.order_id or index
+        if key not in united or result.success:
+            united[key] = result
+    return list(united.values())

@@ -1,0 +1,176 @@
+"""The order verbs over REST."""
+
+from collections.abc import Iterable
+
+from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.validation import (
+    check_american_odds,
+    check_amount,
+    check_count,
+    check_id,
+    check_list,
+    check_order_type,
+    check_text,
+    optional,
+)
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.models import (
+    CancelResult,
+    EditResult,
+    GameMarket,
+    LeagueCancelAccepted,
+    NewOrder,
+    OrderDetail,
+    OrderType,
+    PlaceResult,
+)
+from fourcasters_async.orders.verbs import Orders, another_game, order_document
+
+_RESULTS = list[CancelResult]
+
+
+class RestOrders(Orders):
+    """The order verbs over REST; `AsyncSession` has them all."""
+
+    def _cancel(self, order_id: str) -> Request[CancelResult]:
+        return Request(
+            "POST /session/cancel", CancelResult, Effect.CANCEL, body={"sessionID": order_id}
+        )
+
+    def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]:
+        return Request(
+            "POST /session/cancelMultiple",
+            _RESULTS,
+            Effect.CANCEL,
+            body={"sessionIDs": order_ids},
+        )
+
+    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]:
+        body = {"gameID": market.game_id}
+        if market.type is not None:
+            body["type"] = market.type
+        return Request(
+            "POST /session/cancelAllOrdersForGame",
+            _RESULTS,
+            Effect.CANCEL,
+            body=body,
+            check=lambda results: another_game(market.game_id, results),
+        )
+
+    def _cancel_everything(self) -> Request[list[CancelResult]]:
+        return Request("POST /session/cancelAllOrders", _RESULTS, Effect.CANCEL, body={})
+
+    def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
+        return Request(
+            "POST /session/v3/place",
+            list[PlaceResult],
+            Effect.PLACE,
+            at=("data", "createdSessions"),
+            body={"orders": [order_document(order, "gameID") for order in orders]},
+        )
+
+    async def cancel_by_reference(
+        self, game_id: str, user_references: Iterable[str]
+    ) -> list[CancelResult]:
+        """Cancel the open orders on a game that carry one of your references.
+
+        `POST /session/cancelByReference`. Returns one result an order; several orders can carry
+        one reference. No references, no request.
+        """
+        game_id = check_id(game_id, "game_id")
+        references = [
+            check_text(reference, f"user_references[{index}]")
+            for index, reference in enumerate(check_list(user_references, "user_references"))
+        ]
+        if not references:
+            return []
+        request = Request(
+            "POST /session/cancelByReference",
+            _RESULTS,
+            Effect.CANCEL,
+            body={"gameID": game_id, "userReferences": references},
+            check=lambda results: another_game(game_id, results),
+        )
+        return await self._sender.call(request)
+
+    async def cancel_all_for_league(self, league: str) -> LeagueCancelAccepted:
+        """Ask for the cancel of every open order in a league: `POST /session/cancelAllForLeague`.
+
+        `league` is a code such as `"NBA"`, in any case. The exchange only acknowledges the
+        request and cancels afterwards: nothing is known to be cancelled when this returns. To
+        know, read `account.get_unmatched` until no order's `game.league` is the league's.
+        """
+        request = Request(
+            "POST /session/cancelAllForLeague",
+            LeagueCancelAccepted,
+            Effect.CANCEL,
+            body={"league": check_id(league, "league")},
+        )
+        return await self._sender.call(request)
+
+    async def edit_order(
+        self,
+        order_id: str,
+        *,
+        order_odds: int | None = None,
+        order_volume: float | None = None,
+        order_type: OrderType | str | None = None,
+        user_reference: str | None = None,
+        intended_order_volume: float | None = None,
+        expiry_change: int | None = None,
+    ) -> EditResult:
+        """Cancel an order and place it anew with other terms: `POST /session/editOrder`.
+
+        `order_odds` are American; `order_volume` is the new risk in account currency, for which
+        what was filled before does not count; without one of them the exchange keeps it as it
+        was. `intended_order_volume` is the risk that you first had in mind, `expiry_change` the
+        new minutes to live. The new order has an id of its own: `EditResult.order_id`.
+
+        It is repeated only if it provably was not sent. After an `OutcomeUnknownError` there may
+        be the old order, the new one or neither; and a refusal, such as `BadRequestError`, does
+        not prove that the old order rests: the exchange was seen to cancel it and then to fail.
+        `lookup_order` and `account.get_unmatched` tell.
+        """
+        body: dict[str, object] = {
+            "sessionID": check_id(order_id, "order_id"),
+            # Null is "as it was"; without the field the exchange cancels and does not replace.
+            "orderOdds": optional(check_american_odds, order_odds, "order_odds"),
+            "orderVolume": optional(check_amount, order_volume, "order_volume"),
+        }
+        more = {
+            "orderType": optional(check_order_type, order_type, "order_type"),
+            "userReference": optional(check_text, user_reference, "user_reference"),
+            "intendedOrderVolume": optional(
+                check_amount, intended_order_volume, "intended_order_volume"
+            ),
+            "expiryChange": optional(_minutes, expiry_change, "expiry_change"),
+        }
+        body |= {name: value for name, value in more.items() if value is not None}
+        if all(value is None for name, value in body.items() if name != "sessionID"):
+            raise InvalidRequestError(
+                "order_odds, order_volume: nothing is to be changed; pass at least one of the terms"
+            )
+        return await self._sender.call(
+            Request("POST /session/editOrder", EditResult, Effect.PLACE, body=body)
+        )
+
+    async def lookup_order(self, order_id: str) -> OrderDetail:
+        """Return the state of one of the account's orders: `GET /session/lookupOrder`.
+
+        Raises `NotFoundError` for an order that the exchange does not know, `ForbiddenError` for
+        somebody else's, and otherwise as every read: an `ApiError`, `DecodeError`,
+        `NotSentError`, or `OutcomeUnknownError` if no answer came.
+        """
+        request = Request(
+            "GET /session/lookupOrder",
+            OrderDetail,
+            Effect.READ,
+            at=("data", "order"),
+            params={"orderID": check_id(order_id, "order_id")},
+        )
+        return await self._sender.call(request)
+
+
+def _minutes(value: object, name: str) -> str:
+    # The exchange wants a string.
+    return str(check_count(value, name))
