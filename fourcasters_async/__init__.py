@@ -1,7 +1,8 @@
 """An async client for the 4casters exchange, made for cancelling orders fast and for certain."""
 
-from fourcasters_async._core.pacing import RetryPolicy
+from fourcasters_async import models
 from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._version import __version__
 from fourcasters_async.account import Account
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
@@ -24,82 +25,40 @@ from fourcasters_async.errors import (
     UnsettledCancelsError,
 )
 from fourcasters_async.flatten import FlatOnExit, FlatReport
-from fourcasters_async.models import (
-    CancelReport,
-    CancelResult,
-    EditResult,
-    Game,
-    GameMarket,
-    GameOrders,
-    GameOutcome,
-    LeagueCancelAccepted,
-    MarketType,
-    MatchedBet,
-    MatchedFill,
-    NewOrder,
-    OpenOrder,
-    OrderDetail,
-    OrderType,
-    OutcomeStatus,
-    Participant,
-    PlaceErrorType,
-    PlaceResult,
-    UnmatchedOffer,
-    User,
-    UserType,
-)
+from fourcasters_async.markets import Markets
+from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
 from fourcasters_async.orders.socket import OrdersSocket
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.session import AsyncSession
 
-__all__ = [
+__all__ = [  # the records follow, from where they are declared
     "Account",
     "ApiError",
     "AsyncSession",
     "AuthenticationError",
     "BadRequestError",
-    "CancelReport",
-    "CancelResult",
     "ConflictError",
     "DeadManState",
     "DeadManSwitch",
     "DecodeError",
-    "EditResult",
     "FlatOnExit",
     "FlatReport",
     "ForbiddenError",
     "FourcastersError",
-    "Game",
-    "GameMarket",
-    "GameOrders",
-    "GameOutcome",
     "InvalidRequestError",
-    "LeagueCancelAccepted",
-    "MarketType",
-    "MatchedBet",
-    "MatchedFill",
-    "NewOrder",
+    "Markets",
     "NotFoundError",
     "NotSentError",
-    "OpenOrder",
-    "OrderDetail",
-    "OrderType",
     "Orders",
     "OrdersNotCancelledError",
     "OrdersSocket",
-    "OutcomeStatus",
     "OutcomeUnknownError",
-    "Participant",
-    "PlaceErrorType",
-    "PlaceResult",
     "RateLimit",
     "RateLimitedError",
     "RetryPolicy",
     "ServerError",
     "SessionClosedError",
-    "UnmatchedOffer",
     "UnsettledCancelsError",
-    "User",
-    "UserType",
     "__version__",
 ]
+__all__ += models.__all__

@@ -1,20 +1,24 @@
-"""How the parts of a session are put together: its ways to the exchange, and their end."""
+"""The composition root: a session's ways to the exchange, what they share, and their end."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import aiohttp
-from attrs import evolve
 from yarl import URL
 
 from fourcasters_async._core.auth import Auth
-from fourcasters_async._core.pacing import RetryPolicy
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._http.client import Http
+from fourcasters_async._core.retry import RetryPolicy
+from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.tasks import HomeLoop
+from fourcasters_async._http.aiohttp_clients import AiohttpClients
+from fourcasters_async._http.client import HttpClient
 from fourcasters_async._http.pool import Pool
-from fourcasters_async._websocket.client import Socket
-from fourcasters_async._websocket.handshake import Handshaker
+from fourcasters_async._websocket import frames
+from fourcasters_async._websocket.client import WebSocketClient
+from fourcasters_async._websocket.connection import Connection
+from fourcasters_async._websocket.handshake import Handshake
+from fourcasters_async._websocket.reconnecting import Reconnecting
 from fourcasters_async.dead_man import Beat, beats_in
 from fourcasters_async.orders.heartbeat import heartbeat_policy, heartbeat_request
 
@@ -23,14 +27,14 @@ _SILENCE = 1.0
 
 
 class Transports:
-    """The ways to the exchange that one account has, and what they have in common."""
+    """The ways to the exchange that one account has."""
 
     def __init__(
         self,
         address: URL,
         orders_address: URL,
         auth: Auth,
-        client: aiohttp.ClientSession | None,
+        clients: AiohttpClients,
         *,
         timeout: float,
         max_connections: int,
@@ -40,37 +44,37 @@ class Transports:
         self.address = address
         self._orders_address = orders_address
         self._auth = auth
-        self._client = client
+        self._clients = clients
         self._timeout = timeout
         self._retry = retry
         self._rate_limit = rate_limit
-        self.http = Http(
-            self._pool(max_connections), auth, timeout=timeout, retry=retry, rate_limit=rate_limit
-        )
-        self._more: set[Http | Socket] = set()
+        self._home = HomeLoop()
+        self.http = self._http(max_connections, timeout=timeout, retry=retry, rate_limit=rate_limit)
+        self._more: set[Sender] = set()
 
     async def close(self) -> None:
-        """Close all of them."""
-        # From the last to the first, also if whoever closes is cancelled meanwhile.
+        """Close all of them. Raises `InvalidRequestError` in another event loop."""
+        self._home.enter()
+        # From the last to the first, also if the task that closes is cancelled meanwhile.
         async with AsyncExitStack() as stack:
-            for part in (self._auth, self.http, *self._more):
+            parts: tuple[Auth | Sender, ...] = (self._auth, self.http, *self._more)
+            for part in parts:
                 stack.push_async_callback(part.close)
 
     @asynccontextmanager
-    async def beats(self, after: int) -> AsyncIterator[Beat]:
-        """Give what sends a heartbeat of `after` seconds, on a connection of its own."""
+    async def beats(self, timeout: int) -> AsyncIterator[Beat]:  # noqa: ASYNC109  # the exchange's own
+        """Give what sends a heartbeat of `timeout` seconds, on a connection of its own."""
         self.http.ensure_usable()
-        request = heartbeat_request(after)
+        request = heartbeat_request(timeout)
         async with AsyncExitStack() as stack:
-            share = self._rate_limit.share(beats_in(self._rate_limit.window, after))
-            http = Http(
-                self._pool(1),
-                self._auth,
-                timeout=after,
-                retry=heartbeat_policy(self._retry, after),
+            share = self._rate_limit.share(beats_in(self._rate_limit.window, timeout))
+            http = self._http(
+                1,
+                timeout=timeout,
+                retry=heartbeat_policy(self._retry, timeout),
                 rate_limit=stack.enter_context(share),
             )
-            self._end_with(stack, http)
+            self._close_with(stack, http)
 
             async def beat(within: float) -> None:
                 await http.call(request, deadline=asyncio.get_running_loop().time() + within)
@@ -78,41 +82,47 @@ class Transports:
             yield beat
 
     @asynccontextmanager
-    async def socket(self) -> AsyncIterator[Socket]:
+    async def orders_socket(self) -> AsyncIterator[WebSocketClient]:
         """Give the Orders WebSocket, connected."""
         self.http.ensure_usable()
-        handshaker = Handshaker(
+        handshake = Handshake(
             self._orders_address,
-            self._client,
-            connect_timeout=self._retry.connect_timeout,
-            silence=min(_SILENCE, 0.75 * self._retry.attempt_timeout),
-        )
-        handshakes = Http(
-            handshaker,
+            self._clients,
             self._auth,
+            self._home,
             timeout=self._timeout,
-            # Those who wait for a connection count the attempts.
-            retry=evolve(self._retry, max_attempts=1),
+            retry=self._retry,
             rate_limit=self._rate_limit,
         )
-        socket = Socket(
-            handshakes, handshaker, self._auth, timeout=self._timeout, retry=self._retry
+        silence = min(_SILENCE, 0.75 * self._retry.attempt_timeout)
+        connections = Reconnecting(
+            handshake,
+            lambda socket: Connection(socket, frames.read, silence=silence),
+            retry=self._retry,
+        )
+        client = WebSocketClient(
+            connections, self._auth, self._home, timeout=self._timeout, retry=self._retry
         )
         async with AsyncExitStack() as stack:
-            self._end_with(stack, socket)
-            await socket.open()
-            yield socket
+            self._close_with(stack, client)
+            await client.open()
+            yield client
 
-    def _end_with(self, stack: AsyncExitStack, way: Http | Socket) -> None:
+    def _close_with(self, stack: AsyncExitStack, sender: Sender) -> None:
         # It is forgotten only once it is closed.
-        self._more.add(way)
-        stack.callback(self._more.discard, way)
-        stack.push_async_callback(way.close)
+        self._more.add(sender)
+        stack.callback(self._more.discard, sender)
+        stack.push_async_callback(sender.close)
 
-    def _pool(self, max_connections: int) -> Pool:
-        return Pool(
-            self.address,
-            self._client,
-            max_connections=max_connections,
-            connect_timeout=self._retry.connect_timeout,
+    def _http(
+        self,
+        max_connections: int,
+        *,
+        timeout: float,
+        retry: RetryPolicy,
+        rate_limit: RateLimit,
+    ) -> HttpClient:
+        pool = Pool(self.address, self._clients, max_connections=max_connections)
+        return HttpClient(
+            pool, self._auth, self._home, timeout=timeout, retry=retry, rate_limit=rate_limit
         )

@@ -2,23 +2,23 @@
 
 from typing import Final
 
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import check_id
-from fourcasters_async._http.client import Http
 from fourcasters_async.models import GameOrders, OpenOrder, User
 
 # Values of their own because others send them too: a verified cancel, and a pool that is warmed up.
-ME: Final = Request("GET /user/getMe", User, Effect.READ, at=("data", "user"))
+ME: Final = Request("GET /user/getMe", User, Kind.READ, data_path=("data", "user"))
 UNMATCHED: Final = Request(
-    "GET /user/getUnmatched", list[OpenOrder], Effect.READ, at=("data", "unmatched")
+    "GET /user/getUnmatched", list[OpenOrder], Kind.READ, data_path=("data", "unmatched")
 )
 
 
 class Account:
     """What the exchange knows of the account: `session.account`."""
 
-    def __init__(self, http: Http) -> None:
-        self._http = http
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     async def get_unmatched(self) -> list[OpenOrder]:
         """Return every open order of the account, on all games: `GET /user/getUnmatched`.
@@ -27,7 +27,7 @@ class Account:
         `DecodeError` if the answer is malformed, `NotSentError`, or `OutcomeUnknownError` if no
         answer came.
         """
-        return await self._http.call(UNMATCHED)
+        return await self._sender.call(UNMATCHED)
 
     async def get_orders_for_game(self, game_id: str) -> GameOrders:
         """Return what the account has on a game: `GET /user/getOrdersForGame`.
@@ -38,11 +38,11 @@ class Account:
         request = Request(
             "GET /user/getOrdersForGame",
             GameOrders,
-            Effect.READ,
+            Kind.READ,
             params={"gameID": check_id(game_id, "game_id")},
         )
-        return await self._http.call(request)
+        return await self._sender.call(request)
 
     async def get_me(self) -> User:
         """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
-        return await self._http.call(ME)
+        return await self._sender.call(ME)

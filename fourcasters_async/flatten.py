@@ -16,11 +16,11 @@ from fourcasters_async.errors import (
     InvalidRequestError,
 )
 from fourcasters_async.models import CancelResult, OpenOrder
+from fourcasters_async.orders.verify import Read, read_until_clear
 
 _log = logging.getLogger("fourcasters_async")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _CLEAR, _NOT_KNOWN_CLEAR = 0, 3
 _BEGINNINGS = 3
 
@@ -57,38 +57,32 @@ class FlatReport:
 
 
 async def flatten(
-    cancel_all: Callable[[], Awaitable[list[CancelResult]]],
-    look: Callable[[], Awaitable[list[OpenOrder]]],
-    *,
-    until: float,
+    cancel_all: Callable[[], Awaitable[list[CancelResult]]], read: Read, *, until: float
 ) -> FlatReport:
-    """Cancel everything and look, again and again, until nothing is open.
+    """Cancel everything and read, again and again, until nothing is open.
 
     Ends at the loop time `until`, or when the account may not do it.
     """
     clock = asyncio.get_running_loop().time
     started = clock()
     results: dict[object, CancelResult] = {}
-    resting: list[OpenOrder] | None = None
+
+    async def cancel(_: object = None) -> None:
+        for result in await cancel_all():
+            results[result.order_id or object()] = result
+
     error: FourcastersError | None = None
-    pause = _FIRST_PAUSE
-    while True:
-        forbidden = False
-        try:
-            for result in await cancel_all():
-                results[result.order_id or object()] = result
-        except FourcastersError as failed:
-            error = failed
-            forbidden = isinstance(failed, AuthenticationError | ForbiddenError)
-        # Whatever came of the cancel, what rests can be known.
-        try:
-            resting = await look()
-        except FourcastersError as failed:
-            error = failed
-        if resting == [] or forbidden or clock() + pause >= until:
-            return FlatReport(list(results.values()), resting, error, clock() - started)
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, 2 * pause)
+    try:
+        await cancel()
+    except (AuthenticationError, ForbiddenError) as failed:
+        # One read tells what rests; the account may do no more.
+        error, until = failed, started
+    except FourcastersError as failed:
+        error = failed
+    proof = await read_until_clear(read, cancel, until=until)
+    return FlatReport(
+        list(results.values()), proof.resting, proof.error or error, clock() - started
+    )
 
 
 class FlatOnExit:

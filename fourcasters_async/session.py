@@ -1,35 +1,36 @@
-"""AsyncSession: an account at the exchange, its lifetime and how its parts are wired together."""
+"""AsyncSession: an account at the exchange, its settings, its lifetime and its sign-in."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Self, TypedDict, Unpack
+from typing import NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
 from attrs import evolve, fields
 
 from fourcasters_async._core.auth import Auth, Credentials, OnToken
-from fourcasters_async._core.pacing import RetryPolicy
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Kind
+from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.validation import (
     check_count,
-    check_password,
+    check_list,
     check_seconds,
-    check_text,
     check_token,
     check_url,
     hidden,
 )
+from fourcasters_async._http.aiohttp_clients import AiohttpClients
+from fourcasters_async._sign_in import check_credentials, login_request, logout_request
 from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME, UNMATCHED, Account
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
-from fourcasters_async.errors import AuthenticationError, InvalidRequestError, SessionClosedError
+from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.flatten import FlatOnExit, FlatReport, flatten
-from fourcasters_async.models import AuthenticatedUser, User
-from fourcasters_async.orders.heartbeat import Acknowledged, unsuccessful
+from fourcasters_async.markets import Markets
+from fourcasters_async.models import User
 from fourcasters_async.orders.rest import RestOrders
 from fourcasters_async.orders.socket import OrdersSocket
 
@@ -45,6 +46,8 @@ class SessionOptions(TypedDict, total=False):
     base_url: str
     orders_url: str
     client_session: aiohttp.ClientSession | None
+    proxy: str | None
+    middlewares: Sequence[aiohttp.ClientMiddlewareType] | None
     timeout: float
     max_connections: int
     retry: RetryPolicy | None
@@ -56,25 +59,32 @@ class AsyncSession(RestOrders):
     """An account at the exchange, and the pool of connections to it.
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
-    the session logs in when it first has to and when a token dies, once for all that wait.
-    `on_token` is told every new token, also one that the exchange sends of itself: a function, or
-    a coroutine function; what it raises is logged and costs nothing else. `base_url` is the REST
-    address and `orders_url` that of the Orders WebSocket, `https` and `wss` unless they are on
-    this machine. `client_session` is an `aiohttp.ClientSession`
-    of yours, used and never closed: a proxy, a connector, tracing come in that way. `timeout` is
-    the seconds that one verb may take, its repetitions included. `max_connections` bounds the
-    requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
-    says how requests are repeated, `rate_limit` how many may be sent; give one object to all
+    the session logs in when it first has to and when a token dies, once for all requests that
+    wait. `on_token` is called with every new token, also one that the exchange sends by itself: a
+    function, or a coroutine function. What it raises is logged and has no other effect.
+
+    `base_url` is the REST address and `orders_url` that of the Orders WebSocket: `https` and `wss`,
+    unless they are on this machine. `client_session` is an `aiohttp.ClientSession` of yours, used
+    and never closed: its connector, headers, tracing, proxy and middlewares are taken, its cookies
+    are not. `proxy` is the address of an HTTP proxy, and `middlewares` are aiohttp's client
+    middlewares; each replaces that of `client_session`.
+
+    `timeout` is the seconds that one verb may take, repetitions included. `max_connections` bounds
+    the requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
+    says how requests are repeated, and `rate_limit` how many may be sent: give one object to all
     sessions that leave from one address.
 
-    Making a session does no I/O and needs no event loop. It is used in one event loop, as
-    `async with AsyncSession(…) as session`, or closed with `close()`; closed, it stays closed.
+    Making a session does no I/O and needs no event loop. It belongs to the event loop that it is
+    first used in. Use it as `async with AsyncSession(…) as session`, or close it with `close()`;
+    closed, it stays closed.
 
     Raises `InvalidRequestError`, naming the argument, for what can only be a mistake.
     """
 
     account: Account
     """What the exchange knows of the account."""
+    markets: Markets
+    """What can be bet on."""
 
     def __init__(
         self,
@@ -85,6 +95,8 @@ class AsyncSession(RestOrders):
         base_url: str = BASE_URL,
         orders_url: str = ORDERS_URL,
         client_session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None,
         timeout: float = 20.0,
         max_connections: int = 100,
         retry: RetryPolicy | None = None,
@@ -92,7 +104,7 @@ class AsyncSession(RestOrders):
         on_token: OnToken | None = None,
     ) -> None:
         # A mistake in any argument shows the locals of this frame.
-        token, password = hidden(token), hidden(password)
+        token, password, proxy = hidden(token), hidden(password), hidden(proxy)
         base_url, orders_url = hidden(base_url), hidden(orders_url)
         if not isinstance(client_session, aiohttp.ClientSession | None):
             raise InvalidRequestError("client_session: must be an aiohttp.ClientSession")
@@ -100,9 +112,10 @@ class AsyncSession(RestOrders):
             raise InvalidRequestError("username, password: one is of no use without the other")
         if on_token is not None and not callable(on_token):
             raise InvalidRequestError("on_token: must be a function or a coroutine function")
+        retry = retry or RetryPolicy()
         self._auth = Auth(
             None if token is None else check_token(token),
-            None if username is None else _credentials(username, password),
+            None if username is None else check_credentials(username, password),
             log_in=self._log_in,
             on_token=on_token,
         )
@@ -110,15 +123,25 @@ class AsyncSession(RestOrders):
             check_url(base_url, "base_url", "https"),
             check_url(orders_url, "orders_url", "wss"),
             self._auth,
-            client_session,
+            AiohttpClients(
+                client_session,
+                proxy=None if proxy is None else check_url(proxy, "proxy", "http", "https"),
+                middlewares=None if middlewares is None else _check_middlewares(middlewares),
+                connect_timeout=retry.connect_timeout,
+            ),
             timeout=check_seconds(timeout, "timeout"),
             max_connections=check_count(max_connections, "max_connections"),
-            retry=retry or RetryPolicy(),
+            retry=retry,
             rate_limit=rate_limit or RateLimit(),
         )
         self._http = self._transports.http
         super().__init__(self._http, self._http, max_in_flight=max_connections)
         self.account = Account(self._http)
+        self.markets = Markets(self._http)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be copied or pickled: two sessions cannot share connections and a token."""
+        raise TypeError("an AsyncSession is not copied or pickled; make another")
 
     @property
     def base_url(self) -> str:
@@ -127,7 +150,7 @@ class AsyncSession(RestOrders):
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
-        """Make a session of the environment.
+        """Make a session with settings from the environment.
 
         Reads `FOURCASTERS_TOKEN`, or `FOURCASTERS_USERNAME` and `FOURCASTERS_PASSWORD`, or all of
         them, and `FOURCASTERS_BASE_URL` and `FOURCASTERS_ORDERS_URL` where they are set.
@@ -149,9 +172,8 @@ class AsyncSession(RestOrders):
         return cls(token, username=username, password=password, **options)
 
     async def __aenter__(self) -> Self:
-        """Return the session itself."""
-        if self._http.closed:
-            raise SessionClosedError("the session is closed; make a new AsyncSession")
+        """Return the session itself. Raises `SessionClosedError` for one that was closed."""
+        self._http.ensure_usable(authorised=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -162,8 +184,9 @@ class AsyncSession(RestOrders):
         """Close the pool, unless it is yours, and refuse every later request.
 
         What is in flight ends as `OutcomeUnknownError`; over a client session of yours it ends
-        by itself, and is not repeated. An orders socket is closed, a dead-man switch stops
-        beating. Closing twice is closing once.
+        by itself, and is not repeated. An orders socket is closed, and a dead-man switch stops
+        beating. Closing again does nothing. Raises `InvalidRequestError` in another event loop
+        than the one that the session was used in.
         """
         await self._transports.close()
 
@@ -175,8 +198,8 @@ class AsyncSession(RestOrders):
         too many attempts, and otherwise as every read.
         """
         password = hidden(password)
-        credentials = _credentials(username, password)
-        user = await self._http.call(_login(credentials))
+        credentials = check_credentials(username, password)
+        user = await self._http.call(login_request(credentials))
         self._auth.use(credentials, check_token(user.auth))
         # The record that goes out has no token to be pickled or printed.
         return User(**{each.name: getattr(user, each.name) for each in fields(User)})
@@ -188,17 +211,8 @@ class AsyncSession(RestOrders):
         ended. An orders socket that is open stays open, as long as the exchange lets it.
         """
         used = self._auth.token
-        request = Request(
-            "POST /user/logout",
-            Acknowledged,
-            Effect.CANCEL,
-            at=(),
-            body={},
-            check=unsuccessful,
-            renewable=False,
-        )
         with suppress(AuthenticationError):
-            await self._http.call(request)
+            await self._http.call(logout_request())
         self._auth.forget(used)
 
     async def warm_up(self, connections: int) -> int:
@@ -206,14 +220,14 @@ class AsyncSession(RestOrders):
 
         Returns how many were answered. Each has a connection of its own, unless it has to be
         repeated, and it stays open for 75 seconds if the exchange does not close it sooner. They
-        count in the rate limit. Raises
-        `InvalidRequestError` for more than `max_connections`, and as every read if none was
-        answered. The Orders WebSocket is warm once `orders_socket` is entered.
+        count in the rate limit. Raises `InvalidRequestError` for more than `max_connections`, and
+        as every read if none was answered. The Orders WebSocket is warm once `orders_socket` is
+        entered.
         """
         check_count(connections, "connections", most=self._max_in_flight)
         self._http.ensure_usable()
-        settled = await asyncio.gather(*[self._http.send(ME) for _ in range(connections)])
-        errors = [each.error for each in settled if each.error is not None]
+        outcomes = await asyncio.gather(*[self._http.send(ME) for _ in range(connections)])
+        errors = [each.error for each in outcomes if each.error is not None]
         if len(errors) == connections:
             raise errors[0]
         return connections - len(errors)
@@ -245,7 +259,7 @@ class AsyncSession(RestOrders):
         `AuthenticationError`, `RateLimitedError`, or `NotSentError` with the cause. Inside, the
         connection is kept up. Leaving closes it; what is in flight then ends unknown.
         """
-        async with self._transports.socket() as socket:
+        async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._http, self._send_cancel)
 
     async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
@@ -256,9 +270,9 @@ class AsyncSession(RestOrders):
         """
         until = check_seconds(deadline, "deadline")
         self._http.ensure_usable()
-        until += asyncio.get_running_loop().time()
-        look = evolve(UNMATCHED, urgent=True)
         clock = asyncio.get_running_loop().time
+        until += clock()
+        read = evolve(UNMATCHED, kind=Kind.VERIFY)
 
         def step() -> float:
             # A request that stalls must leave time for another.
@@ -266,7 +280,7 @@ class AsyncSession(RestOrders):
 
         return await flatten(
             lambda: self._http.call(self._cancel_everything(), deadline=step()),
-            lambda: self._http.call(look, deadline=step()),
+            lambda: self._http.call(read, deadline=step()),
             until=until,
         )
 
@@ -274,38 +288,20 @@ class AsyncSession(RestOrders):
         """Return a block that ends with `flatten`, however it ends.
 
         `async with session.flat_on_exit() as end: …` also takes SIGTERM and SIGINT: the first
-        cancels the block's task, and further ones change nothing. `end.report` says what it came
-        to, and `end.exit_status` is 0 only if it is known that nothing rests.
+        cancels the block's task, and further ones change nothing. `end.report` says what is known
+        afterwards, and `end.exit_status` is 0 only if it is known that nothing rests.
         """
         check_seconds(deadline, "deadline")
         self._http.ensure_usable()
         return FlatOnExit(lambda: self.flatten(deadline=deadline))
 
     async def _log_in(self, credentials: Credentials) -> Secret:
-        return check_token((await self._http.call(_login(credentials))).auth)
+        return check_token((await self._http.call(login_request(credentials))).auth)
 
 
-def _credentials(username: str, password: str | None) -> Credentials:
-    return Credentials(check_text(username, "username"), check_password(password))
-
-
-def _login(credentials: Credentials) -> Request[AuthenticatedUser]:
-    return Request(
-        "POST /user/login",
-        AuthenticatedUser,
-        Effect.READ,
-        at=("data", "user"),
-        body={"username": credentials.username, "password": str.__str__(credentials.password)},
-        check=_no_token,
-        urgent=True,
-        authorised=False,
-        secrets=(credentials.password,),
-    )
-
-
-def _no_token(user: AuthenticatedUser) -> str | None:
-    try:
-        check_token(user.auth)
-    except InvalidRequestError:
-        return "the token is none that a header can hold"
-    return None
+def _check_middlewares(
+    middlewares: Sequence[aiohttp.ClientMiddlewareType],
+) -> list[aiohttp.ClientMiddlewareType]:
+    if not all(map(callable, check_list(middlewares, "middlewares"))):
+        raise InvalidRequestError("middlewares: must be middlewares as aiohttp takes them")
+    return list(middlewares)

@@ -11,7 +11,7 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
 from fourcasters_async import AsyncSession
 from fourcasters_async._core.request import Request
-from fourcasters_async._http.client import Http
+from fourcasters_async._http.client import HttpClient
 from fourcasters_async.models import MarketType, NewOrder
 from fourcasters_async.testing import FakeExchange
 
@@ -251,14 +251,14 @@ class InterceptedError(Exception):
         self.request = request
 
 
-class _Interceptor(Http):
+class _Interceptor(HttpClient):
     async def call(self, request: Request[T], *, deadline: float | None = None) -> T:  # noqa: ARG002  # it is not sent
         raise InterceptedError(request)
 
 
 async def request_of(path: str, arguments: Spec) -> Request[Any] | None:
     """Return what the verb would send. It waits for nothing."""
-    with patch("fourcasters_async._transports.Http", _Interceptor):
+    with patch("fourcasters_async._transports.HttpClient", _Interceptor):
         try:
             await ENDPOINTS[path].ask(AsyncSession("token"), arguments)
         except InterceptedError as intercepted:

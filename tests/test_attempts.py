@@ -21,13 +21,14 @@ from fourcasters_async import (
     RetryPolicy,
     ServerError,
 )
+from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, conclude
-from fourcasters_async._core.request import Effect, Request
-from fourcasters_async._http.response import Response, classify, no_response, retry_after
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._http.response import Response, classify, retry_after
 from fourcasters_async.models import CancelResult
 
-CANCEL = Request("POST /cancel", list[CancelResult], Effect.CANCEL, body={})
-READ = Request("GET /read", list[CancelResult], Effect.READ)
+CANCEL = Request("POST /cancel", list[CancelResult], Kind.CANCEL, body={})
+READ = Request("GET /read", list[CancelResult], Kind.READ)
 
 _KEY = ConnectionKey("h", 443, True, True, None, None, None)  # its own fields
 _REFUSED = aiohttp.ClientConnectorError(_KEY, OSError(111, "refused"))
@@ -152,7 +153,7 @@ def test_no_reply_is_judged_by_what_it_proves(
     attempt: AttemptStatus,
 ) -> None:
     verdict = classify(CANCEL, no_response(error, left=left))
-    assert verdict.attempt is attempt
+    assert verdict.status is attempt
     assert isinstance(verdict.error, NotSentError) == (attempt is AttemptStatus.NOT_SENT)
 
 
@@ -161,7 +162,7 @@ def test_a_reply_is_judged_by_status_and_body(
     status: int, body: bytes, attempt: AttemptStatus, error: type[Exception] | None
 ) -> None:
     verdict = classify(CANCEL, Response(status, {}, body))
-    assert verdict.attempt is attempt
+    assert verdict.status is attempt
     assert type(verdict.error) is (error or type(None))
 
 
@@ -201,7 +202,7 @@ def test_an_attempt_that_may_have_taken_effect_outweighs_later_ones_that_did_not
     error: type[FourcastersError] | None,
 ) -> None:
     settled = conclude(CANCEL, last, attempts=unknowns + 1, unknowns=unknowns)
-    assert (settled.attempt, settled.complete) == (attempt, complete)
+    assert (settled.status, settled.complete) == (attempt, complete)
     assert type(settled.error) is (error or type(None))
 
 
@@ -293,7 +294,7 @@ def test_what_is_repeated_and_when(
 ) -> None:
     assert (
         POLICY.pause(
-            Effect.CANCEL, verdict, attempts=attempts, stale_before=stale_before, draw=_longest
+            verdict, repeatable=True, attempts=attempts, stale_before=stale_before, draw=_longest
         )
         == pause
     )
@@ -312,7 +313,7 @@ def test_what_is_repeated_and_when(
 def test_what_places_orders_is_repeated_only_if_it_was_not_sent(
     verdict: AttemptResult[list[CancelResult]], pause: float | None
 ) -> None:
-    assert POLICY.pause(Effect.PLACE, verdict, attempts=1, draw=_longest) == pause
+    assert POLICY.pause(verdict, repeatable=False, attempts=1, draw=_longest) == pause
 
 
 def test_a_pause_is_drawn_between_nothing_and_the_cap() -> None:
@@ -324,7 +325,8 @@ def test_a_pause_is_drawn_between_nothing_and_the_cap() -> None:
 
     policy = RetryPolicy(max_attempts=10**6, backoff_base=0.5, backoff_cap=3.0)
     pauses = [
-        policy.pause(Effect.CANCEL, _lost(), attempts=n, draw=draw) for n in (1, 2, 3, 4, 5, 10**5)
+        policy.pause(_lost(), repeatable=True, attempts=n, draw=draw)
+        for n in (1, 2, 3, 4, 5, 10**5)
     ]
     assert drawn == [(0.0, high) for high in (0.5, 1.0, 2.0, 3.0, 3.0, 3.0)]
     assert pauses == [0.25, 0.5, 1.0, 1.5, 1.5, 1.5]

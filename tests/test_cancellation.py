@@ -56,7 +56,7 @@ async def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_turn(
             await asyncio.wait([task])
             assert client_tasks(before) == set()
             assert places_held(limit) == 0
-            assert not session._http._idle
+            assert not session._http._resting
             assert connections_in_use(session) == 0
             turns += 1 if turns < 80 else 10
         fake_exchange._injected.clear()
@@ -74,12 +74,12 @@ def client_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[objec
 
 
 def places_held(limit: RateLimit) -> int:
-    admission = limit._admission
+    admission = limit._sliding_window
     return sum(admission._held.values()) - len(admission._ended) + admission.anyone_waiting
 
 
 def connections_in_use(session: AsyncSession) -> int:
-    carrier = session._http._carrier
+    carrier = session._http._pool
     assert isinstance(carrier, Pool)
     client = carrier._client
     return 0 if client is None or client.connector is None else len(client.connector._acquired)

@@ -54,13 +54,13 @@ async def opened(
 
 
 def connection_of(orders: OrdersSocket) -> Connection:
-    connection = orders._socket._connection
+    connection = orders._socket._connections._current
     assert connection is not None
     return connection
 
 
 def transport_of(orders: OrdersSocket) -> asyncio.Transport:
-    return connection_of(orders)._socket._cork._transport
+    return connection_of(orders)._socket._buffered._transport
 
 
 def assert_true_of_the_book(exchange: FakeExchange, report: CancelReport) -> None:
@@ -120,8 +120,8 @@ async def test_a_burst_outlasts_a_connection_that_is_lost_before_any_answer_of_i
                 first = connection_of(orders)
                 report = await orders.cancel_all_orders_for_games(games, on_outcome=told.append)
                 assert connection_of(orders) is not first
-                assert not first._asked
-                assert not connection_of(orders)._asked
+                assert not first._pending
+                assert not connection_of(orders)._pending
             assert [outcome.game_id for outcome in report.outcomes] == games
             assert sorted(outcome.game_id for outcome in told) == sorted(games)
             assert {outcome.status for outcome in report.outcomes} == {CONFIRMED}
@@ -143,7 +143,7 @@ async def test_without_repetition_what_left_and_was_not_answered_is_unknown_and_
             async with opened(exchange, retry=ONCE) as orders:
                 connection = connection_of(orders)
                 report = await orders.cancel_all_orders_for_games(games)
-                assert not connection._asked
+                assert not connection._pending
             struck = next(r for r in exchange.requests if r.fault is not None)
             by_game = {outcome.game_id: outcome for outcome in report.outcomes}
             assert by_game[str(struck.game_id)].status is UNKNOWN
@@ -162,7 +162,7 @@ async def test_a_burst_outlasts_a_connection_that_falls_silent(
         first = connection_of(orders)
         report = await orders.cancel_all_orders_for_games(games)
         assert connection_of(orders) is not first
-        assert not first._asked
+        assert not first._pending
     assert report.ok
     assert_true_of_the_book(fake_exchange, report)
     assert not fake_exchange.open_orders()
@@ -254,7 +254,7 @@ async def test_what_is_stuck_behind_a_server_that_does_not_read_is_provably_not_
     connection = connection_of(orders)
     report = await orders.cancel_all_orders_for_games(games, deadline=2.0)
     assert {o.status for o in report.outcomes} == {UNKNOWN, NOT_SENT}
-    assert not connection._asked
+    assert not connection._pending
     assert {type(o.error) for o in report.not_sent} == {NotSentError}
     deaf.wakes.set()
     last = report.unknown[-1].game_id
@@ -271,7 +271,7 @@ async def test_what_is_stuck_is_not_heaped_up_in_buffers(
     connection, transport = connection_of(orders), transport_of(orders)
     games = [f"{index}-{LONG}" for index in range(MANY)]
     burst = asyncio.create_task(orders.cancel_all_orders_for_games(games))
-    await until(lambda: len(connection._asked) == MANY and transport.get_write_buffer_size() > 0)
+    await until(lambda: len(connection._pending) == MANY and transport.get_write_buffer_size() > 0)
     assert transport.get_write_buffer_size() < 2**19
     await orders._socket.close()
     assert (await burst).not_sent
@@ -311,7 +311,7 @@ async def test_ten_thousand_verbs_at_once_each_get_their_own_answer(
     games = [fake_exchange.add_game(orders=1).game_id for _ in range(10_000)]
     async with opened(fake_exchange) as orders:
         answers = await asyncio.gather(*map(orders.cancel_all_orders_for_game, games))
-        assert not connection_of(orders)._asked
+        assert not connection_of(orders)._pending
     assert [[result.game_id for result in results] for results in answers] == [[g] for g in games]
     assert all(results[0].success for results in answers)
 
@@ -369,7 +369,7 @@ async def test_an_answer_that_is_late_is_nobody_s_and_not_that_of_the_repetition
         connection = connection_of(orders)
         assert len(await orders.cancel_all_orders_for_game(other)) == 1
         assert connection_of(orders) is connection
-        assert not connection._asked
+        assert not connection._pending
 
 
 @pytest.mark.parametrize("fault", [faults.UnknownID(), faults.Garbage(), faults.Respond(b"[]")])
@@ -381,7 +381,7 @@ async def test_an_answer_that_names_nobody_leaves_a_request_unknown_in_its_time(
     async with opened(fake_exchange, retry=evolve(ONCE, attempt_timeout=0.3)) as orders:
         with pytest.raises(OutcomeUnknownError, match="the time was up"):
             await orders.cancel_all_orders_for_game(game)
-        assert not connection_of(orders)._asked
+        assert not connection_of(orders)._pending
 
 
 async def test_a_wrapped_answer_is_that_answer(fake_exchange: FakeExchange) -> None:
@@ -412,7 +412,7 @@ async def test_every_verb_ends_in_its_time_limit_though_nothing_is_ever_answered
         with pytest.raises(OutcomeUnknownError) as caught:
             await VERBS[message](orders, "f" * 24)
         assert caught.value.attempts == 1
-        assert not connection_of(orders)._asked
+        assert not connection_of(orders)._pending
 
 
 @every_verb

@@ -47,7 +47,6 @@ from fourcasters_async import ApiError, AsyncSession, DecodeError
 from fourcasters_async._core.request import Request
 from fourcasters_async._http.response import decode
 from fourcasters_async.models import (
-    AuthenticatedUser,
     CancelResult,
     EditResult,
     Game,
@@ -62,6 +61,7 @@ from fourcasters_async.models import (
     PlaceResult,
     User,
 )
+from fourcasters_async.models.user import AuthenticatedUser
 from fourcasters_async.testing import FakeExchange, faults
 
 Test = Callable[..., None]

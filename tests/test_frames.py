@@ -22,14 +22,14 @@ from fourcasters_async import (
     ServerError,
 )
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._json.converter import REST, SOCKET
 from fourcasters_async._websocket.frames import Answer, classify, encode, read
 from fourcasters_async.orders.heartbeat import heartbeat_message
 
-GAME = Request("cancelAllByGame", list[CancelResult], Effect.CANCEL, body={"gameId": "g"})
-ONE = Request("cancelById", CancelResult, Effect.CANCEL, at=("data", 0), body={"orderId": "o"})
-EVERYTHING = Request("cancelAll", list[CancelResult], Effect.CANCEL)
+GAME = Request("cancelAllByGame", list[CancelResult], Kind.CANCEL, body={"gameId": "g"})
+ONE = Request("cancelById", CancelResult, Kind.CANCEL, data_path=("data", 0), body={"orderId": "o"})
+EVERYTHING = Request("cancelAll", list[CancelResult], Kind.CANCEL)
 
 SAID_NO: list[tuple[object, type[ApiError], int]] = [
     ("validation failed: odds must be an integer", BadRequestError, 400),
@@ -133,7 +133,7 @@ def test_an_error_is_the_same_as_over_rest(
     error: object, kind: type[ApiError], status: int
 ) -> None:
     verdict = classify(GAME, {"error": error})
-    assert verdict.attempt is AttemptStatus.REFUSED
+    assert verdict.status is AttemptStatus.REFUSED
     assert type(verdict.error) is kind
     assert (verdict.error.status, verdict.error.endpoint) == (status, "cancelAllByGame")
 
@@ -143,7 +143,7 @@ def test_an_error_of_the_exchange_itself_leaves_the_outcome_unknown(
     error: object, status: int
 ) -> None:
     verdict = classify(GAME, {"error": error})
-    assert verdict.attempt is AttemptStatus.UNKNOWN
+    assert verdict.status is AttemptStatus.UNKNOWN
     assert isinstance(verdict.error, ServerError)
     assert verdict.error.status == status
 
@@ -153,12 +153,12 @@ def test_an_error_of_the_exchange_itself_leaves_the_outcome_unknown(
 def test_an_error_beside_data_is_a_contradiction_and_so_unknown(
     error: object, data: object
 ) -> None:
-    assert classify(GAME, {"error": error, "data": data}).attempt is AttemptStatus.UNKNOWN
+    assert classify(GAME, {"error": error, "data": data}).status is AttemptStatus.UNKNOWN
 
 
 def test_null_data_beside_an_error_is_no_contradiction() -> None:
     verdict = classify(GAME, {"error": "game not found", "data": None})
-    assert verdict.attempt is AttemptStatus.REFUSED
+    assert verdict.status is AttemptStatus.REFUSED
 
 
 @pytest.mark.parametrize("error", [None, ""])
@@ -189,14 +189,14 @@ def test_an_answer_that_is_not_as_documented_is_unknown_and_says_where(
     document: Mapping[str, object], path: str
 ) -> None:
     verdict = classify(GAME, document)
-    assert verdict.attempt is AttemptStatus.UNKNOWN
+    assert verdict.status is AttemptStatus.UNKNOWN
     assert isinstance(verdict.error, DecodeError)
     assert verdict.error.path == path
 
 
 @pytest.mark.parametrize("data", [[], [{"success": True}] * 2, {"success": True}, None])
 def test_a_cancel_by_id_has_exactly_one_result(data: object) -> None:
-    assert classify(ONE, {"data": data}).attempt is AttemptStatus.UNKNOWN
+    assert classify(ONE, {"data": data}).status is AttemptStatus.UNKNOWN
     assert classify(ONE, {"data": [{"success": True}]}).value == CancelResult(True)
 
 
@@ -211,12 +211,12 @@ def test_a_cancel_by_id_has_exactly_one_result(data: object) -> None:
     ],
 )
 def test_what_does_not_acknowledge_a_heartbeat_does_not(data: object) -> None:
-    assert classify(heartbeat_message(5), {"data": data}).attempt is AttemptStatus.UNKNOWN
+    assert classify(heartbeat_message(5), {"data": data}).status is AttemptStatus.UNKNOWN
 
 
 def test_the_documented_acknowledgement_of_a_heartbeat_is_one() -> None:
     acknowledged = {"type": "heartbeatAck", "serverTime": 1700000000000, "timeoutSec": 5}
-    assert classify(heartbeat_message(5), {"data": acknowledged}).attempt is AttemptStatus.ANSWERED
+    assert classify(heartbeat_message(5), {"data": acknowledged}).status is AttemptStatus.ANSWERED
 
 
 DEEP = b'{"requestID": "a", "data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -295,7 +295,7 @@ def test_every_documented_form_of_an_answer_is_read(frame: bytes) -> None:
 def test_an_error_on_either_side_of_the_wrapping_is_not_lost(frame: bytes) -> None:
     answer = read(frame)
     assert answer is not None
-    assert classify(GAME, answer.document).attempt is AttemptStatus.UNKNOWN
+    assert classify(GAME, answer.document).status is AttemptStatus.UNKNOWN
 
 
 def test_a_number_past_all_sense_is_malformed_or_itself_and_no_crash() -> None:
@@ -303,7 +303,7 @@ def test_a_number_past_all_sense_is_malformed_or_itself_and_no_crash() -> None:
         answer = read(f'{{"requestID": "a", "data": [{{"success": true, "odds": {number}}}]}}')
         if answer is not None:
             verdict = classify(GAME, answer.document)
-            assert verdict.attempt in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
+            assert verdict.status in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
 
 
 def test_an_error_is_shown_in_one_short_line_without_secrets() -> None:
@@ -362,7 +362,7 @@ REQUESTS = st.sampled_from([GAME, ONE, EVERYTHING, heartbeat_message(5)])
 
 
 def assert_sound(verdict: AttemptResult[Any]) -> None:
-    if verdict.attempt is AttemptStatus.ANSWERED:
+    if verdict.status is AttemptStatus.ANSWERED:
         assert verdict.error is None
     else:
         assert isinstance(verdict.error, FourcastersError)
@@ -415,7 +415,7 @@ def test_what_has_an_error_anywhere_is_never_taken_for_an_answer(document: objec
     answer = read(json.dumps(document))
     errors = [each.get("error") for each in claims(document) if isinstance(each, dict)]
     if answer is not None and any(error not in (None, "") for error in errors):
-        assert classify(GAME, answer.document).attempt is not AttemptStatus.ANSWERED
+        assert classify(GAME, answer.document).status is not AttemptStatus.ANSWERED
 
 
 BODIES = st.none() | st.dictionaries(st.text(), JSON, max_size=3).filter(
@@ -427,7 +427,7 @@ BODIES = st.none() | st.dictionaries(st.text(), JSON, max_size=3).filter(
 def test_a_server_reads_the_payload_and_the_id_that_were_sent(
     body: dict[str, object] | None, request_id: str, type_: str
 ) -> None:
-    request = Request(type_, list[CancelResult], Effect.CANCEL, body=body)
+    request = Request(type_, list[CancelResult], Kind.CANCEL, body=body)
     got_type, payload = json.loads(encode(request, request_id))
     assert got_type == type_
     assert payload.pop("requestID") == request_id

@@ -77,7 +77,7 @@ async def test_the_token_stands_bare_on_the_handshake(fake_exchange: FakeExchang
     async with opened(session_at(fake_exchange)):
         assert fake_exchange.sockets == 1
     assert fake_exchange.requests[0].headers["Authorization"] == fake_exchange.token
-    assert fake_exchange.sockets == 0
+    await until(lambda: fake_exchange.sockets == 0)
 
 
 async def test_a_dead_token_is_refused_once(fake_exchange: FakeExchange) -> None:
@@ -152,7 +152,7 @@ async def test_after_a_401_nothing_dials_again_before_somebody_wants_it(
             await orders.cancel_all_orders()
         dialled = fake_exchange.received("ws")
         # It has done with pauses, and waits for somebody.
-        await until(lambda: bool(orders._socket._wanted._waiters))
+        await until(lambda: bool(orders._socket._connections._wanted._waiters))
         assert fake_exchange.received("ws") == dialled
         report = await orders.cancel_all_orders_for_games([GAME])
         assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.REFUSED]
@@ -268,7 +268,7 @@ async def test_the_rate_limit_counts_handshakes_and_no_messages(
             await orders.cancel_all_orders()
         await fake_exchange.drop_sockets()
         await orders.cancel_all_orders()
-        assert limit._admission.in_window(asyncio.get_running_loop().time()) == 2
+        assert limit._sliding_window.give_up(asyncio.get_running_loop().time()).__len__() == 2
 
 
 async def test_without_a_place_in_the_rate_limit_a_verb_is_not_sent(
@@ -489,5 +489,5 @@ async def test_the_token_is_in_nothing_that_a_failed_message_shows(
         error = report.outcomes[0].error
         assert error is not None
         shown = [*everything_shown_of(single.value), *everything_shown_of(error), repr(report)]
-        shown += [repr(orders), repr(orders._socket._connection), caplog.text]
+        shown += [repr(orders), repr(orders._socket._connections._current), caplog.text]
     assert CANARY[: len(CANARY) // 2] not in "\n".join(shown).replace(r"\u002d", "-")

@@ -84,12 +84,12 @@ async def test_rest_settles_what_the_socket_does_not(
     fake_exchange.inject(fault, endpoint=WS, times=None)
     told: list[GameOutcome] = []
     async with opened(fake_exchange) as orders:
-        connection = orders._socket._connection
+        connection = orders._socket._connections._current
         report = await orders.cancel_all_orders_for_games(
             games, hedge=HEDGE, on_outcome=told.append
         )
         assert connection is not None
-        assert not connection._asked
+        assert not connection._pending
     assert [outcome.game_id for outcome in report.outcomes] == games
     assert sorted(outcome.game_id for outcome in told) == sorted(games)
     assert {(o.status, o.complete) for o in report.outcomes} == {(OutcomeStatus.CONFIRMED, False)}
@@ -163,8 +163,8 @@ async def test_a_caller_that_gives_up_ends_both(fake_exchange: FakeExchange) -> 
             await cancel
         left = [t for t in asyncio.all_tasks() - before if "fourcasters_async._" in repr(t)]
         assert not left
-        assert orders._socket._connection is not None
-        assert not orders._socket._connection._asked
+        assert orders._socket._connections._current is not None
+        assert not orders._socket._connections._current._pending
 
 
 @pytest.mark.parametrize("hedge", [-1.0, 0.0, float("nan"), float("inf"), "1"])
@@ -223,7 +223,7 @@ def test_two_ends_of_one_cancel_are_united(
     parts: list[Cancelled | None], attempt: AttemptStatus, complete: bool
 ) -> None:
     whole = united(parts)
-    assert (whole.attempt, whole.complete) == (attempt, complete)
+    assert (whole.status, whole.complete) == (attempt, complete)
     assert (whole.error is None) == (attempt is AttemptStatus.ANSWERED)
 
 
@@ -240,9 +240,9 @@ PARTS = (
 @given(st.lists(PARTS, min_size=1, max_size=2))
 def test_what_is_united_claims_no_more_than_its_parts(parts: list[Cancelled | None]) -> None:
     whole = united(parts)
-    doubtful = any(part is None or part.attempt is AttemptStatus.UNKNOWN for part in parts)
+    doubtful = any(part is None or part.status is AttemptStatus.UNKNOWN for part in parts)
     if doubtful:
-        assert whole.attempt in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
+        assert whole.status in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
         assert not whole.complete
     said = [r for part in parts if part is not None for r in part.value or []]
     results = whole.value or []
@@ -285,7 +285,7 @@ async def test_a_429_of_one_does_not_end_the_other() -> None:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
-    assert (whole.attempt, whole.complete) == (AttemptStatus.ANSWERED, True)
+    assert (whole.status, whole.complete) == (AttemptStatus.ANSWERED, True)
 
 
 async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() -> None:
@@ -300,7 +300,7 @@ async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() 
         return ended(AttemptStatus.REFUSED, NotFoundError("no", status=404, endpoint="x"))
 
     whole = await hedged(first, second, after=0.001)(MARKET, None)
-    assert whole.attempt is AttemptStatus.ANSWERED
+    assert whole.status is AttemptStatus.ANSWERED
 
 
 async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
@@ -311,7 +311,7 @@ async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
-    assert (whole.attempt, whole.complete) == (AttemptStatus.ANSWERED, False)
+    assert (whole.status, whole.complete) == (AttemptStatus.ANSWERED, False)
 
 
 @pytest.mark.parametrize(
@@ -330,4 +330,4 @@ async def test_a_refusal_that_is_the_sockets_own_is_asked_of_rest_at_once(error:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
-    assert (whole.attempt, whole.complete) == (AttemptStatus.ANSWERED, True)
+    assert (whole.status, whole.complete) == (AttemptStatus.ANSWERED, True)

@@ -123,7 +123,7 @@ async def test_closing_ends_every_wait(fake_exchange: FakeExchange, waits_for: s
     seen = fake_exchange.received()
     call = asyncio.create_task(session.cancel_all_orders_for_game(game))
     await until(lambda: fake_exchange.received() > seen or waits_for == "rate limit")
-    await until(lambda: bool(session._http._idle))
+    await until(lambda: bool(session._http._resting))
     await session.close()
     with pytest.raises(FourcastersError):
         await call

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fourcasters_async import AsyncSession, NotSentError, RateLimit, RateLimitedError, RetryPolicy
-from fourcasters_async._core.pacing import SlidingWindow
+from fourcasters_async._core.sliding_window import SlidingWindow
 from fourcasters_async.testing import FakeExchange, faults
 
 WINDOW = 60.0

@@ -61,13 +61,13 @@ async def test_what_is_in_flight_when_it_is_closed_is_unknown(
         one = asyncio.create_task(orders.cancel_all_orders())
         many = asyncio.create_task(orders.cancel_all_orders_for_games(["a", "b"]))
         await until(lambda: fake_exchange.received() == 4)
-        connection = orders._socket._connection
+        connection = orders._socket._connections._current
         assert connection is not None
         await end(orders, session)
         with pytest.raises(OutcomeUnknownError):
             await one
         assert len((await many).unknown) == 2
-        assert not connection._asked
+        assert not connection._pending
         assert not orders.connected
     await until(lambda: fake_exchange.sockets == 0)
 
@@ -261,7 +261,7 @@ async def test_nothing_is_left_of_a_verb_that_is_cancelled_at_any_turn(
                 if fault is not None:
                     fake_exchange.inject(fault, endpoint=message)
             await until(lambda: orders.connected)
-            connection = orders._socket._connection
+            connection = orders._socket._connections._current
             assert connection is not None
             task = asyncio.ensure_future(call(orders, games))
             for _ in range(turns):
@@ -269,7 +269,7 @@ async def test_nothing_is_left_of_a_verb_that_is_cancelled_at_any_turn(
             finished = task.done()
             task.cancel()
             await asyncio.wait([task])
-            assert not connection._asked
+            assert not connection._pending
             turns += 1 if turns < 40 else 10
         fake_exchange.clear_faults()
         report = await orders.cancel_all_orders_for_games(games, verify=True)

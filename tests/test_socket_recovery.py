@@ -142,7 +142,7 @@ async def test_a_429_holds_back_what_comes_after_it(fake_exchange: FakeExchange)
         session.orders_socket() as orders,
     ):
         limited = asyncio.create_task(orders.cancel_all_orders())
-        await until(lambda: bool(orders._socket._held_until))
+        await until(lambda: bool(orders._socket._holds._until))
         report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.01)
         limited.cancel()
         await asyncio.wait([limited])
@@ -160,7 +160,7 @@ async def test_a_429_to_an_order_that_is_placed_holds_back_no_cancel(
 
 
 def tasks_of(orders: OrdersSocket) -> Iterator["asyncio.Task[None]"]:
-    connection, keeping = orders._socket._connection, orders._socket._keeping
+    connection, keeping = orders._socket._connections._current, orders._socket._connections._keeping
     if connection is not None:
         yield from connection._tasks
     if keeping is not None:
@@ -199,7 +199,9 @@ async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_
         session.orders_socket() as orders,
     ):
         cancel = asyncio.create_task(orders.cancel_all_orders())
-        await until(lambda: any(a.left for a in orders._socket._connection._asked.values()))  # type: ignore[union-attr]  # it is there
+        connection = orders._socket._connections.current
+        assert connection is not None
+        await until(lambda: any(a.left for a in connection._pending.values()))
         time.sleep(0.4)  # noqa: ASYNC251  # to block the loop is the point
         assert len(await cancel) == 3
 
@@ -320,11 +322,11 @@ async def test_a_burst_is_written_in_a_few_pieces_and_not_frame_by_frame(
     fake_exchange: FakeExchange, orders: OrdersSocket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     games = [fake_exchange.add_game().game_id for _ in range(100)]
-    connection = orders._socket._connection
+    connection = orders._socket._connections._current
     assert connection is not None
     written: list[bytes] = []
-    transport = Mock(wraps=connection._socket._cork._transport, write=written.append)
-    monkeypatch.setattr(connection._socket._cork, "_transport", transport)
+    transport = Mock(wraps=connection._socket._buffered._transport, write=written.append)
+    monkeypatch.setattr(connection._socket._buffered, "_transport", transport)
     cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games, deadline=60.0))
     await until(lambda: sum(map(len, written)) > 100 * len(games[0]))
     cancel.cancel()

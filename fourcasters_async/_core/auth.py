@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from attrs import field, frozen
 
 from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.validation import check_token, hidden
 from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
     AuthenticationError,
     BadRequestError,
     ForbiddenError,
     FourcastersError,
+    InvalidRequestError,
     NotSentError,
     SessionClosedError,
 )
@@ -27,6 +29,8 @@ _LOGIN_PAUSE = 10.0
 # Seconds that closing waits for those who are told of a token.
 _TELLING = 5.0
 _RETIRED = 8
+# Characters. What is shorter is no secret, and would be found in ordinary words.
+_LEAST_SECRET = 6
 _ANONYMOUS: Mapping[str, str] = {"User-Agent": f"fourcasters_async/{__version__}"}
 
 
@@ -80,9 +84,9 @@ class Auth:
     def redact(self, text: str) -> str:
         """Take the secrets out of a text in which the exchange may quote them."""
         for token in (self.token, *self._retired):
-            text = text.replace(token, "[token]") if token else text
+            text = _without(token, "[token]", text)
         if self._credentials is not None:
-            text = text.replace(self._credentials.password, "[password]")
+            text = _without(self._credentials.password, "[password]", text)
         return text
 
     def use(self, credentials: Credentials, token: Secret) -> None:
@@ -90,15 +94,20 @@ class Auth:
         self._credentials, self._refusal, self._unproven = credentials, None, None
         self._set(token)
 
-    def adopt(self, token: Secret, used: Secret | None) -> None:
-        """Take a fresh token that came with the answer to a request that used `used`."""
+    def learn(self, used: Secret | None, *, accepted: bool, fresh: str | None) -> None:
+        """Take from an answer what it says of the token `used`, and a `fresh` one beside it."""
+        if accepted and self._unproven is not None and self._unproven[0] == used:
+            self._unproven = None
+        if fresh is None:
+            return
+        fresh = hidden(fresh)
+        try:
+            token = check_token(fresh)
+        except InvalidRequestError:
+            _log.debug("the exchange sent an X-Auth-Token that no header can hold")
+            return
         if used is not None and used == self.token and token != used:
             self._set(token)
-
-    def served(self, used: Secret | None) -> None:
-        """Take note that the exchange accepted a token."""
-        if self._unproven is not None and self._unproven[0] == used:
-            self._unproven = None
 
     def forget(self, used: Secret | None) -> None:
         """Drop a token that was logged out."""
@@ -195,6 +204,12 @@ class Auth:
             return
         if inspect.isawaitable(told):
             self._telling = asyncio.create_task(_tell(told, after=self._telling))
+
+
+def _without(secret: Secret | None, stand_in: str, text: str) -> str:
+    if secret is None or len(secret) < _LEAST_SECRET:
+        return text
+    return text.replace(secret, stand_in)
 
 
 def _why_not(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:

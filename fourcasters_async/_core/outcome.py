@@ -1,11 +1,11 @@
-"""What one attempt of a request came to, and what all of them together say. No I/O."""
+"""What one attempt of a request proves, and what all of them prove together. No I/O."""
 
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, frozen
 
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Request
 from fourcasters_async.errors import FourcastersError, NotSentError, OutcomeUnknownError
 
 T = TypeVar("T")
@@ -22,10 +22,10 @@ class AttemptStatus(Enum):
 
 @frozen
 class NoResponse:
-    """No answer, and why. `withheld` says that the request provably did not leave.
+    """No answer came, for this `reason`. `not_sent` says that the request provably did not leave.
 
-    `reason` is text: the exceptions of aiohttp hold request headers, and go no further.
-    `stale` says that the connection may have been dead before it was used.
+    `reason` is text, because the exceptions of aiohttp hold request headers. `stale` says that the
+    connection may have been dead before it was used.
     """
 
     reason: str
@@ -35,30 +35,39 @@ class NoResponse:
 
 @define
 class AttemptResult(Generic[T]):
-    """What one attempt came to. `error` is set unless it was `ANSWERED`."""
+    """What one attempt proves. `error` is set unless it was `ANSWERED`.
 
-    attempt: AttemptStatus
+    `final` says that no attempt was made and that none is to follow.
+    """
+
+    status: AttemptStatus
     value: T | None = None
     error: Exception | None = None
     stale: bool = False
+    final: bool = False
 
 
 @define
 class RequestOutcome(Generic[T]):
-    """What all attempts together say. `error` is set unless one was answered.
+    """What all attempts together prove. `error` is set unless one was answered.
 
     `complete` is `False` if an attempt before the answer ended unknown.
     """
 
-    attempt: AttemptStatus
+    status: AttemptStatus
     attempts: int
     value: T | None = None
     error: FourcastersError | None = None
     complete: bool = True
 
 
+def not_attempted(error: FourcastersError) -> AttemptResult[Any]:
+    """Return the result of an attempt that was not made, after which none is to follow."""
+    return AttemptResult(AttemptStatus.NOT_SENT, error=error, final=True)
+
+
 def unanswered(request: Request[T], observed: NoResponse) -> AttemptResult[T]:
-    """Put an attempt that was not answered in its class."""
+    """Say what an attempt proves to which no answer came."""
     if observed.not_sent:
         not_sent = NotSentError(f"{request.endpoint}: not sent: {observed.reason}")
         return AttemptResult(AttemptStatus.NOT_SENT, error=not_sent, stale=observed.stale)
@@ -69,15 +78,14 @@ def unanswered(request: Request[T], observed: NoResponse) -> AttemptResult[T]:
 def conclude(
     request: Request[T], last: AttemptResult[T], *, attempts: int, unknowns: int
 ) -> RequestOutcome[T]:
-    """Say what `attempts` attempts mean, of which `unknowns` ended unknown and `last` was last."""
-    if last.attempt is AttemptStatus.ANSWERED:
-        return RequestOutcome(last.attempt, attempts, value=last.value, complete=unknowns == 0)
-    error = last.error
-    # A read has no effect to doubt; for the rest, one attempt that may have taken effect
-    # outweighs any later one that did not.
-    if isinstance(error, FourcastersError) and (request.effect is Effect.READ or not unknowns):
-        return RequestOutcome(last.attempt, attempts, error=error)
-    doubt = "" if request.effect is Effect.READ else ", so it may have taken effect"
+    """Say what `attempts` attempts prove, of which `unknowns` ended unknown and `last` was last."""
+    if last.status is AttemptStatus.ANSWERED:
+        return RequestOutcome(last.status, attempts, value=last.value, complete=unknowns == 0)
+    error, has_effect = last.error, request.rules.has_effect
+    # One attempt that may have taken effect outweighs any later one that did not.
+    if isinstance(error, FourcastersError) and not (has_effect and unknowns):
+        return RequestOutcome(last.status, attempts, error=error)
+    doubt = ", so it may have taken effect" if has_effect else ""
     times = "once" if attempts == 1 else f"{attempts} times"
     reason = str(error).removeprefix(f"{request.endpoint}: ")
     unknown = OutcomeUnknownError(

@@ -1,10 +1,11 @@
 """The rate limit that a session keeps, and that sessions behind one address can share."""
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fourcasters_async._core.pacing import SlidingWindow
+from fourcasters_async._core.sliding_window import SlidingWindow
 from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import InvalidRequestError
 
@@ -31,14 +32,14 @@ class RateLimit:
         """The seconds of a window."""
         self._reserve = reserve
         self._shared = 0
-        self._admission: SlidingWindow[asyncio.Future[None]] = SlidingWindow(
+        self._sliding_window: SlidingWindow[asyncio.Future[None]] = SlidingWindow(
             requests, self.window, reserve
         )
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, *, urgent: bool) -> bool:
         """Take a place at once, if there is one and nobody is waiting."""
-        return self._admission.admit(urgent=urgent, now=_now())
+        return self._sliding_window.admit(urgent=urgent, now=_now())
 
     @contextmanager
     def share(self, requests: int) -> Iterator["RateLimit"]:
@@ -54,22 +55,15 @@ class RateLimit:
                 f"rate_limit: too small to spare {requests} of {self.requests} requests"
             )
         self._shared += requests
-        self._admission.set_aside(requests)
+        self._sliding_window.set_aside(requests)
         share = RateLimit(requests, self.window, reserve=0)
         try:
             yield share
         finally:
-            used = share._admission.in_window(_now())
-            self._take_back(requests - used)
-            if used:
-                # What was sent of it counts at the exchange for as long as a window.
-                loop = asyncio.get_running_loop()
-                loop.call_later(self.window, self._take_back, used)
-
-    def _take_back(self, requests: int) -> None:
-        self._shared -= requests
-        self._admission.set_aside(-requests)
-        self._serve()
+            self._shared -= requests
+            # What was sent of it counts at the exchange for as long as a window.
+            self._sliding_window.take_back(requests, share._sliding_window.give_up(_now()))
+            self._serve()
 
     async def wait(
         self, place: "asyncio.Future[None]", *, urgent: bool, until: float | None
@@ -78,13 +72,13 @@ class RateLimit:
 
         `place` is a new future, done once there is one; to cancel it is to give up.
         """
-        self._admission.wait(place, urgent=urgent)
+        self._sliding_window.wait(place, urgent=urgent)
         self._serve()
         try:
             async with asyncio.timeout_at(until):
                 await place
         except BaseException as error:
-            if not self._admission.withdraw(place) and not place.cancelled():
+            if not self._sliding_window.withdraw(place) and not place.cancelled():
                 self.leave(urgent=urgent, counted=False)
             if isinstance(error, TimeoutError):
                 return False
@@ -93,25 +87,36 @@ class RateLimit:
 
     def leave(self, *, urgent: bool, counted: bool) -> None:
         """Give a place back; `counted` is `False` if the request provably never left."""
-        self._admission.leave(urgent=urgent, now=_now(), counted=counted)
+        self._sliding_window.leave(urgent=urgent, now=_now(), counted=counted)
         self._serve()
 
     def _serve(self) -> None:
-        if not self._admission.anyone_waiting:
+        if not self._sliding_window.anyone_waiting:
             return
-        while due := self._admission.due(_now()):
+        while due := self._sliding_window.due(_now()):
             for place, urgent in due:
-                if place.done():
+                if place.done() or place.get_loop().is_closed():
                     # Given up, and not yet gone from the queue: the next one gets it.
-                    self._admission.leave(urgent=urgent, now=_now(), counted=False)
+                    self._sliding_window.leave(urgent=urgent, now=_now(), counted=False)
                 else:
                     place.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
-        free = self._admission.next_free()
-        loop = asyncio.get_running_loop()
-        self._timer = None if free is None else loop.call_at(free, self._serve)
+        free = self._sliding_window.next_free()
+        self._timer = None if free is None else _at(free, self._serve)
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time()
+    # A request may end with its event loop, and its place has to become free all the same. The
+    # clock of the standard loops is the monotonic one, so that it goes on from loop to loop.
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
+
+
+def _at(when: float, call: Callable[[], None]) -> asyncio.TimerHandle | None:
+    try:
+        return asyncio.get_running_loop().call_at(when, call)
+    except RuntimeError:
+        return None

@@ -1,63 +1,97 @@
-"""One endpoint call as a value."""
+"""One endpoint call as a value, and what follows from the kind of call that it is."""
 
 from collections.abc import Callable, Mapping
-from enum import Enum
+from enum import Enum, auto
 from typing import Generic, TypeVar
 
 import orjson
-from attrs import Factory, define, field
+from attrs import define, field, frozen
 
 T = TypeVar("T")
 
 
-class Effect(Enum):
-    """What a request does at the exchange, from which follows when it may be repeated."""
+class Kind(Enum):
+    """What a request is for. `RULES` says what follows from it."""
 
-    READ = "read"
-    CANCEL = "cancel"
-    PLACE = "place"
-    """To do it twice is not to do it once: it is repeated only if it provably did not leave."""
+    CANCEL = auto()
+    VERIFY = auto()
+    """A read that proves a cancel."""
+    READ = auto()
+    PLACE = auto()
+    LOGIN = auto()
+    LOGOUT = auto()
+    HEARTBEAT = auto()
+    HANDSHAKE = auto()
+    """The handshake of a WebSocket."""
 
 
-# Not frozen: like the records of what comes of it, it is made by the thousand in a burst, and
-# frozen ones take three times as long to make.
+@frozen(kw_only=True)
+class Rules:
+    """What follows from the kind of a request."""
+
+    holds_back: tuple[Kind, ...]
+    """The kinds that wait after a 429 to a request of this kind."""
+    has_effect: bool = False
+    """Whether it changes something at the exchange, so that a lost answer leaves doubt."""
+    repeatable: bool = True
+    """Whether it may be sent again after an attempt that may have taken effect."""
+    uses_reserve: bool = False
+    """Whether it may use the part of the rate limit that is kept for cancels."""
+    authorised: bool = True
+    """Whether it carries the token."""
+    renews: bool = True
+    """Whether a 401 is worth a login."""
+
+
+# The exchange has limits of their own for single reads, for logins and for placing. So a 429 holds
+# back what it can be about, and what is in doubt is not held back: a cancel least of all.
+RULES: Mapping[Kind, Rules] = {
+    Kind.CANCEL: Rules(
+        has_effect=True,
+        uses_reserve=True,
+        holds_back=(Kind.CANCEL, Kind.VERIFY, Kind.READ, Kind.PLACE),
+    ),
+    Kind.VERIFY: Rules(uses_reserve=True, holds_back=(Kind.VERIFY, Kind.READ)),
+    Kind.READ: Rules(holds_back=(Kind.READ,)),
+    # Not idempotent: repeated only if provably unsent.
+    Kind.PLACE: Rules(has_effect=True, repeatable=False, holds_back=(Kind.PLACE,)),
+    Kind.LOGIN: Rules(
+        uses_reserve=True, authorised=False, renews=False, holds_back=(Kind.LOGIN, Kind.LOGOUT)
+    ),
+    Kind.LOGOUT: Rules(
+        has_effect=True, uses_reserve=True, renews=False, holds_back=(Kind.LOGIN, Kind.LOGOUT)
+    ),
+    Kind.HEARTBEAT: Rules(has_effect=True, uses_reserve=True, holds_back=(Kind.HEARTBEAT,)),
+    Kind.HANDSHAKE: Rules(uses_reserve=True, holds_back=(Kind.HANDSHAKE,)),
+}
+
+
+# Not frozen: a burst makes thousands, and a frozen one takes three times as long to make.
 @define
 class Request(Generic[T]):
     """One endpoint call: what goes out, and what is to come back.
 
     `endpoint` is the method and the path, or the type of a message on the Orders WebSocket.
-    `answer` is the type that the answer decodes to and `at` the keys that lead to it, where 0 is
-    the only item of a list. `urgent` requests may use the share of the rate limit that is kept
-    for cancels. `check` says why a well-formed answer cannot be the answer to this request,
-    `None` if it can. A request that is not `authorised` goes without a token, one that is not
-    `renewable` is not worth a login.
-    `secrets` are never to be shown, not even if the exchange quotes them.
+    `answer` is the type that the answer decodes to, and `data_path` the keys that lead to it in
+    the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
+    answer cannot be the answer to this request, `None` if it can. `secrets` are never shown, also
+    where the exchange quotes them.
     """
 
     endpoint: str
     answer: type[T]
-    effect: Effect
-    at: tuple[str | int, ...] = ("data",)
+    kind: Kind
+    data_path: tuple[str | int, ...] = ("data",)
     params: Mapping[str, str] | None = None
     # A body can hold a password.
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
-    urgent: bool = field(
-        default=Factory(lambda self: self.effect is Effect.CANCEL, takes_self=True), kw_only=True
-    )
-    authorised: bool = field(default=True, kw_only=True)
-    renewable: bool = field(default=True, kw_only=True)
     secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
 
     @property
-    def method(self) -> str:
-        """The HTTP method."""
-        return self.endpoint.partition(" ")[0]
-
-    @property
-    def path(self) -> str:
-        """The path of the address."""
-        return self.endpoint.partition(" ")[2]
+    def rules(self) -> Rules:
+        """What follows from the kind of the request."""
+        return RULES[self.kind]
 
     def content(self) -> bytes:
         """Return the body as it goes out."""

@@ -1,48 +1,280 @@
-"""What REST and the Orders WebSocket are to the verbs: a way to send a request."""
+"""The one send loop: REST requests, messages and handshakes are sent until they are decided.
+
+It reads from the outside in, and each layer can be read alone:
+
+- `send` repeats attempts until one decides the request or its time is up;
+- `_authorised` has a token before an attempt, and another one after a 401;
+- `_admitted` waits until the exchange and the rate limit let an attempt go;
+- `_attempt` is one attempt, over a transport. It is the only part that a transport has to write.
+"""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
 
-from fourcasters_async._core.outcome import RequestOutcome
+from fourcasters_async._core.auth import Auth
+from fourcasters_async._core.holds import Holds
+from fourcasters_async._core.outcome import (
+    AttemptResult,
+    AttemptStatus,
+    RequestOutcome,
+    not_attempted,
+)
+from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.request import Request
+from fourcasters_async._core.retry import Attempts, RetryPolicy
+from fourcasters_async._core.tasks import Cancellation, HomeLoop
+from fourcasters_async.errors import (
+    ApiError,
+    AuthenticationError,
+    FourcastersError,
+    InvalidRequestError,
+    NotSentError,
+    RateLimitedError,
+    SessionClosedError,
+)
 
 T = TypeVar("T")
 
+_log = logging.getLogger("fourcasters_async")
+
 
 class Sender(ABC):
-    """Sends requests until they are decided. `timeout` is the seconds that one may take."""
+    """Sends requests until they are decided.
 
-    def __init__(self, timeout: float) -> None:
+    `timeout` is the seconds that one request may take. Without a `rate_limit` nothing is counted.
+    """
+
+    _CLOSED = "the session is closed; make a new AsyncSession"
+
+    def __init__(
+        self,
+        auth: Auth,
+        home: HomeLoop,
+        *,
+        timeout: float,
+        retry: RetryPolicy,
+        rate_limit: RateLimit | None,
+    ) -> None:
         self.timeout = timeout
+        self._auth = auth
+        self._home = home
+        self._retry = retry
+        self._rate_limit = rate_limit
+        self._holds = Holds()
+        self._resting: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._closed
+
+    async def close(self) -> None:
+        """Send nothing any more, and let go of what waits."""
+        self._closed = True
+        for each in self._resting:
+            each.cancel()
+
+    def ensure_usable(self, *, authorised: bool = True) -> None:
+        """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
+        self._home.enter()
+        if self.is_closed():
+            raise SessionClosedError(self._CLOSED)
+        if authorised and not self._auth.usable:
+            raise InvalidRequestError(
+                "token: none was given; pass AsyncSession(token=…) or a username and a password, "
+                "or log in"
+            )
+
+    @abstractmethod
+    async def catch_up(self) -> None:
+        """Take note of what happened to connections while they were idle."""
 
     async def call(self, request: Request[T], *, deadline: float | None = None) -> T:
         """Send `request` and return its answer, or raise what came instead.
 
         `deadline` is a loop time; without one there are `timeout` seconds from now.
         """
-        self.ensure_usable(authorised=request.authorised)
+        self.ensure_usable(authorised=request.rules.authorised)
         await self.catch_up()
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + self.timeout
-        settled = await self.send(request, deadline=deadline)
-        if settled.error is not None:
-            raise settled.error
-        return cast(T, settled.value)
+        outcome = await self.send(request, deadline=deadline)
+        if outcome.error is not None:
+            raise outcome.error
+        return cast(T, outcome.value)
 
-    @abstractmethod
-    def ensure_usable(self, *, authorised: bool = True) -> None:
-        """Raise if no request, or no authorised one, can be sent any more."""
-
-    @abstractmethod
-    async def catch_up(self) -> None:
-        """Take note of what happened to connections while they were idle."""
-
-    @abstractmethod
     async def send(
-        self, request: Request[T], *, deadline: float | None = None
+        self,
+        request: Request[T],
+        *,
+        deadline: float | None = None,
+        retry: RetryPolicy | None = None,
     ) -> RequestOutcome[T]:
-        """Send `request` until an attempt decides it, and say what came of it.
+        """Send `request` until an attempt decides it, and say what all attempts prove.
 
-        `deadline` is a loop time. Without one there are `timeout` seconds from the first attempt.
+        `deadline` is a loop time. Without one there are `timeout` seconds from the moment at which
+        the first attempt is admitted. `retry` is taken in place of the sender's own policy.
         """
+        clock = asyncio.get_running_loop().time
+        attempts = Attempts(request, retry or self._retry, deadline)
+        while True:
+            result = await self._authorised(attempts)
+            if result.final:
+                return attempts.outcome(result)
+            pause = attempts.note(result)
+            if _is_refused(result, RateLimitedError):
+                self._holds.hold(request.kind, clock() + self._asked_pause(result.error, pause))
+            deadline = attempts.deadline
+            if pause is None or (deadline is not None and clock() + pause >= deadline):
+                return attempts.outcome()
+            _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
+            await self._rest(clock() + pause)
+
+    async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
+        """Make an attempt with a token, and once more with another if that one was refused."""
+        unable = await self._sign_in(attempts)
+        if unable is not None:
+            return not_attempted(unable)
+        result = await self._admitted(attempts)
+        if not _is_refused(result, AuthenticationError) or not self._may_renew(attempts):
+            return result
+        unable = await self._renew(attempts)
+        if unable is None:
+            attempts.renewed = True
+            attempts.note(result)
+            return await self._admitted(attempts)
+        # A login that was refused is as final as the 401; one that failed is not.
+        refused = attempts.renewed = isinstance(unable, ApiError)
+        status = AttemptStatus.REFUSED if refused else AttemptStatus.NOT_SENT
+        return AttemptResult(status, error=unable)
+
+    async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
+        """Make an attempt once it may go, and give its place in the rate limit back."""
+        stopped = await self._admit(attempts)
+        if stopped is not None:
+            return not_attempted(stopped)
+        if attempts.deadline is None:
+            attempts.deadline = asyncio.get_running_loop().time() + self.timeout
+        counted = True
+        try:
+            result = await self._attempt(attempts)
+            counted = result.status is not AttemptStatus.NOT_SENT
+        finally:
+            if self._rate_limit is not None:
+                urgent = attempts.request.rules.uses_reserve
+                self._rate_limit.leave(urgent=urgent, counted=counted)
+        return result
+
+    @abstractmethod
+    async def _attempt(self, attempts: Attempts[T]) -> AttemptResult[T]:
+        """Make one attempt inside `attempts.deadline`, and set `attempts.token` to what it used."""
+
+    def _ends(self, attempts: Attempts[T]) -> float:
+        """Return the loop time at which the attempt that begins now ends."""
+        ends = asyncio.get_running_loop().time() + self._retry.attempt_timeout
+        return ends if attempts.deadline is None else min(attempts.deadline, ends)
+
+    async def _sign_in(self, attempts: Attempts[T]) -> FourcastersError | None:
+        """Log in if there is no token yet. Return why that cannot be done."""
+        if self._auth.token is not None or not attempts.request.rules.authorised:
+            return None
+        return await self._auth.renew(None, attempts.deadline)
+
+    def _may_renew(self, attempts: Attempts[T]) -> bool:
+        """Whether another token than the refused one can be had, and was not tried yet."""
+        used = attempts.token
+        return (
+            used is not None
+            and not attempts.renewed
+            and attempts.request.rules.renews
+            and self._auth.can_renew(used)
+        )
+
+    async def _renew(self, attempts: Attempts[T]) -> FourcastersError | None:
+        """Get another token than the refused one. Return why there is none."""
+        return await self._auth.renew(attempts.token, attempts.deadline)
+
+    async def _admit(self, attempts: Attempts[T]) -> FourcastersError | None:
+        """Wait until an attempt may go. Return why it may not go before its deadline, if so."""
+        request, deadline = attempts.request, attempts.deadline
+        clock = asyncio.get_running_loop().time
+        while True:
+            if self.is_closed():
+                return SessionClosedError(f"{request.endpoint}: {self._CLOSED}")
+            now, held_until = clock(), self._holds.until(request.kind)
+            if deadline is not None and now >= deadline:
+                return _not_sent(request, "the deadline had passed")
+            if deadline is not None and held_until >= deadline:
+                wait = f"{held_until - now:.1f} s"
+                return _not_sent(request, f"the exchange asked to wait {wait}, past the deadline")
+            if held_until > now:
+                await self._rest(held_until)
+            elif self._rate_limit is None:
+                return None
+            elif await self._take_place(self._rate_limit, attempts):
+                if not self.is_closed() and self._holds.until(request.kind) <= clock():
+                    return None
+                self._rate_limit.leave(urgent=request.rules.uses_reserve, counted=False)
+            elif not self.is_closed():
+                return _not_sent(request, "the rate limit left no place before the deadline")
+
+    async def _take_place(self, rate_limit: RateLimit, attempts: Attempts[T]) -> bool:
+        urgent = attempts.request.rules.uses_reserve
+        if rate_limit.admit(urgent=urgent):
+            return True
+        with self._waiting() as place:
+            return await rate_limit.wait(place, urgent=urgent, until=attempts.deadline)
+        return False
+
+    def _asked_pause(self, error: Exception | None, pause: float | None) -> float:
+        """Return the seconds that a 429 holds others back."""
+        asked = pause
+        if pause is None and isinstance(error, RateLimitedError):
+            asked = error.retry_after
+        return min(self._retry.backoff(1) if asked is None else asked, self._retry.retry_after_cap)
+
+    async def _rest(self, until: float) -> None:
+        """Wait until the loop time `until`, or until the sender is closed."""
+        if self._closed:
+            return
+        with suppress(TimeoutError), self._waiting() as rest:
+            async with asyncio.timeout_at(until):
+                await rest
+
+    @contextmanager
+    def _waiting(self) -> Iterator["asyncio.Future[None]"]:
+        """Give a future to wait for, which `close` cancels; the wait then ends without an error."""
+        future = asyncio.get_running_loop().create_future()
+        cancellation = Cancellation()
+        self._resting.add(future)
+        try:
+            yield future
+        except asyncio.CancelledError:
+            if not self._closed or cancellation.requested:
+                raise
+        finally:
+            self._resting.discard(future)
+
+    def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
+        """Return what takes out of a text the secrets that the exchange may quote in it."""
+        if not request.secrets:
+            return self._auth.redact
+
+        def redact(text: str) -> str:
+            for secret in request.secrets:
+                text = text.replace(secret, "[secret]")
+            return self._auth.redact(text)
+
+        return redact
+
+
+def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:
+    return result.status is AttemptStatus.REFUSED and isinstance(result.error, kind)
+
+
+def _not_sent(request: Request[T], reason: str) -> NotSentError:
+    return NotSentError(f"{request.endpoint}: not sent: {reason}")

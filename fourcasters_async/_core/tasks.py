@@ -1,12 +1,53 @@
-"""What asyncio does not say in one word of its own."""
+"""What asyncio does not say in one word of its own: who was cancelled, and whose loop this is."""
 
 import asyncio
 
+from fourcasters_async.errors import InvalidRequestError
 
-def is_cancelled() -> bool:
-    """Whether somebody asked the running task to stop.
 
-    A `CancelledError` also comes of awaiting a future that was cancelled for itself.
+class Cancellation:
+    """Whether somebody has asked the running task to stop since this was made.
+
+    A `CancelledError` also comes from awaiting a future that was cancelled for itself; and a task
+    that cleans up after a cancellation has been asked to stop before.
     """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+
+    __slots__ = ("_before", "_task")
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = 0 if self._task is None else self._task.cancelling()
+
+    @property
+    def requested(self) -> bool:
+        """Whether the task was asked to stop."""
+        return self._task is not None and self._task.cancelling() > self._before
+
+
+class HomeLoop:
+    """The event loop that a session belongs to: the first one that it is used in.
+
+    Connections, timers and futures belong to one loop. In another one they fail late, and some
+    requests still leave.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def enter(self) -> None:
+        """Raise `InvalidRequestError` unless the running event loop is this one."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise InvalidRequestError(
+                "session: no asyncio event loop is running; use it inside asyncio.run(…), "
+                "and under trio inside trio_asyncio.aio_as_trio(…)"
+            ) from None
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            state = "has ended" if self._loop.is_closed() else "is another one"
+            raise InvalidRequestError(
+                f"session: the event loop that it was first used in {state}; connections belong "
+                "to one loop, so make a new AsyncSession in each asyncio.run and each thread"
+            )

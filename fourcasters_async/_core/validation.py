@@ -1,34 +1,29 @@
-"""What is refused before anything is sent: arguments that can only be a mistake.
+"""Arguments that can only be a mistake are refused before anything is sent.
 
 Nothing here guesses at the rules of the exchange: what might be valid is sent.
 """
 
 import inspect
-import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import TypeVar
 
-from attrs import evolve
 from yarl import URL
 
 from fourcasters_async._core.secret import Secret
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.models import GameMarket, MarketType, NewOrder, OrderType
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 _ID_LIMIT = 128
 _TEXT_LIMIT = 1024
-_OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _HIGHEST_PORT = 65535
 _FOR_EVER = 1e9
 _SHOWN = 80
-_EVEN = 100
 # Past what JSON carries safely, and what anybody could mean.
-_HUGE = 10**15
+HUGE = 10**15
 
 
 def check_id(value: object, name: str) -> str:
@@ -62,24 +57,6 @@ def check_text(value: object, name: str) -> str:
     return str.__str__(value)
 
 
-def check_order_id(value: object, name: str) -> str:
-    """Return an order id, which must look like one: one malformed id fails a whole request."""
-    order_id = check_id(value, name)
-    if not is_order_id(order_id):
-        raise InvalidRequestError(f"{name}: must be 24 hexadecimal digits, not {order_id!r}")
-    return order_id
-
-
-def is_order_id(value: str) -> bool:
-    """Whether a string has the form of an order id."""
-    return _OBJECT_ID.fullmatch(value) is not None
-
-
-def check_market_type(value: object, name: str = "type") -> MarketType | None:
-    """Return the member for a market type or its value."""
-    return None if value is None else check_member(value, MarketType, name)
-
-
 def check_member(value: object, kind: type[E], name: str) -> E:
     """Return the member of an enum for a member or its value."""
     if isinstance(value, str):
@@ -87,28 +64,13 @@ def check_member(value: object, kind: type[E], name: str) -> E:
             if member.value == str.__str__(value):
                 return member
     known = ", ".join(repr(member.value) for member in kind)
-    raise InvalidRequestError(f"{name}: must be one of {known}, not {_shown(value)}")
-
-
-def check_order_type(value: object, name: str) -> OrderType:
-    """Return the member for an order type or its value."""
-    return check_member(value, OrderType, name)
-
-
-def check_american_odds(value: object, name: str) -> int:
-    """Return odds, of which the American format has none between -100 and 100."""
-    if type(value) is not int or not _EVEN <= abs(value) < _HUGE:
-        raise InvalidRequestError(
-            f"{name}: must be American odds, a whole number from {_EVEN} on or from -{_EVEN} down, "
-            f"not {_shown(value)}"
-        )
-    return value
+    raise InvalidRequestError(f"{name}: must be one of {known}, not {shown(value)}")
 
 
 def check_number(value: object, name: str) -> float:
     """Return a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _HUGE:
-        raise InvalidRequestError(f"{name}: must be a finite number, not {_shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < HUGE:
+        raise InvalidRequestError(f"{name}: must be a finite number, not {shown(value)}")
     # A float of another library, such as numpy, is one that no JSON encoder knows.
     return int(value) if isinstance(value, int) else float(value)
 
@@ -121,27 +83,6 @@ def check_amount(value: object, name: str) -> float:
     return amount
 
 
-def check_new_order(value: object, name: str) -> NewOrder:
-    """Return an order to place, every field of it looked at."""
-    if not isinstance(value, NewOrder):
-        raise InvalidRequestError(f"{name}: must be a NewOrder, not {type(value).__name__}")
-    return evolve(
-        value,
-        game_id=check_id(value.game_id, f"{name}.game_id"),
-        type=check_member(value.type, MarketType, f"{name}.type"),
-        side=check_id(value.side, f"{name}.side"),
-        odds=check_american_odds(value.odds, f"{name}.odds"),
-        bet=check_amount(value.bet, f"{name}.bet"),
-        number=optional(check_number, value.number, f"{name}.number"),
-        market=optional(check_id, value.market, f"{name}.market"),
-        order_type=optional(check_order_type, value.order_type, f"{name}.order_type"),
-        expiration_minutes=optional(
-            check_count, value.expiration_minutes, f"{name}.expiration_minutes"
-        ),
-        user_reference=optional(check_text, value.user_reference, f"{name}.user_reference"),
-    )
-
-
 def optional(check: Callable[[object, str], T], value: object, name: str) -> T | None:
     """Return what `check` makes of a value, or `None` for none."""
     return None if value is None else check(value, name)
@@ -149,26 +90,11 @@ def optional(check: Callable[[object, str], T], value: object, name: str) -> T |
 
 def check_list(values: object, name: str) -> list[object]:
     """Return the items of an iterable that is no string."""
-    if isinstance(values, str | bytes | bytearray | GameMarket) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise InvalidRequestError(
             f"{name}: must be a list or the like, not {type(values).__name__}"
         )
     return list(values)
-
-
-def check_markets(games: object, type: object) -> list[GameMarket]:  # noqa: A002  # the name on the wire
-    """Return the distinct games of a fan-out, in their order. `type` is for plain ids."""
-    default = check_market_type(type)
-    distinct: dict[GameMarket, None] = {}
-    for index, game in enumerate(check_list(games, "games")):
-        name = f"games[{index}]"
-        if isinstance(game, GameMarket):
-            game_id = check_id(game.game_id, f"{name}.game_id")
-            market = GameMarket(game_id, check_market_type(game.type, f"{name}.type"))
-        else:
-            market = GameMarket(check_id(game, name), default)
-        distinct[market] = None
-    return list(distinct)
 
 
 def check_seconds(value: float, name: str) -> float:
@@ -177,22 +103,22 @@ def check_seconds(value: float, name: str) -> float:
         raise InvalidRequestError(f"{name}: must be seconds, not {type(value).__name__}")
     if not 0 < value < _FOR_EVER:
         raise InvalidRequestError(
-            f"{name}: must be finite and more than 0 seconds, not {_shown(value)}"
+            f"{name}: must be finite and more than 0 seconds, not {shown(value)}"
         )
     return float(value)
 
 
 def check_count(value: object, name: str, least: int = 1, most: int | None = None) -> int:
     """Return a whole number, which must not be less than `least` or more than `most`."""
-    if type(value) is not int or not least <= value <= (_HUGE if most is None else most):
+    if type(value) is not int or not least <= value <= (HUGE if most is None else most):
         bound = "on" if most is None else f"to {most}"
         raise InvalidRequestError(
-            f"{name}: must be a whole number from {least} {bound}, not {_shown(value)}"
+            f"{name}: must be a whole number from {least} {bound}, not {shown(value)}"
         )
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     try:
         return repr(value)[:_SHOWN]
     except Exception:  # noqa: BLE001  # Python writes no whole number of thousands of digits
@@ -234,8 +160,8 @@ def check_password(value: object) -> Secret:
     return Secret(value)
 
 
-def check_url(value: object, name: str, scheme: str) -> URL:
-    """Return an address, encrypted unless it is on this machine."""
+def check_url(value: object, name: str, scheme: str, *others: str) -> URL:
+    """Return an address. Unless `others` are named too, it is encrypted or on this machine."""
     value = hidden(value)
     if not isinstance(value, str) or "@" in value:
         raise InvalidRequestError(f"{name}: must be a string, without a user or a password")
@@ -248,7 +174,8 @@ def check_url(value: object, name: str, scheme: str) -> URL:
         raise InvalidRequestError(f"{name}: must be an address such as {scheme}://api.4casters.io")
     if url.query_string or url.fragment:
         raise InvalidRequestError(f"{name}: must not hold a query or a fragment")
-    if url.scheme != scheme and not (url.scheme == scheme.removesuffix("s") and is_local(url)):
+    local = scheme.removesuffix("s") if is_local(url) else scheme
+    if url.scheme not in (scheme, local, *others):
         raise InvalidRequestError(
             f"{name}: must be {scheme}://…; unencrypted only to this machine (127.0.0.1, localhost)"
         )

@@ -1,65 +1,50 @@
-"""One attempt of a request over aiohttp: the only module that touches the network."""
+"""One attempt of a request over aiohttp: the only module that writes HTTP to the network."""
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._core.request import Request
-from fourcasters_async._core.tasks import is_cancelled
-from fourcasters_async._http.middleware import GoneError, middlewares_of, once, without_cookies
-from fourcasters_async._http.response import Response, no_response
+from fourcasters_async._core.tasks import Cancellation
+from fourcasters_async._http.aiohttp_clients import AiohttpClients, holds_unread_bytes
+from fourcasters_async._http.middleware import ConnectionGoneError, send_once
+from fourcasters_async._http.response import Response
 
-T = TypeVar("T")
-
-# aiohttp's 15 s lets a pool go cold between two bursts of a game.
-_KEEP_ALIVE = 75.0
-# A body past this is no answer of the exchange. It bounds what a compressed one can become.
+# Bytes, uncompressed. A larger body is no answer of the exchange.
 _BODY_LIMIT = 64 * 2**20
-_SOILED = "the connection holds bytes that nobody asked for"
+_UNREAD_BYTES = "the connection holds bytes that nobody asked for"
 
 
 class Pool:
-    """The connections to one address: the session's own, or a caller's `aiohttp.ClientSession`."""
+    """The connections to one address."""
 
-    def __init__(
-        self,
-        base_url: URL,
-        client: aiohttp.ClientSession | None,
-        *,
-        max_connections: int,
-        connect_timeout: float,
-    ) -> None:
+    def __init__(self, base_url: URL, clients: AiohttpClients, *, max_connections: int) -> None:
         self._base_url = str(base_url).rstrip("/")
-        self._client = client
-        self._owned = client is None
+        self._clients = clients
         self._max_connections = max_connections
-        jar = None if client is None else client.cookie_jar
-        cookies = jar is not None and not isinstance(jar, aiohttp.DummyCookieJar)
-        self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (
-            *((without_cookies,) if cookies else ()),
-            *middlewares_of(client),
-        )
-        # The attempt as a whole is timed from outside: aiohttp's `total` can be outlived.
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        self._client: aiohttp.ClientSession | None = None
+        # Those of the client are all that a POST needs, which aiohttp does not repeat.
+        self._middlewares: Mapping[str, Any] = {"GET": (send_once, *clients.middlewares)}
 
     @property
     def closed(self) -> bool:
-        """Whether the client was closed, by the session or by the caller."""
-        return self._client is not None and self._client.closed
+        """Whether the caller has closed the client that was lent."""
+        return self._clients.closed
 
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
-        if self._owned and self._client is not None:
+        if self._client is not None:
             await self._client.close()
 
     async def attempt(
         self,
-        request: Request[T],
+        request: Request[Any],
         *,
         headers: Mapping[str, str],
         ends: float,
@@ -67,62 +52,70 @@ class Pool:
     ) -> Response | NoResponse:
         """Send `request` once and read the answer, by the loop time `ends`.
 
-        To empty a pool of soiled connections is no attempt: another one is taken.
+        Discarding connections with unread bytes does not count as an attempt: another is taken.
         """
         tries = 0
         while True:
             observed = await self._try(request, headers, ends, redact)
             tries += 1
-            soiled = isinstance(observed, NoResponse) and observed.not_sent and observed.stale
-            if not soiled or tries > self._max_connections:
+            discarded = isinstance(observed, NoResponse) and observed.not_sent and observed.stale
+            if not discarded or tries > self._max_connections:
                 return observed
 
     async def _try(
         self,
-        request: Request[T],
+        request: Request[Any],
         headers: Mapping[str, str],
         ends: float,
         redact: Callable[[str], str],
     ) -> Response | NoResponse:
+        cancellation = Cancellation()
         body = _Body(request.content())
         try:
             async with asyncio.timeout_at(ends):
                 return await self._exchange(request, body, headers)
         except asyncio.CancelledError as error:
-            if is_cancelled():
+            if cancellation.requested:
                 # The frames of aiohttp hold the headers.
                 error.__context__ = None
                 raise error.with_traceback(None)  # noqa: B904  # it is the same exception
             # aiohttp cancels those who wait for its pool when it is closed.
             return no_response(error, left=body.left, redact=redact)
-        except GoneError as gone:
-            return no_response(gone.error, left=body.left, redact=redact)
+        except ConnectionGoneError as gone:
+            failed: Exception = gone.error
         except Exception as error:  # noqa: BLE001  # no exception of another library goes further
-            return no_response(error, left=body.left, redact=redact)
+            failed = error
+        if cancellation.requested:
+            # A hook of the caller's raised something else while the task was being cancelled.
+            raise asyncio.CancelledError
+        return no_response(failed, left=body.left, redact=redact)
 
     async def _exchange(
-        self, request: Request[T], body: "_Body", headers: Mapping[str, str]
+        self, request: Request[Any], body: "_Body", headers: Mapping[str, str]
     ) -> Response:
-        response = await self._open().request(
-            request.method,
-            f"{self._base_url}{request.path}",
+        client = self._client
+        if client is None:
+            # Made here, where there is an event loop. One connection more, so that a single verb
+            # does not wait for the end of a fan-out.
+            client = self._client = self._clients.make(max_connections=self._max_connections + 1)
+        method, _, path = request.endpoint.partition(" ")
+        response = await client.request(
+            method,
+            self._base_url + path,
             params=request.params,
             data=body,
             headers=headers,
-            # Nothing to send has no type.
+            # An empty body has no type.
             skip_auto_headers=("Content-Type",) if request.body is None else None,
             allow_redirects=False,
-            raise_for_status=False,
-            timeout=self._timeout,
-            # aiohttp sends no POST again.
-            middlewares=(*((once,) if request.method == "GET" else ()), *self._middlewares),
+            middlewares=self._middlewares.get(method),
         )
         try:
             if body.left is False:
-                # An answer to no request, unless a middleware of the caller sent another body.
-                if not (self._owned or body.refused):
+                # An answer to no request, unless a middleware of the caller's sent another body.
+                if self._clients.lent and not body.refused:
                     body.left = None
-                raise ConnectionResetError(_SOILED)  # noqa: TRY301  # the handler closes the connection
+                raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
             content = await _read(response)
         except BaseException:
             response.close()
@@ -130,54 +123,55 @@ class Pool:
         response.release()
         return Response(response.status, response.headers, content)
 
-    def _open(self) -> aiohttp.ClientSession:
-        """Return the client. The session's own is made here, where there is a loop."""
-        if self._client is None:
-            self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    # One more, so that a single verb does not wait for the end of a fan-out.
-                    limit=self._max_connections + 1,
-                    keepalive_timeout=_KEEP_ALIVE,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._client
 
+class _Body(aiohttp.Payload):
+    """A request's body that knows whether it left, and stays off a connection with unread bytes.
 
-class _Body(aiohttp.BytesPayload):
-    """A request's body that knows whether it left, and does not leave on a soiled connection.
-
-    aiohttp holds the headers back until the body is written, so as long as it is not, nothing
-    has reached the exchange. Bytes that a server sent after its last answer would be taken for
-    the answer to this request, so a connection that holds some is refused. Such bytes that come
-    only after this request was written cannot be told from its answer.
+    aiohttp holds the headers back until the body is written: before that, nothing has reached the
+    exchange. Bytes that a server sent after its last answer would be taken for the answer to this
+    request, so a connection that holds some is refused. Bytes that come after this request was
+    written cannot be told from its answer.
     """
 
     def __init__(self, content: bytes) -> None:
-        # Past the constructor in between, which warns of bodies over a megabyte.
-        aiohttp.Payload.__init__(self, content, content_type="application/json")
-        self._size = len(content)
+        super().__init__(content, content_type="application/json")
+        self._content = content
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request of it."""
         self.refused = False
-        """Whether it was refused to a soiled connection."""
+        """Whether it was kept off a connection with unread bytes."""
 
     @property
     def size(self) -> int:
-        """The length in bytes. Asked for when aiohttp makes the request."""
+        """The length in bytes. aiohttp asks for it when it makes the request."""
         if self.left is None:
             self.left = False
-        return len(self._value)
+        return len(self._content)
+
+    @property
+    def autoclose(self) -> bool:
+        """Whether there is nothing to close when a middleware takes another body."""
+        return True
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the body as text."""
+        return self._content.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the body, unless the connection has unread bytes."""
+        await self.write_with_length(writer, None)
 
     async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
+        self,
+        writer: AbstractStreamWriter,
+        content_length: int | None,  # noqa: ARG002  # it is the length of the body
     ) -> None:
-        """Write the body, unless the connection is soiled."""
-        if getattr(getattr(writer, "protocol", None), "should_close", False):
+        """Write the body, unless the connection has unread bytes."""
+        if holds_unread_bytes(writer):
             self.refused = True
-            raise ConnectionResetError(_SOILED)
+            raise ConnectionResetError(_UNREAD_BYTES)
         self.left = True
-        await super().write_with_length(writer, content_length)
+        await writer.write(self._content)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -6,14 +6,13 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 
-import aiohttp
 import orjson
 from attrs import field, frozen
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
 from fourcasters_async._core.request import Request
 from fourcasters_async._json.converter import REST
-from fourcasters_async._json.envelope import error_in, one_line, value_in
+from fourcasters_async._json.envelope import error_in, value_in
 from fourcasters_async.errors import (
     REFUSALS,
     ApiError,
@@ -23,18 +22,6 @@ from fourcasters_async.errors import (
 )
 
 T = TypeVar("T")
-
-# Errors of making the connection: no byte of the request can have left before it stands.
-_NEVER_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-    aiohttp.ServerFingerprintMismatch,
-)
-# What comes of sending over a kept-alive connection that the server has closed.
-_CONNECTION_GONE = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
 
 
 @frozen
@@ -47,39 +34,23 @@ class Response:
     body: bytes = field(repr=False)
 
 
-def no_response(
-    error: BaseException, *, left: bool | None, redact: Callable[[str], str] = str
-) -> NoResponse:
-    """Say what an exception proves.
-
-    `left` says whether the body was written; where that is not known (`None`), the kind of the
-    exception has to say whether it can have been. `redact` takes secrets out of a text.
-    """
-    never_left = isinstance(error, _NEVER_CONNECTED) if left is None else not left
-    return NoResponse(
-        reason=_describe(error, redact),
-        not_sent=never_left,
-        stale=isinstance(error, _CONNECTION_GONE),
-    )
-
-
 def classify(
-    request: Request[T], observed: Response | NoResponse, *, redact: Callable[[str], str] = str
+    request: Request[T], response: Response | NoResponse, *, redact: Callable[[str], str] = str
 ) -> AttemptResult[T]:
-    """Put one attempt in its class. `redact` takes secrets out of what the exchange says."""
-    if isinstance(observed, NoResponse):
-        return unanswered(request, observed)
-    if observed.status == HTTPStatus.OK:
+    """Say what a response proves. `redact` takes secrets out of what is quoted of it."""
+    if isinstance(response, NoResponse):
+        return unanswered(request, response)
+    if response.status == HTTPStatus.OK:
         try:
-            return AttemptResult(AttemptStatus.ANSWERED, decode(request, observed.body, redact))
+            return AttemptResult(AttemptStatus.ANSWERED, decode(request, response.body, redact))
         except (ApiError, DecodeError) as error:
             # Its frames, and the parser's own exception, hold the body.
             error.__context__ = None
             return AttemptResult(AttemptStatus.UNKNOWN, error=error.with_traceback(None))
-    refused = observed.status in REFUSALS
+    refused = response.status in REFUSALS
     return AttemptResult(
         AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN,
-        error=_api_error(request, observed, redact),
+        error=_api_error(request, response, redact),
     )
 
 
@@ -145,15 +116,3 @@ def _phrase(status: int) -> str:
         return f"{HTTPStatus(status).phrase} (the answer has no readable error)"
     except ValueError:
         return "(the answer has no readable error)"
-
-
-def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
-    """Name an exception in one line."""
-    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
-        # Behind the first colon aiohttp quotes what the server sent, cut at any place.
-        text = text.partition(":")[0]
-    elif isinstance(error, TimeoutError) and not text:
-        text = "the time was up"
-    name = type(error).__name__
-    return f"{name}: {one_line(redact(text))}" if text else name

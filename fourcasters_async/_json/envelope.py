@@ -1,15 +1,14 @@
-"""What the JSON documents of both surfaces have in common: an envelope, or an error. No I/O."""
+"""The envelope around an answer or an error, the same on both surfaces. No I/O."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from fourcasters_async._core.request import Request
+from fourcasters_async._core.text import one_line
 from fourcasters_async._json.converter import Dialect
 from fourcasters_async.errors import DecodeError
 
 T = TypeVar("T")
-
-_MESSAGE_LIMIT = 300
 
 
 def value_in(
@@ -23,7 +22,7 @@ def value_in(
     `redact` takes secrets out of what is quoted of it.
     """
     value, path = document, "$"
-    for key in request.at:
+    for key in request.data_path:
         if isinstance(key, int):
             path = f"{path}[{key}]"
             if not isinstance(value, list) or len(value) != key + 1:
@@ -56,9 +55,3 @@ def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int |
         one_line(redact(message)) if isinstance(message, str) else "",
         code if type(code) is int else None,
     )
-
-
-def one_line(text: str) -> str:
-    """Return a text of somebody else's, fit to be shown."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MESSAGE_LIMIT else f"{line[:_MESSAGE_LIMIT]}…"

@@ -1,4 +1,4 @@
-"""JSON values as they are told: hooks that coerce nothing but a number in a string."""
+"""Hooks that coerce nothing but a number in a string. No I/O."""
 
 import math
 import re
@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
+
+from cattrs import Converter
 
 # cattrs hands a hook any value, and the type to make of it in any form that a type can have.
 Hook = Callable[[Any, Any], Any]
@@ -110,3 +112,36 @@ def open_enum_hook(kind: Any) -> Hook:
         return members.get(text, text)
 
     return structure
+
+
+class ItemError(Exception):
+    """The item at `index` of a list is malformed, as its cause says."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+def list_hook(kind: Any, converter: Converter) -> Hook:
+    """Return the hook of a list. It stops at the first mistake, however long the list is."""
+    (item_kind,) = get_args(kind)
+    structure = converter.get_structure_hook(item_kind)
+
+    def structure_list(value: Any, _: Any) -> Any:
+        # cattrs would iterate over an object or a string, and call an empty one no items.
+        if type(value) is not list:
+            raise TypeError("not a list")
+        try:
+            return [structure(item, item_kind) for item in value]
+        except Exception:  # noqa: BLE001  # any hook may fail at hostile JSON
+            return find_mistake(value)
+
+    def find_mistake(value: Any) -> Any:
+        for index, item in enumerate(value):
+            try:
+                structure(item, item_kind)
+            except Exception as error:
+                raise ItemError(index) from error
+        raise TypeError("not the list that it was")
+
+    return structure_list

@@ -1,13 +1,14 @@
 """A WebSocket of aiohttp's that writes many frames at once."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import aiohttp
 
-# Bytes that are gathered before they are written: a system call a frame would take most of the
-# time of a burst.
+from fourcasters_async._core.secret import Secret
+
+# Bytes that are gathered before they are written: a system call for each frame would take most of
+# the time of a burst.
 _GATHERED = 2**15
 _CONTROL = 0x08
 
@@ -17,22 +18,26 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
 
     def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
         super().__init__(reader, writer, *more, **named)
-        self._cork = writer.transport = _BufferedTransport(writer.transport)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of the answer to the handshake."""
-        return self._response.headers
+        if not hasattr(writer, "transport"):
+            raise ImportError(
+                "fourcasters_async cannot write several frames at once with this release of "
+                "aiohttp; install the newest one that fourcasters_async supports"
+            )
+        self._buffered = writer.transport = _BufferedTransport(writer.transport)
+        self.token = Secret()
+        """The token of the handshake."""
+        self.response: aiohttp.ClientResponse
+        """The answer to the handshake."""
 
     def flush(self) -> None:
         """Write what was gathered."""
-        self._cork.flush()
+        self._buffered.flush()
 
     def abort(self) -> None:
         """Drop what the other end does not read: it would keep the connection open for ever."""
-        self._cork.abort()
+        self._buffered.abort()
         # aiohttp leaves it open where the other end has hung up.
-        self._response.close()
+        self.response.close()
 
 
 class _BufferedTransport:

@@ -1,159 +1,185 @@
-"""How connections to the Orders WebSocket are made: the handshake."""
+"""The handshake of a WebSocket: an attempt whose answer is the connection, or why there is none."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import copy
 from contextlib import suppress
-from typing import Any
+from http import HTTPStatus
+from typing import TypeVar, cast
 
 import aiohttp
 from yarl import URL
 
-from fourcasters_async._core.outcome import NoResponse
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.auth import Auth
+from fourcasters_async._core.failures import no_response
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
+from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
-from fourcasters_async._core.tasks import is_cancelled
-from fourcasters_async._http.middleware import GoneError, middlewares_of, once
-from fourcasters_async._http.response import Response, no_response
+from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.tasks import Cancellation, HomeLoop
+from fourcasters_async._http.aiohttp_clients import AiohttpClients
+from fourcasters_async._http.middleware import ConnectionGoneError, send_once
+from fourcasters_async._http.response import Response, classify
 from fourcasters_async._websocket.buffered import BufferedWebSocket
-from fourcasters_async._websocket.connection import Connection
+from fourcasters_async.errors import (
+    AuthenticationError,
+    FourcastersError,
+    NotSentError,
+    RateLimitedError,
+    SessionClosedError,
+)
 
-# A frame past this is no answer of the exchange.
+T = TypeVar("T")
+
+# A larger frame is no answer of the exchange.
 _FRAME_LIMIT = 64 * 2**20
 _BODY_LIMIT = 2**16
 # Seconds of silence after which aiohttp pings; it waits half as long for the answer.
 _PING_AFTER = 10.0
 # Seconds that aiohttp waits for the connection to end after a close frame.
-_CLOSING = 1.0
+_CLOSE_TIMEOUT = 1.0
 # Seconds for the body of a refusal.
-_EXPLAINING = 1.0
-_SWITCHING_PROTOCOLS, _OK = 101, 200
+_REFUSAL_TIMEOUT = 1.0
 
 
-class Handshaker:
-    """Makes connections to one address: what `Http` sends the handshake with.
-
-    With a client session of the caller's its connector, headers, middlewares and proxy are used.
-    """
+class Handshake(Sender):
+    """Makes connections to the WebSocket at one address, one at a time."""
 
     def __init__(
         self,
         address: URL,
-        client: aiohttp.ClientSession | None,
+        clients: AiohttpClients,
+        auth: Auth,
+        home: HomeLoop,
         *,
-        connect_timeout: float,
-        silence: float,
+        timeout: float,
+        retry: RetryPolicy,
+        rate_limit: RateLimit,
     ) -> None:
-        self._silence = silence
+        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=rate_limit)
         self._address = address
-        self._borrowed = client
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        self._clients = clients
         self._client: aiohttp.ClientSession | None = None
-        self._made: Connection | None = None
-        self._closed = False
+        # The answer to the handshake that is being made, which aiohttp does not hand out.
+        self._answers: list[aiohttp.ClientResponse] = []
+        self.request = Request(f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE)
+        """What is sent."""
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed, or the caller's client session was."""
-        return self._closed or (self._borrowed is not None and self._borrowed.closed)
-
-    def take(self) -> Connection | None:
-        """Return the connection that was made last, once."""
-        made, self._made = self._made, None
-        return made
+    def is_closed(self) -> bool:
+        """Whether it was closed, or the caller's client was."""
+        return self._closed or self._clients.closed
 
     async def close(self) -> None:
-        """Close what nobody has taken."""
-        self._closed = True
-        made = self.take()
-        if made is not None:
-            await made.close()
+        """Make no connection any more. Those that were made are their owners' to close."""
+        await super().close()
         if self._client is not None:
             await self._client.close()
 
-    async def attempt(
-        self,
-        request: Request[Any],  # noqa: ARG002  # there is only the one
-        *,
-        headers: Mapping[str, str],
-        ends: float,
-        redact: Callable[[str], str],
-    ) -> Response | NoResponse:
-        """Make a connection by the loop time `ends`, and say what came of the handshake."""
-        # Here a token stands without the word that it has over REST.
-        token = Secret(headers.get("Authorization", "").removeprefix("Bearer "))
+    async def catch_up(self) -> None:
+        """Do nothing: each handshake has a connection of its own."""
+
+    async def _attempt(self, attempts: Attempts[T]) -> AttemptResult[T]:
+        token = attempts.token = self._auth.token
+        observed = await self._connect(Secret(token or ""), self._ends(attempts))
+        if isinstance(observed, NoResponse):
+            return unanswered(attempts.request, observed)
+        answer = observed.response if isinstance(observed, BufferedWebSocket) else observed
+        self._auth.learn(
+            token,
+            accepted=answer.status != HTTPStatus.UNAUTHORIZED,
+            fresh=answer.headers.get("X-Auth-Token"),
+        )
+        if isinstance(observed, BufferedWebSocket):
+            # There is only the one request, whose answer this is.
+            return AttemptResult(AttemptStatus.ANSWERED, cast(T, observed))
+        if observed.status == HTTPStatus.OK:
+            missing = NoResponse("the answer was 200 and no WebSocket", not_sent=False)
+            return unanswered(attempts.request, missing)
+        return classify(attempts.request, observed, redact=self._auth.redact)
+
+    async def _connect(
+        self, token: Secret, ends: float
+    ) -> BufferedWebSocket | Response | NoResponse:
+        """Shake hands by the loop time `ends`."""
+        redact, cancellation = self._auth.redact, Cancellation()
+        if self._client is None:
+            self._client = self._clients.make(
+                max_connections=1,
+                ws_response_class=BufferedWebSocket,
+                middlewares=(self._look_at_the_answer, send_once),
+            )
         try:
             async with asyncio.timeout_at(ends):
-                socket = await self._open().ws_connect(
+                socket = await self._client.ws_connect(
                     self._address,
-                    headers={**headers, "Authorization": token},
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING),  # pyright: ignore[reportCallIssue]  # it has that parameter
+                    # Unlike over REST, the token stands alone.
+                    headers={**self._auth.anonymous, "Authorization": token},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),  # pyright: ignore[reportCallIssue]  # it has that parameter
                     heartbeat=_PING_AFTER,
                     max_msg_size=_FRAME_LIMIT,
                     decode_text=False,
                 )
         except _RefusedError as refused:
-            if refused.reply.status == _OK:
-                return NoResponse(
-                    "a handshake was answered with 200 and no WebSocket", not_sent=False
-                )
-            return refused.reply
-        except GoneError as gone:
-            return no_response(gone.error, left=None, redact=redact)
+            return refused.response
         except asyncio.CancelledError as error:
-            if is_cancelled():
+            if cancellation.requested:
                 # The frames of aiohttp hold the headers.
                 error.__context__ = None
                 raise error.with_traceback(None)  # noqa: B904  # it is the same exception
             return no_response(error, left=None, redact=redact)
+        except ConnectionGoneError as gone:
+            failed: Exception = gone.error
         except Exception as error:  # noqa: BLE001  # no exception of another library goes further
-            return no_response(error, left=None, redact=redact)
-        if not isinstance(socket, BufferedWebSocket):
-            raise TypeError("aiohttp made another socket than it was told to")
-        self._made = Connection(socket, token, silence=self._silence)
-        return Response(_OK, socket.headers, b"{}")
+            failed = error
+        else:
+            made = cast(BufferedWebSocket, socket)
+            made.token, made.response = token, self._answers.pop()
+            return made
+        if cancellation.requested:
+            # A hook of the caller's raised something else while the task was being cancelled.
+            raise asyncio.CancelledError
+        return no_response(failed, left=None, redact=redact)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._client is None:
-            borrowed = self._borrowed
-            # Not all that a client was made with has a public name.
-            self._client = aiohttp.ClientSession(
-                connector=None if borrowed is None else borrowed.connector,
-                connector_owner=borrowed is None,
-                headers=None if borrowed is None else borrowed.headers,
-                trace_configs=None if borrowed is None else borrowed.trace_configs,
-                trust_env=borrowed is not None and borrowed.trust_env,
-                proxy=getattr(borrowed, "_default_proxy", None),
-                proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
-                middlewares=(_refuse, once, *middlewares_of(borrowed)),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                ws_response_class=BufferedWebSocket,
-            )
-        return self._client
+    async def _look_at_the_answer(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Read what refuses the handshake: aiohttp would drop it, and follow a redirect."""
+        response = await handler(request)
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._answers[:] = [response]
+            return response
+        raise _RefusedError(await _refusal(response))
+
+
+def without_connection(endpoint: str, error: FourcastersError) -> FourcastersError:
+    """Return the error of a request for which no connection could be made: it is not sent."""
+    if isinstance(error, SessionClosedError):
+        return SessionClosedError(f"{endpoint}: {error}")
+    if isinstance(error, AuthenticationError | RateLimitedError):
+        # What the exchange says to everybody it would have said to this one.
+        return copy.copy(error)
+    not_sent = NotSentError(f"{endpoint}: not sent: no connection: {error}")
+    not_sent.__cause__ = copy.copy(error)
+    return not_sent
 
 
 class _RefusedError(Exception):
     """The handshake was answered with something else than a WebSocket."""
 
-    def __init__(self, reply: Response) -> None:
+    def __init__(self, response: Response) -> None:
         super().__init__()
-        self.reply = reply
+        self.response = response
 
 
-async def _refuse(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Read what refuses the handshake: aiohttp would drop it, and follow a redirect."""
-    response = await handler(request)
-    if response.status == _SWITCHING_PROTOCOLS:
-        return response
+async def _refusal(response: aiohttp.ClientResponse) -> Response:
     body = b""
     try:
-        # The status has said it: the words are not worth a long wait.
+        # The status decides: the text beside it is not worth a long wait.
         with suppress(TimeoutError, aiohttp.ClientError):
-            async with asyncio.timeout(_EXPLAINING):
+            async with asyncio.timeout(_REFUSAL_TIMEOUT):
                 while len(body) < _BODY_LIMIT and (chunk := await response.content.readany()):
                     body += chunk
     finally:
         response.close()
-    raise _RefusedError(Response(response.status, response.headers, body))
+    return Response(response.status, response.headers, body)

@@ -14,10 +14,9 @@ from fourcasters_async.models.place import (
     UnmatchedOffer,
 )
 from fourcasters_async.models.report import CancelReport, GameOutcome, OutcomeStatus
-from fourcasters_async.models.user import AuthenticatedUser, User, UserType
+from fourcasters_async.models.user import User, UserType
 
 __all__ = [
-    "AuthenticatedUser",
     "CancelReport",
     "CancelResult",
     "EditResult",

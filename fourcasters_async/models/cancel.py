@@ -1,6 +1,8 @@
 """What the exchange says of orders that it was asked to cancel."""
 
-from attrs import define, frozen
+from attrs import define, field, frozen
+
+from fourcasters_async.models.wire import wire
 
 
 # Not frozen: these are made by the thousand while the market moves, and frozen records cost
@@ -17,7 +19,7 @@ class CancelResult:
 
     success: bool
     reason: str | None = None
-    order_id: str | None = None
+    order_id: str | None = field(default=None, metadata=wire(rest="sessionID"))
     description: str | None = None
     odds: int | None = None
     filled: float | None = None

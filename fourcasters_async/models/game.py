@@ -4,12 +4,14 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from fourcasters_async.models.wire import wire
+
 
 @frozen
 class Participant:
     """One side of a game. `home_away` is `"home"` or `"away"`; `score` comes once it has ended."""
 
-    participant_id: str | None = None
+    participant_id: str | None = field(default=None, metadata=wire("id"))
     long_name: str | None = None
     short_name: str | None = None
     home_away: str | None = None
@@ -26,7 +28,7 @@ class Game:
     `parent_game_id` is the whole game of which this one is a period, named by `period_name`.
     """
 
-    game_id: str | None = None
+    game_id: str | None = field(default=None, metadata=wire("id"))
     league: str | None = None
     sport: str | None = None
     start: datetime | None = None

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.wire import wire
 
 
 @frozen
@@ -19,7 +20,7 @@ class OpenOrder:
     may be missing from an answer, and is then `None`.
     """
 
-    order_id: str | None = None
+    order_id: str | None = field(default=None, metadata=wire("id"))
     tx_id: str | None = None
     type: MarketType | str | None = None
     bet: float | None = None
@@ -59,13 +60,13 @@ class OrderDetail:
     of the order's side, for totals alone; `participant_id` is whom it backs.
     """
 
-    order_id: str | None = None
+    order_id: str | None = field(default=None, metadata=wire("id"))
     cancelled: bool | None = None
     is_the_best_offer: bool | None = None
     odds: int | None = None
     type: MarketType | str | None = None
-    over_under: str | None = None
-    participant_id: str | None = None
+    over_under: str | None = field(default=None, metadata=wire("OU"))
+    participant_id: str | None = field(default=None, metadata=wire("participant"))
     participant_long_name: str | None = None
     spread: float | None = None
     total: float | None = None
@@ -82,14 +83,14 @@ class MatchedBet:
     in account currency, `odds` American, times aware. `over_under` is there for totals alone.
     """
 
-    bet_id: str | None = None
+    bet_id: str | None = field(default=None, metadata=wire("id"))
     tx_id: str | None = None
     type: MarketType | str | None = None
     bet: float | None = None
     odds: int | None = None
     spread: float | None = None
     total: float | None = None
-    over_under: str | None = None
+    over_under: str | None = field(default=None, metadata=wire("OU"))
     participant_id: str | None = None
     market: str | None = None
     side: str | None = None

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from fourcasters_async.models.wire import wire
+
 
 class UserType(StrEnum):
     """The kinds of account."""
@@ -24,7 +26,7 @@ class User:
     a rate; `default_expiry` is in minutes; `created_at` is aware.
     """
 
-    user_id: str | None = None
+    user_id: str | None = field(default=None, metadata=wire("id"))
     username: str | None = None
     type: UserType | str | None = None
     odds_format: str | None = None

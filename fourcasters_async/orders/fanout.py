@@ -1,4 +1,4 @@
-"""One cancel over many games. Knows no endpoint and no transport."""
+"""One cancel over many games: one outcome for each. Knows no endpoint and no transport."""
 
 import asyncio
 import logging
@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import evolve
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
-from fourcasters_async._core.tasks import is_cancelled
-from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
+from fourcasters_async._core.tasks import Cancellation
+from fourcasters_async.errors import OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
     CancelResult,
     GameMarket,
     GameOutcome,
-    MarketType,
-    OpenOrder,
     OutcomeStatus,
 )
 
@@ -28,7 +26,6 @@ _UNANSWERED = {
     AttemptStatus.REFUSED: OutcomeStatus.REFUSED,
     AttemptStatus.UNKNOWN: OutcomeStatus.UNKNOWN,
 }
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # Before Python 3.12 aiohttp writes a body only in the next turn of the loop: begun all in one
 # turn, the first request would leave only after the last was made.
 _BEGUN_AT_ONCE = 25
@@ -52,11 +49,12 @@ async def fan_out(
     todo = iter(enumerate(markets))
 
     async def work() -> None:
+        cancellation = Cancellation()
         for index, market in todo:
             try:
                 settled = await cancel(market)
             except asyncio.CancelledError as error:
-                if is_cancelled():
+                if cancellation.requested:
                     raise
                 settled = crashed(market, error)
             except Exception as error:  # noqa: BLE001  # no game's failure may touch another's
@@ -74,54 +72,11 @@ async def fan_out(
     return [outcomes[index] for index in range(len(markets))]
 
 
-async def prove_clear(
-    outcomes: Sequence[GameOutcome],
-    look: Callable[[], Awaitable[list[OpenOrder]]],
-    cancel: Callable[[list[str]], Awaitable[list[CancelResult]]],
-    *,
-    until: float,
-) -> list[GameOutcome]:
-    """Look at what is open, cancel by id what rests on the games, and look again until none does.
-
-    Ends at the loop time `until`, or when looking fails: a failed read proves nothing.
-    """
-    clock = asyncio.get_running_loop().time
-    pause = 0.0
-    while True:
-        try:
-            open_orders = await look()
-        except FourcastersError as error:
-            _log.debug("could not look at the open orders: %s", error)
-            return list(outcomes)
-        outcomes = with_resting(outcomes, open_orders)
-        resting = [order for outcome in outcomes for order in outcome.resting or ()]
-        if not resting or clock() + pause >= until:
-            return list(outcomes)
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
-        ids = list(dict.fromkeys(order.order_id for order in resting if order.order_id))
-        try:
-            by_id = {result.order_id: result for result in await cancel(ids)} if ids else {}
-        except FourcastersError as error:
-            # The next look shows what this came to.
-            _log.debug("could not cancel %d resting orders by id: %s", len(ids), error)
-            if isinstance(error, OutcomeUnknownError):
-                outcomes = [evolve(o, complete=o.complete and not o.resting) for o in outcomes]
-            continue
-        outcomes = [
-            with_results(
-                outcome,
-                [by_id[o.order_id] for o in outcome.resting or () if o.order_id in by_id],
-            )
-            for outcome in outcomes
-        ]
-
-
 def outcome_of(
     market: GameMarket, settled: RequestOutcome[list[CancelResult]], *, elapsed: float
 ) -> GameOutcome:
     """Say what the attempts on one game came to."""
-    status, error = _UNANSWERED.get(settled.attempt), settled.error
+    status, error = _UNANSWERED.get(settled.status), settled.error
     results = settled.value or []
     if status is None:
         status, error = _standing(market, results)
@@ -162,34 +117,6 @@ def _standing(
     return OutcomeStatus.PARTIAL, OrdersNotCancelledError(
         f"{market}: {len(failed)} of {len(results)} orders not cancelled: {reason}"
     )
-
-
-def with_resting(
-    outcomes: Sequence[GameOutcome], open_orders: Sequence[OpenOrder]
-) -> list[GameOutcome]:
-    """Say which of the account's open orders rest on the game of each outcome.
-
-    An order that does not say which game it is on may be on any: then no game is proved clear.
-    Nor is one to which the exchange said no: it may not be a game at all.
-    """
-    by_game: dict[str, list[OpenOrder]] = {}
-    for order in open_orders:
-        by_game.setdefault((order.game_id or "").casefold(), []).append(order)
-    unplaced = "" in by_game
-
-    def look_at(outcome: GameOutcome) -> GameOutcome:
-        on_game = by_game.get(outcome.game_id.casefold(), ())
-        resting = [order for order in on_game if _may_be_of_type(order, outcome.type)]
-        proof = resting or not (unplaced or outcome.status is OutcomeStatus.REFUSED)
-        return evolve(outcome, resting=resting if proof else None)
-
-    return [look_at(outcome) for outcome in outcomes]
-
-
-def _may_be_of_type(order: OpenOrder, market_type: str | None) -> bool:
-    # A type that this library does not know may be another word for the one in question.
-    known = isinstance(order.type, MarketType)
-    return market_type is None or not known or order.type == market_type
 
 
 def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[list[CancelResult]]:

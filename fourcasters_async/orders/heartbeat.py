@@ -2,8 +2,8 @@
 
 from attrs import evolve, frozen
 
-from fourcasters_async._core.pacing import RetryPolicy
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.retry import RetryPolicy
 
 _ACK = "heartbeatAck"
 _NO_ACK = "it is no acknowledgement"
@@ -37,8 +37,8 @@ def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
     return Request(
         "POST /user/ordersHeartbeat",
         HeartbeatAnswer,
-        Effect.CANCEL,
-        at=(),
+        Kind.HEARTBEAT,
+        data_path=(),
         body={"timeout": timeout},
         check=_not_acknowledged,
     )
@@ -49,7 +49,7 @@ def heartbeat_message(timeout: float) -> Request[Heartbeat]:
     return Request(
         "heartbeat",
         Heartbeat,
-        Effect.CANCEL,
+        Kind.HEARTBEAT,
         body={"requestTimeout": timeout},
         check=_message_not_acknowledged,
     )

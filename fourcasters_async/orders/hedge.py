@@ -48,14 +48,14 @@ async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | Non
 
 
 def _answered(task: "asyncio.Task[Cancelled]") -> bool:
-    return task.done() and task.result().attempt is AttemptStatus.ANSWERED
+    return task.done() and task.result().status is AttemptStatus.ANSWERED
 
 
-def _is_plain(settled: Cancelled) -> bool:
+def _is_plain(outcome: Cancelled) -> bool:
     """Whether nobody else would say otherwise."""
-    elsewhere = isinstance(settled.error, AuthenticationError | RateLimitedError)
-    return settled.attempt is AttemptStatus.ANSWERED or (
-        settled.attempt is AttemptStatus.REFUSED and not elsewhere
+    elsewhere = isinstance(outcome.error, AuthenticationError | RateLimitedError)
+    return outcome.status is AttemptStatus.ANSWERED or (
+        outcome.status is AttemptStatus.REFUSED and not elsewhere
     )
 
 
@@ -66,20 +66,20 @@ def united(parts: Sequence[Cancelled | None]) -> Cancelled:
     """
     known = [part for part in parts if part is not None]
     attempts = sum(part.attempts for part in known) + parts.count(None)
-    answered = [part for part in known if part.attempt is AttemptStatus.ANSWERED]
-    doubtful = None in parts or any(part.attempt is AttemptStatus.UNKNOWN for part in known)
+    answered = [part for part in known if part.status is AttemptStatus.ANSWERED]
+    doubtful = None in parts or any(part.status is AttemptStatus.UNKNOWN for part in known)
     if answered:
         complete = not doubtful and all(part.complete for part in answered)
         results = _union([result for part in answered for result in part.value or []])
         return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=results, complete=complete)
     order = (AttemptStatus.UNKNOWN, AttemptStatus.REFUSED, AttemptStatus.NOT_SENT)
-    worst = min(known, key=lambda part: order.index(part.attempt), default=None)
+    worst = min(known, key=lambda part: order.index(part.status), default=None)
     error = None if worst is None else worst.error
-    if worst is None or (doubtful and worst.attempt is not AttemptStatus.UNKNOWN):
+    if worst is None or (doubtful and worst.status is not AttemptStatus.UNKNOWN):
         unknown = OutcomeUnknownError("given up before it was answered", attempts=attempts)
         unknown.__cause__ = error
         return RequestOutcome(AttemptStatus.UNKNOWN, attempts, error=unknown, complete=False)
-    return RequestOutcome(worst.attempt, attempts, error=error, complete=worst.complete)
+    return RequestOutcome(worst.status, attempts, error=error, complete=worst.complete)
 
 
 def _union(results: list[CancelResult]) -> list[CancelResult]:

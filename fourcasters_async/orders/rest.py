@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.validation import (
-    check_american_odds,
     check_amount,
     check_count,
     check_id,
     check_list,
-    check_order_type,
     check_text,
     optional,
 )
@@ -24,7 +22,9 @@ from fourcasters_async.models import (
     OrderType,
     PlaceResult,
 )
-from fourcasters_async.orders.verbs import Orders, another_game, order_document
+from fourcasters_async.orders.answers import another_game
+from fourcasters_async.orders.arguments import check_american_odds, check_order_type, order_document
+from fourcasters_async.orders.verbs import Orders
 
 _RESULTS = list[CancelResult]
 
@@ -34,14 +34,14 @@ class RestOrders(Orders):
 
     def _cancel(self, order_id: str) -> Request[CancelResult]:
         return Request(
-            "POST /session/cancel", CancelResult, Effect.CANCEL, body={"sessionID": order_id}
+            "POST /session/cancel", CancelResult, Kind.CANCEL, body={"sessionID": order_id}
         )
 
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]:
         return Request(
             "POST /session/cancelMultiple",
             _RESULTS,
-            Effect.CANCEL,
+            Kind.CANCEL,
             body={"sessionIDs": order_ids},
         )
 
@@ -52,20 +52,20 @@ class RestOrders(Orders):
         return Request(
             "POST /session/cancelAllOrdersForGame",
             _RESULTS,
-            Effect.CANCEL,
+            Kind.CANCEL,
             body=body,
             check=lambda results: another_game(market.game_id, results),
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
-        return Request("POST /session/cancelAllOrders", _RESULTS, Effect.CANCEL, body={})
+        return Request("POST /session/cancelAllOrders", _RESULTS, Kind.CANCEL, body={})
 
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
         return Request(
             "POST /session/v3/place",
             list[PlaceResult],
-            Effect.PLACE,
-            at=("data", "createdSessions"),
+            Kind.PLACE,
+            data_path=("data", "createdSessions"),
             body={"orders": [order_document(order, "gameID") for order in orders]},
         )
 
@@ -87,7 +87,7 @@ class RestOrders(Orders):
         request = Request(
             "POST /session/cancelByReference",
             _RESULTS,
-            Effect.CANCEL,
+            Kind.CANCEL,
             body={"gameID": game_id, "userReferences": references},
             check=lambda results: another_game(game_id, results),
         )
@@ -103,7 +103,7 @@ class RestOrders(Orders):
         request = Request(
             "POST /session/cancelAllForLeague",
             LeagueCancelAccepted,
-            Effect.CANCEL,
+            Kind.CANCEL,
             body={"league": check_id(league, "league")},
         )
         return await self._sender.call(request)
@@ -151,7 +151,7 @@ class RestOrders(Orders):
                 "order_odds, order_volume: nothing is to be changed; pass at least one of the terms"
             )
         return await self._sender.call(
-            Request("POST /session/editOrder", EditResult, Effect.PLACE, body=body)
+            Request("POST /session/editOrder", EditResult, Kind.PLACE, body=body)
         )
 
     async def lookup_order(self, order_id: str) -> OrderDetail:
@@ -164,8 +164,8 @@ class RestOrders(Orders):
         request = Request(
             "GET /session/lookupOrder",
             OrderDetail,
-            Effect.READ,
-            at=("data", "order"),
+            Kind.READ,
+            data_path=("data", "order"),
             params={"orderID": check_id(order_id, "order_id")},
         )
         return await self._sender.call(request)

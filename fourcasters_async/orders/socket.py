@@ -6,16 +6,10 @@ from contextlib import asynccontextmanager
 
 from attrs import evolve
 
-from fourcasters_async._core.request import Effect, Request
+from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import (
-    check_id,
-    check_market_type,
-    check_markets,
-    check_seconds,
-    optional,
-)
-from fourcasters_async._websocket.client import Socket
+from fourcasters_async._core.validation import check_id, check_seconds, optional
+from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch
 from fourcasters_async.models import (
     CancelReport,
@@ -26,14 +20,16 @@ from fourcasters_async.models import (
     NewOrder,
     PlaceResult,
 )
+from fourcasters_async.orders.answers import another_game
+from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.fanout import CancelGame
 from fourcasters_async.orders.heartbeat import heartbeat_message
 from fourcasters_async.orders.hedge import hedged
-from fourcasters_async.orders.verbs import Orders, another_game, order_document
+from fourcasters_async.orders.verbs import Orders
 
 # They wait side by side on one connection. Past about a thousand the garbage collector would take
 # most of the time.
-_AT_ONCE = 1000
+_MAX_IN_FLIGHT = 1000
 _RESULTS = list[CancelResult]
 
 
@@ -49,8 +45,8 @@ class OrdersSocket(Orders):
     outcome unknown.
     """
 
-    def __init__(self, socket: Socket, reads: Sender, over_rest: CancelGame) -> None:
-        super().__init__(socket, reads, max_in_flight=_AT_ONCE)
+    def __init__(self, socket: WebSocketClient, reads: Sender, over_rest: CancelGame) -> None:
+        super().__init__(socket, reads, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._over_rest = over_rest
 
@@ -142,13 +138,13 @@ class OrdersSocket(Orders):
         return Request(
             "cancelById",
             CancelResult,
-            Effect.CANCEL,
-            at=("data", 0),
+            Kind.CANCEL,
+            data_path=("data", 0),
             body={"orderId": order_id},
         )
 
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]:
-        return Request("cancelMultiple", _RESULTS, Effect.CANCEL, body={"orderIDs": order_ids})
+        return Request("cancelMultiple", _RESULTS, Kind.CANCEL, body={"orderIDs": order_ids})
 
     def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]:
         body = {"gameId": market.game_id}
@@ -157,18 +153,18 @@ class OrdersSocket(Orders):
         return Request(
             "cancelAllByGame",
             _RESULTS,
-            Effect.CANCEL,
+            Kind.CANCEL,
             body=body,
             check=lambda results: another_game(market.game_id, results),
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
-        return Request("cancelAll", _RESULTS, Effect.CANCEL)
+        return Request("cancelAll", _RESULTS, Kind.CANCEL)
 
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
         return Request(
             "placeV3",
             list[PlaceResult],
-            Effect.PLACE,
+            Kind.PLACE,
             body={"orders": [order_document(order, "gameId") for order in orders]},
         )

@@ -7,18 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from attrs import evolve
 
 from fourcasters_async._core.outcome import RequestOutcome
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import (
     check_callback,
     check_id,
     check_list,
-    check_market_type,
-    check_markets,
-    check_new_order,
-    check_order_id,
     check_seconds,
-    is_order_id,
 )
 from fourcasters_async.account import UNMATCHED
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
@@ -28,15 +23,22 @@ from fourcasters_async.models import (
     GameMarket,
     GameOutcome,
     MarketType,
-    MatchedFill,
     NewOrder,
     PlaceResult,
-    UnmatchedOffer,
 )
-from fourcasters_async.orders.fanout import CancelGame, fan_out, prove_clear
+from fourcasters_async.orders.answers import another_order, other_orders
+from fourcasters_async.orders.arguments import (
+    check_market_type,
+    check_markets,
+    check_new_order,
+    check_order_id,
+    is_order_id,
+)
+from fourcasters_async.orders.fanout import CancelGame, fan_out
+from fourcasters_async.orders.verify import prove_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
-_IDS_AT_ONCE = 1000
+_IDS_PER_REQUEST = 1000
 
 
 class Orders(ABC):
@@ -160,7 +162,7 @@ class Orders(ABC):
             end = clock() + self._sender.timeout if until is None else until
             outcomes = await prove_clear(
                 outcomes,
-                lambda: self._reads.call(evolve(UNMATCHED, urgent=True), deadline=end),
+                lambda: self._reads.call(evolve(UNMATCHED, kind=Kind.VERIFY), deadline=end),
                 lambda order_ids: self._cancel_resting(order_ids, end),
                 until=end,
             )
@@ -188,7 +190,7 @@ class Orders(ABC):
         ]
         if not new:
             return []
-        request = evolve(self._place(new), check=lambda results: _other_orders(new, results))
+        request = evolve(self._place(new), check=lambda results: other_orders(new, results))
         return await self._sender.call(request)
 
     @abstractmethod
@@ -209,8 +211,8 @@ class Orders(ABC):
         # One id that the exchange calls malformed would fail the whole request.
         ids = [order_id for order_id in order_ids if is_order_id(order_id)]
         results: list[CancelResult] = []
-        for start in range(0, len(ids), _IDS_AT_ONCE):
-            results += await self._cancel_by_id(ids[start : start + _IDS_AT_ONCE], deadline)
+        for start in range(0, len(ids), _IDS_PER_REQUEST):
+            results += await self._cancel_by_id(ids[start : start + _IDS_PER_REQUEST], deadline)
         return results
 
     async def _cancel_by_id(
@@ -241,65 +243,3 @@ class Orders(ABC):
 
     @abstractmethod
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]: ...
-
-
-# An answer to another request, strayed onto this one's connection, names another game or order.
-
-
-def another_game(game_id: str, results: list[CancelResult]) -> str | None:
-    """Say that results are about another game than was asked for, if they are."""
-    for result in results:
-        if result.game_id == game_id:
-            return None
-    named = {result.game_id.casefold() for result in results if result.game_id}
-    if named and game_id.casefold() not in named:
-        return f"about game {min(named)} where {game_id} was asked for"
-    return None
-
-
-def another_order(order_ids: list[str], results: list[CancelResult]) -> str | None:
-    """Say that results are not those of these orders, if they are not."""
-    if len(results) != len(order_ids):
-        return f"{len(results)} results for {len(order_ids)} ids"
-    for asked, result in zip(order_ids, results, strict=True):
-        if result.order_id and result.order_id.casefold() != asked.casefold():
-            return f"about order {result.order_id} where {asked} was asked for"
-    return None
-
-
-def _other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | None:
-    if len(results) != len(orders):
-        return f"{len(results)} results for {len(orders)} orders"
-    for index, (order, result) in enumerate(zip(orders, results, strict=True)):
-        parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
-        if result.unmatched is not None:
-            parts.append(result.unmatched)
-        for part in parts:
-            # A type that this library does not know may be another word for the one in question.
-            if isinstance(part.type, MarketType) and part.type != order.type:
-                return f"a {part.type} where orders[{index}] is a {order.type}"
-            asked, named = _folded(order.user_reference), _folded(part.user_reference)
-            if asked and named and named != asked:
-                return f"about {part.user_reference!r} where orders[{index}] was asked for"
-    return None
-
-
-def _folded(reference: str | None) -> str:
-    return (reference or "").strip().casefold()
-
-
-def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
-    """Return an order as it goes out, under whose `game_key` is its game."""
-    document = {
-        game_key: order.game_id,
-        "type": order.type,
-        "side": order.side,
-        "odds": order.odds,
-        "bet": order.bet,
-        "number": order.number,
-        "market": order.market,
-        "orderType": order.order_type,
-        "expirationMinutes": order.expiration_minutes,
-        "userReference": order.user_reference,
-    }
-    return {name: value for name, value in document.items() if value is not None}

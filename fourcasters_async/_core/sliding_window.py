@@ -1,83 +1,10 @@
-"""When a request may go: the sliding window and the backoff. The clock is passed in."""
+"""At most so many requests in any window of time, and who is next. The clock is passed in."""
 
-import random
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
-
-from attrs import Attribute, field, frozen
-
-from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
-from fourcasters_async._core.request import Effect
-from fourcasters_async._core.validation import check_count, check_seconds
-from fourcasters_async.errors import RateLimitedError
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 _Ticket = TypeVar("_Ticket", bound=Hashable)
-
-
-def _is_seconds(_: object, attribute: "Attribute[float]", value: float) -> None:
-    check_seconds(value, attribute.name)
-
-
-def _is_count(_: object, attribute: "Attribute[int]", value: int) -> None:
-    check_count(value, attribute.name)
-
-
-@frozen(kw_only=True)
-class RetryPolicy:
-    """How often and how soon a request is repeated, always inside its deadline.
-
-    Cancels and reads are repeated after an attempt that was not sent or that ended unknown, and
-    after a 429. Other refusals are final, and what places orders is repeated only if it was not
-    sent. `RetryPolicy(max_attempts=1)` never repeats.
-    """
-
-    max_attempts: int = field(default=8, validator=_is_count)
-    """Attempts a request, the first included."""
-    attempt_timeout: float = field(default=10.0, validator=_is_seconds)
-    """Seconds that one attempt may take at the most, its answer's body included."""
-    connect_timeout: float = field(default=5.0, validator=_is_seconds)
-    """Seconds that making one connection may take at the most."""
-    backoff_base: float = field(default=0.05, validator=_is_seconds)
-    """Seconds: the first pause is drawn between 0 and this, each later one from twice as far."""
-    backoff_cap: float = field(default=2.0, validator=_is_seconds)
-    """Seconds that a drawn pause can take at the most."""
-    retry_after_cap: float = field(default=60.0, validator=_is_seconds)
-    """Seconds of a `Retry-After` that are obeyed at the most."""
-
-    def pause(
-        self,
-        effect: Effect,
-        verdict: AttemptResult[Any],
-        *,
-        attempts: int,
-        stale_before: bool = False,
-        draw: Callable[[float, float], float] = random.uniform,
-    ) -> float | None:
-        """Return the seconds to wait before the next attempt, or `None` where there is to be none.
-
-        `attempts` have been made, of which `verdict` was the last; `stale_before` says that one
-        was already repeated at once because its connection had been closed.
-        """
-        limited = verdict.error if isinstance(verdict.error, RateLimitedError) else None
-        again = verdict.attempt is AttemptStatus.NOT_SENT or (
-            effect is not Effect.PLACE
-            and (verdict.attempt is AttemptStatus.UNKNOWN or limited is not None)
-        )
-        if not again or attempts >= self.max_attempts:
-            return None
-        if verdict.stale and not stale_before:
-            return 0.0
-        if limited is not None and limited.retry_after is not None:
-            return min(limited.retry_after, self.retry_after_cap)
-        return self.backoff(attempts, draw)
-
-    def backoff(
-        self, failures: int, draw: Callable[[float, float], float] = random.uniform
-    ) -> float:
-        """Return the seconds to wait after so many failures, drawn anew each time."""
-        # Past 2**32 the cap has long decided.
-        return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32)))
 
 
 class SlidingWindow(Generic[_Ticket]):
@@ -118,14 +45,25 @@ class SlidingWindow(Generic[_Ticket]):
         """Take `ticket` out of the queue; `False` if it was not in it."""
         return any(queue.pop(ticket, None) is not None for queue in self._waiting.values())
 
-    def in_window(self, now: float) -> int:
-        """Return how many places are held or not yet free again."""
-        self._forget(now)
-        return sum(self._held.values())
-
     def set_aside(self, places: int) -> None:
-        """Take `places` out of the limit, or with a negative number put them back."""
+        """Take `places` out of the limit."""
         self._limit -= places
+
+    def give_up(self, now: float) -> list[tuple[float, bool]]:
+        """Return when each place that is not free again was left; those in use are left now."""
+        self._forget(now)
+        left = list(self._ended)
+        for urgent, held in self._held.items():
+            in_use = held - sum(each is urgent for _, each in left)
+            left += [(now, urgent)] * in_use
+        return left
+
+    def take_back(self, places: int, left: list[tuple[float, bool]]) -> None:
+        """Put `places` back into the limit, of which some were `left` and are not free yet."""
+        self._limit += places
+        for _, urgent in left:
+            self._held[urgent] += 1
+        self._ended = deque(sorted([*self._ended, *left]))
 
     def leave(self, *, urgent: bool, now: float, counted: bool) -> None:
         """End a request at `now`; one that cannot have counted frees its place at once."""

@@ -1,0 +1,143 @@
+"""How often and how soon a request is repeated, and its attempts so far. No I/O."""
+
+import random
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from attrs import Attribute, field, frozen
+
+from fourcasters_async._core.outcome import (
+    AttemptResult,
+    AttemptStatus,
+    RequestOutcome,
+    conclude,
+)
+from fourcasters_async._core.request import Request
+from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.validation import check_count, check_seconds
+from fourcasters_async.errors import RateLimitedError
+
+T = TypeVar("T")
+
+
+def _is_seconds(_: object, attribute: "Attribute[float]", value: float) -> None:
+    check_seconds(value, attribute.name)
+
+
+def _is_count(_: object, attribute: "Attribute[int]", value: int) -> None:
+    check_count(value, attribute.name)
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How often and how soon a request is repeated, always inside its deadline.
+
+    Cancels and reads are repeated after an attempt that was not sent or that ended unknown, and
+    after a 429. Other refusals are final. Placing and editing are not idempotent: they are
+    repeated only if they provably were not sent. `RetryPolicy(max_attempts=1)` never repeats.
+    """
+
+    max_attempts: int = field(default=8, validator=_is_count)
+    """Attempts a request, the first included."""
+    attempt_timeout: float = field(default=10.0, validator=_is_seconds)
+    """Seconds that one attempt may take at most, the body of its answer included."""
+    connect_timeout: float = field(default=5.0, validator=_is_seconds)
+    """Seconds that making one connection may take at most."""
+    backoff_base: float = field(default=0.05, validator=_is_seconds)
+    """Seconds: the first pause is drawn between 0 and this, and each later range is twice that."""
+    backoff_cap: float = field(default=2.0, validator=_is_seconds)
+    """Seconds that a drawn pause can take at most."""
+    retry_after_cap: float = field(default=60.0, validator=_is_seconds)
+    """Seconds of a `Retry-After` that are obeyed at most."""
+
+    def pause(
+        self,
+        result: AttemptResult[Any],
+        *,
+        repeatable: bool,
+        attempts: int,
+        stale_before: bool = False,
+        draw: Callable[[float, float], float] = random.uniform,
+    ) -> float | None:
+        """Return the seconds to wait before the next attempt, or `None` if there is to be none.
+
+        `attempts` have been made, and `result` is that of the last. A request that is not
+        `repeatable` may not take effect twice. `stale_before` says that one was already repeated
+        at once because its connection had been closed.
+        """
+        limited = result.error if isinstance(result.error, RateLimitedError) else None
+        again = result.status is AttemptStatus.NOT_SENT or (
+            repeatable and (result.status is AttemptStatus.UNKNOWN or limited is not None)
+        )
+        if not again or attempts >= self.max_attempts:
+            return None
+        if result.stale and not stale_before:
+            return 0.0
+        if limited is not None and limited.retry_after is not None:
+            return min(limited.retry_after, self.retry_after_cap)
+        return self.backoff(attempts, draw)
+
+    def backoff(
+        self, failures: int, draw: Callable[[float, float], float] = random.uniform
+    ) -> float:
+        """Return the seconds to wait after so many failures, drawn anew each time."""
+        # Past 2**32 the cap has long decided.
+        return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32)))
+
+
+class Attempts(Generic[T]):
+    """The attempts of one request so far, and the loop time by which it has to be decided.
+
+    `deadline` is `None` until the first attempt is admitted, if the caller gave none. `token` is
+    the one that the last attempt used, `None` if it used none. `renewed` says that another token
+    was asked for because of a 401, which is done once.
+    """
+
+    __slots__ = (
+        "_last",
+        "_policy",
+        "_stale",
+        "_unknowns",
+        "deadline",
+        "made",
+        "renewed",
+        "request",
+        "token",
+    )
+
+    def __init__(
+        self, request: Request[T], policy: RetryPolicy, deadline: float | None = None
+    ) -> None:
+        self.request = request
+        self.deadline = deadline
+        self.token: Secret | None = None
+        self.made = 0
+        self.renewed = False
+        self._policy = policy
+        self._unknowns = 0
+        self._stale = False
+        self._last: AttemptResult[T] | None = None
+
+    def note(self, result: AttemptResult[T]) -> float | None:
+        """Take note of one; return the seconds to wait before the next, `None` for no next."""
+        self._last = result
+        self.made += 1
+        if result.status is AttemptStatus.ANSWERED:
+            return None
+        self._unknowns += result.status is AttemptStatus.UNKNOWN
+        pause = self._policy.pause(
+            result,
+            repeatable=self.request.rules.repeatable,
+            attempts=self.made,
+            stale_before=self._stale,
+        )
+        self._stale = self._stale or result.stale
+        return pause
+
+    def outcome(self, stopped: AttemptResult[T] | None = None) -> RequestOutcome[T]:
+        """Say what they prove. `stopped` says why there was no other, or none at all."""
+        # What an attempt met says more than that there was no time for another.
+        last = self._last or stopped
+        if last is None:
+            raise RuntimeError("nothing was attempted, and nothing says why")
+        return conclude(self.request, last, attempts=self.made, unknowns=self._unknowns)

@@ -1,0 +1,79 @@
+"""The hook for `CancelResult`, written by hand for speed.
+
+A burst makes one record for each order while the market moves. This hook takes 8 µs for ten of
+them where the generated one takes 17; no other record is made often enough to be worth it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fourcasters_async._json.hooks import Hook, optional_number
+from fourcasters_async.models import CancelResult
+
+
+def cancel_result_hook(
+    generated: Hook, names: Sequence[str], *, reason_in_description: bool
+) -> Hook:
+    """Return a hook that takes what is as documented, and leaves all else to the `generated` one.
+
+    `names` are the names on the wire, in the order of the fields.
+    """
+    (
+        success_,
+        reason_,
+        order_id_,
+        description_,
+        odds_,
+        filled_,
+        offered_,
+        remaining_,
+        game_id_,
+        user_reference_,
+        side_,
+        number_,
+    ) = names
+
+    def structure(value: Any, kind: Any) -> Any:
+        try:
+            get = value.get
+            success = value[success_]
+            reason, description = get(reason_), get(description_)
+            order_id, game_id = get(order_id_), get(game_id_)
+            user_reference, side, odds = get(user_reference_), get(side_), get(odds_)
+            filled, offered = get(filled_), get(offered_)
+            remaining, number = get(remaining_), get(number_)
+            # One at a time and in place: a call for each field would take longer than the rest.
+            if (
+                (success is True or success is False)
+                and (type(reason) is str or reason is None)
+                and (type(order_id) is str or order_id is None)
+                and (type(description) is str or description is None)
+                and (type(odds) is int or odds is None)
+                and (type(game_id) is str or game_id is None)
+                and (type(user_reference) is str or user_reference is None)
+                and (type(side) is str or side is None)
+            ):
+                result = CancelResult(
+                    success,
+                    reason,
+                    order_id,
+                    description,
+                    odds,
+                    filled if type(filled) is float else optional_number(filled),
+                    offered if type(offered) is float else optional_number(offered),
+                    remaining if type(remaining) is float else optional_number(remaining),
+                    game_id,
+                    user_reference or None,
+                    side,
+                    number if type(number) is float else optional_number(number),
+                )
+            else:
+                result = generated(value, kind)
+                result.user_reference = result.user_reference or None
+        except Exception:  # noqa: BLE001  # the generated hook raises it again, with its place
+            return generated(value, kind)
+        if reason_in_description and not success and reason is None:
+            result.reason, result.description = description, None
+        return result
+
+    return structure

@@ -1,0 +1,169 @@
+"""Keeps a WebSocket up, whatever it carries: the orders socket and the feeds use the same piece."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar, cast
+
+from attrs import evolve
+
+from fourcasters_async._core.retry import RetryPolicy
+from fourcasters_async._websocket.buffered import BufferedWebSocket
+from fourcasters_async._websocket.handshake import Handshake, without_connection
+from fourcasters_async.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    FourcastersError,
+    SessionClosedError,
+)
+
+_log = logging.getLogger("fourcasters_async")
+
+# Seconds that a connection has to stand before the next one is made without a pause.
+_STEADY = 5.0
+
+
+class Carried(Protocol):
+    """A connection and what it carries, such as requests and their answers."""
+
+    @property
+    def lost(self) -> "asyncio.Future[str]":
+        """Why the connection is gone, once it is."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+C = TypeVar("C", bound=Carried)
+
+
+class Reconnecting(Generic[C]):
+    """One connection at a time to one WebSocket, made anew when it is lost.
+
+    `carry` says what a new connection carries. The next connection is made at once, unless the
+    last one did not last: a flapping one must not use up the rate limit.
+    """
+
+    def __init__(
+        self,
+        handshake: Handshake,
+        carry: Callable[[BufferedWebSocket], C],
+        *,
+        retry: RetryPolicy,
+    ) -> None:
+        self._handshake = handshake
+        self._carry = carry
+        self._retry = retry
+        # Those who wait for a connection are told of each failure, and count it as theirs.
+        self._once = evolve(retry, max_attempts=1)
+        self._current: C | None = None
+        self._next: asyncio.Future[FourcastersError | None] | None = None
+        self._wanted = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+        self.closed = False
+        """Whether `close` was called."""
+
+    @property
+    def current(self) -> C | None:
+        """The connection that stands, `None` while there is none."""
+        current = self._current
+        return None if current is None or current.lost.done() else current
+
+    async def open(self) -> None:
+        """Make the first connection, and keep one up from now on. Raises why there is none."""
+        handshake, request = self._handshake, self._handshake.request
+        handshake.ensure_usable()
+        deadline = asyncio.get_running_loop().time() + handshake.timeout
+        made = await handshake.send(request, deadline=deadline)
+        if self.closed:
+            raise SessionClosedError("the session was closed before there was a connection")
+        if made.error is not None:
+            raise without_connection(request.endpoint, made.error)
+        self._current = self._carry(cast(BufferedWebSocket, made.value))
+        self._keeping = asyncio.create_task(self._keep(self._current))
+        # A task that is cancelled before it began closes nothing.
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Close the connection, for good."""
+        first, self.closed = not self.closed, True
+        try:
+            if self._keeping is not None:
+                # Only once: a second time would cut short what the first has begun.
+                if first:
+                    self._keeping.cancel()
+                await asyncio.wait([self._keeping])
+        finally:
+            self._tell(SessionClosedError("the connection was closed"))
+            await self._handshake.close()
+
+    async def wait(self, deadline: float) -> C | FourcastersError | None:
+        """Return a connection, or why there is none, or `None` at the loop time `deadline`."""
+        loop = asyncio.get_running_loop()
+        while (current := self.current) is None:
+            if self.closed:
+                return SessionClosedError("the connection was closed")
+            self._wanted.set()
+            if self._next is None or self._next.done():
+                self._next = loop.create_future()
+            told = self._next
+            if self._keeping is None or self._keeping.done():
+                # Somebody may cancel every task there is, and still want to be flat.
+                self._keeping = asyncio.create_task(self._keep(None))
+            keeping = self._keeping
+            await asyncio.wait(
+                (told, keeping),
+                timeout=deadline - loop.time(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if loop.time() >= deadline:
+                return None
+            if told.done() and (error := told.result()) is not None:
+                return error
+        return current
+
+    async def _keep(self, carried: C | None) -> None:
+        """Keep a connection up, and tell those who wait for one what comes of it."""
+        clock = asyncio.get_running_loop().time
+        failures = 0 if carried is None else 1
+        while True:
+            error: FourcastersError | None = None
+            if carried is None:
+                failures += 1
+                made = await self._handshake.send(self._handshake.request, retry=self._once)
+                error = made.error
+                if error is None:
+                    carried = self._carry(cast(BufferedWebSocket, made.value))
+            if carried is None:
+                _log.debug("no connection: %s", error)
+                self._wanted.clear()
+                self._tell(error)
+                pauses = failures
+            else:
+                since = clock()
+                reason = await self._use(carried)
+                carried = None
+                _log.debug("the connection was lost: %s", reason)
+                if clock() - since >= _STEADY:
+                    failures = 0
+                pauses = failures - 1
+            if pauses > 0:
+                await asyncio.sleep(self._retry.backoff(pauses))
+            if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
+                # Asking again helps only once somebody wants it, perhaps with another token.
+                await self._wanted.wait()
+
+    async def _use(self, carried: C) -> str:
+        """Let a connection be used until it is lost, and return why it was."""
+        self._current = carried
+        self._tell(None)
+        try:
+            return await asyncio.shield(carried.lost)
+        finally:
+            self._current = None
+            await carried.close()
+
+    def _tell(self, error: FourcastersError | None) -> None:
+        if self._next is not None and not self._next.done():
+            self._next.set_result(error)

@@ -1,0 +1,30 @@
+"""The reads of the markets."""
+
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.validation import check_id, optional
+
+
+class Markets:
+    """What can be bet on: `session.markets`."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def get_leagues(self, sport: str | None = None) -> list[str]:
+        """Return the codes of the leagues with open markets: `GET /exchange/getLeagues`.
+
+        With a `sport`, such as `"basketball"`, only its leagues. The exchange adds `"LIVE"` where
+        games are in play, and `"all"` for soccer and golf. Raises an `ApiError`
+        (`AuthenticationError`, `RateLimitedError`, `ServerError`), `DecodeError` if the answer is
+        malformed, `NotSentError`, or `OutcomeUnknownError` if no answer came.
+        """
+        sport = optional(check_id, sport, "sport")
+        request = Request(
+            "GET /exchange/getLeagues",
+            list[str],
+            Kind.READ,
+            data_path=("data", "availableLeagues"),
+            params=None if sport is None else {"sport": sport},
+        )
+        return await self._sender.call(request)

@@ -1,0 +1,109 @@
+"""The arguments of the order verbs: checked, and as they are sent."""
+
+import re
+
+from attrs import evolve
+
+from fourcasters_async._core.validation import (
+    HUGE,
+    check_amount,
+    check_count,
+    check_id,
+    check_list,
+    check_member,
+    check_number,
+    check_text,
+    optional,
+    shown,
+)
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.models import GameMarket, MarketType, NewOrder, OrderType
+
+_OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+_EVEN = 100
+
+
+def check_order_id(value: object, name: str) -> str:
+    """Return an order id, which must look like one: one malformed id fails a whole request."""
+    order_id = check_id(value, name)
+    if not is_order_id(order_id):
+        raise InvalidRequestError(f"{name}: must be 24 hexadecimal digits, not {order_id!r}")
+    return order_id
+
+
+def is_order_id(value: str) -> bool:
+    """Whether a string has the form of an order id."""
+    return _OBJECT_ID.fullmatch(value) is not None
+
+
+def check_market_type(value: object, name: str = "type") -> MarketType | None:
+    """Return the member for a market type or its value."""
+    return None if value is None else check_member(value, MarketType, name)
+
+
+def check_order_type(value: object, name: str) -> OrderType:
+    """Return the member for an order type or its value."""
+    return check_member(value, OrderType, name)
+
+
+def check_american_odds(value: object, name: str) -> int:
+    """Return odds, of which the American format has none between -100 and 100."""
+    if type(value) is not int or not _EVEN <= abs(value) < HUGE:
+        raise InvalidRequestError(
+            f"{name}: must be American odds, a whole number from {_EVEN} on or from -{_EVEN} down, "
+            f"not {shown(value)}"
+        )
+    return value
+
+
+def check_new_order(value: object, name: str) -> NewOrder:
+    """Return an order to place, every field of it looked at."""
+    if not isinstance(value, NewOrder):
+        raise InvalidRequestError(f"{name}: must be a NewOrder, not {type(value).__name__}")
+    return evolve(
+        value,
+        game_id=check_id(value.game_id, f"{name}.game_id"),
+        type=check_member(value.type, MarketType, f"{name}.type"),
+        side=check_id(value.side, f"{name}.side"),
+        odds=check_american_odds(value.odds, f"{name}.odds"),
+        bet=check_amount(value.bet, f"{name}.bet"),
+        number=optional(check_number, value.number, f"{name}.number"),
+        market=optional(check_id, value.market, f"{name}.market"),
+        order_type=optional(check_order_type, value.order_type, f"{name}.order_type"),
+        expiration_minutes=optional(
+            check_count, value.expiration_minutes, f"{name}.expiration_minutes"
+        ),
+        user_reference=optional(check_text, value.user_reference, f"{name}.user_reference"),
+    )
+
+
+def check_markets(games: object, type: object) -> list[GameMarket]:  # noqa: A002  # the name on the wire
+    """Return the distinct games of a fan-out, in their order. `type` is for plain ids."""
+    default = check_market_type(type)
+    distinct: dict[GameMarket, None] = {}
+    for index, game in enumerate(check_list(games, "games")):
+        name = f"games[{index}]"
+        if isinstance(game, GameMarket):
+            game_id = check_id(game.game_id, f"{name}.game_id")
+            market = GameMarket(game_id, check_market_type(game.type, f"{name}.type"))
+        else:
+            market = GameMarket(check_id(game, name), default)
+        distinct[market] = None
+    return list(distinct)
+
+
+def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
+    """Return an order as it goes out, under whose `game_key` is its game."""
+    document = {
+        game_key: order.game_id,
+        "type": order.type,
+        "side": order.side,
+        "odds": order.odds,
+        "bet": order.bet,
+        "number": order.number,
+        "market": order.market,
+        "orderType": order.order_type,
+        "expirationMinutes": order.expiration_minutes,
+        "userReference": order.user_reference,
+    }
+    return {name: value for name, value in document.items() if value is not None}
