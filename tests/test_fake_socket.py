@@ -239,7 +239,7 @@ async def test_a_failed_cancel_tells_nothing_of_a_foreign_order(
         ({"side": "yes", "market": "draw"}, {"draw"}),
         ({"market": NOWHERE}, set()),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 async def test_cancel_all_by_game_takes_what_is_chosen(
     fake_exchange: FakeExchange, socket: Socket, chosen: dict[str, str], cancelled: set[str]

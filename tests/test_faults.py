@@ -365,6 +365,7 @@ async def test_the_token_is_in_nothing_that_a_cancelled_call_shows(canary: FakeE
         lambda: AsyncSession(CANARY, base_url=f"https://user:{CANARY}@api.4casters.io"),
         lambda: AsyncSession.from_env(timeout=-1),
     ],
+    ids=["token", "timeout", "base_url", "environment"],
 )
 def test_the_token_is_in_nothing_that_a_refused_argument_shows(
     make: Callable[[], AsyncSession], monkeypatch: pytest.MonkeyPatch
