@@ -1,10 +1,12 @@
-"""What the tests share."""
+"""The options of a run, and the fixtures that test modules share."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -12,24 +14,75 @@ import aiohttp
 import aioresponses.core
 import pytest
 from aioresponses import aioresponses as Mocked  # noqa: N812  # it is a class
-from attrs import frozen
+from attrs import evolve
 
-from fourcasters_async import AsyncSession, RetryPolicy
-from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.testing import FakeExchange
+pytest.register_assert_rewrite("spec", "support")
+
+import support  # noqa: E402  # as above
+from support import REST, SOCKET, JumpingLoop, LoopFactory, Transport, loop_factory  # noqa: E402  # as above
+
+from fourcasters_async import AsyncSession  # noqa: E402  # as above
+from fourcasters_async.orders.verbs import Orders  # noqa: E402  # as above
+from fourcasters_async.testing import FakeExchange  # noqa: E402  # as above
 
 pytest_plugins = ["fourcasters_async.testing.fixtures"]
 
 _SPEC = Path(__file__).parents[2] / "shared" / "exchange" / "rest-openapi.json"
 
-QUICK = RetryPolicy(max_attempts=3, attempt_timeout=0.25, backoff_base=0.001, backoff_cap=0.002)
-"""A policy for faults: nothing in a test is worth waiting for."""
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fourcasters_async")
+    group.addoption(
+        "--loop",
+        choices=["jumping", "asyncio", "uvloop"],
+        default="jumping",
+        help="the event loop of the tests; the clock of a jumping one waits for nothing",
+    )
+    group.addoption(
+        "--eager", action="store_true", help="start tasks eagerly; needs Python 3.12 or later"
+    )
 
 
-async def until(true: Callable[[], bool]) -> None:
-    """Let the loop run until something is true that nothing tells of."""
-    while not true():  # noqa: ASYNC110  # as it says
-        await asyncio.sleep(0)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--eager") and sys.version_info < (3, 12):
+        raise pytest.UsageError("--eager needs Python 3.12 or later")
+    if config.getoption("--loop") != "jumping":
+        support.SECOND = 0.1
+        support.QUICK = evolve(support.QUICK, attempt_timeout=5 * support.SECOND)
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, LoopFactory]:
+    loop: str = config.getoption("--loop")
+    if loop == "jumping" and item.get_closest_marker("real_time"):
+        loop = "asyncio"
+    return {loop: loop_factory(loop, eager=config.getoption("--eager"))}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    loop = item.config.getoption("--loop")
+    if loop != "jumping" and item.get_closest_marker("virtual_time"):
+        pytest.skip(f"it would take minutes on {loop}, whose clock does not jump")
+
+
+@pytest.fixture(autouse=True)
+async def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everything in the process go by the clock of a jumping loop."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, JumpingLoop):
+        return
+
+    def now() -> float:
+        with suppress(RuntimeError):
+            return asyncio.get_running_loop().time()
+        return loop.time()
+
+    monkeypatch.setattr("aiohttp.connector.monotonic", now)
+    for module in ("fourcasters_async.dead_man", "fourcasters_async.testing.exchange"):
+        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=now))
+    # How often a fault looks whether the client has left. Each look is a jump.
+    monkeypatch.setattr("fourcasters_async.testing.calls._GLANCE", 1.0)
 
 
 class _Response(aiohttp.ClientResponse):
@@ -55,31 +108,9 @@ async def session(fake_exchange: FakeExchange) -> AsyncIterator[AsyncSession]:
         fake_exchange.token,
         base_url=fake_exchange.url,
         orders_url=fake_exchange.orders_url,
-        retry=QUICK,
+        retry=support.QUICK,
     ) as session:
         yield session
-
-
-@frozen
-class Transport:
-    """A way to the exchange: where a game's cancels go, and what it calls an order's id."""
-
-    game: str
-    order_id: str
-    open: Callable[[AsyncSession], AbstractAsyncContextManager[Orders]]
-
-    def __str__(self) -> str:
-        return "rest" if self is REST else "socket"
-
-
-@asynccontextmanager
-async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
-    yield session
-
-
-REST = Transport("cancelAllOrdersForGame", "sessionID", _over_rest)
-SOCKET = Transport("cancelAllByGame", "orderID", lambda session: session.orders_socket())
-both_transports = pytest.mark.parametrize("transport", [REST, SOCKET], ids=str)
 
 
 @pytest.fixture(params=[REST, SOCKET], ids=str)
@@ -93,6 +124,14 @@ async def orders(session: AsyncSession, transport: Transport) -> AsyncIterator[O
     """Give the order verbs, over each transport in turn."""
     async with transport.open(session) as orders:
         yield orders
+
+
+@pytest.fixture
+async def canary() -> AsyncIterator[FakeExchange]:
+    async with FakeExchange() as exchange:
+        exchange.token = support.CANARY
+        exchange.book.tokens[support.CANARY] = exchange.account
+        yield exchange
 
 
 @pytest.fixture(autouse=True)

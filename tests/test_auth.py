@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
-from conftest import QUICK, until
+from support import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,

@@ -1,14 +1,19 @@
-"""The command line, run as a user runs it."""
+"""The command line: what it prints, its exit status, and what it does to the orders."""
 
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
 from attrs import frozen
+from click.testing import CliRunner
+from support import until
 
+from fourcasters_async import RetryPolicy
+from fourcasters_async.cli.commands import main
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -24,31 +29,66 @@ class Ran:
 Run = Callable[..., Awaitable[Ran]]
 
 
+def environment(exchange: FakeExchange) -> dict[str, str]:
+    return {"FOURCASTERS_TOKEN": exchange.token, "FOURCASTERS_BASE_URL": exchange.url}
+
+
 @pytest.fixture
-def run(fake_exchange: FakeExchange) -> Run:
-    async def run(
-        *words: str, stdin: str = "", token: str | None = None, url: str | None = None
-    ) -> Ran:
-        environment = {
-            **os.environ,
-            "FOURCASTERS_TOKEN": fake_exchange.token if token is None else token,
-            "FOURCASTERS_BASE_URL": fake_exchange.url if url is None else url,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "fourcasters_async",
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
+def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
+    # A command has an event loop of its own, whose clock does not jump.
+    monkeypatch.setattr(RetryPolicy, "backoff", lambda *_: 0.001)
+
+    async def run(*words: str, stdin: str = "", **variables: str) -> Ran:
+        result = await asyncio.to_thread(
+            CliRunner().invoke,
+            main,
+            words,
+            input=stdin,
+            env=environment(fake_exchange) | variables,
         )
-        out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Ran(process.returncode, out.decode(), err.decode())
+        if result.exc_info is not None and result.exc_info[0] is not SystemExit:
+            raise result.exc_info[1]
+        return Ran(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+async def start(exchange: FakeExchange, *words: str) -> asyncio.subprocess.Process:
+    """Run a command in a process of its own, as a user does."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "fourcasters_async",
+        *words,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment(exchange)},
+    )
+
+
+@pytest.mark.real_time
+async def test_the_module_is_the_command_line(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    process = await start(fake_exchange, "cancel-games", game)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"1 game: 1 confirmed" in out
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.real_time
+async def test_an_interrupted_command_says_that_the_outcome_is_not_known(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Stall(), times=None)
+    process = await start(fake_exchange, "cancel", "f" * 24)
+    await until(lambda: fake_exchange.received() == 1)
+    process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    assert process.returncode == 3
+    assert err.decode().splitlines()[-1].startswith("interrupted: ")
+    assert b"Traceback" not in err
 
 
 async def test_games_are_cancelled_and_the_exit_says_so(
@@ -105,14 +145,14 @@ async def test_an_order_that_was_not_cancelled_exits_with_1(
 async def test_an_unknown_outcome_exits_with_3(fake_exchange: FakeExchange, run: Run) -> None:
     fake_exchange.inject(faults.Stall(), times=None)
     game = fake_exchange.add_game(orders=1).game_id
-    ran = await run("cancel-games", game, "f" * 24, "--deadline", "0.3")
+    ran = await run("cancel-games", game, "f" * 24, "--deadline", "2")
     assert ran.status == 3
     assert "unknown" in ran.out
 
 
 async def test_nothing_sent_exits_with_3(fake_exchange: FakeExchange, run: Run) -> None:
     async with fake_exchange.refusing():
-        ran = await run("cancel-games", "f" * 24, "--deadline", "0.3")
+        ran = await run("cancel-games", "f" * 24, "--deadline", "2")
     assert ran.status == 3
     assert "not_sent" in ran.out
 
@@ -141,7 +181,7 @@ async def test_wrong_usage_exits_with_2_and_sends_nothing(
 
 
 async def test_without_a_token_it_says_which_variable_to_set(run: Run) -> None:
-    ran = await run("cancel-games", "f" * 24, token="")
+    ran = await run("cancel-games", "f" * 24, FOURCASTERS_TOKEN="")
     assert ran.status == 2
     assert "FOURCASTERS_TOKEN" in ran.err
 
@@ -152,7 +192,7 @@ async def test_the_sandbox_and_the_real_exchange_are_named_for_what_they_are(
     ran = await run("cancel-games", fake_exchange.add_game().game_id)
     assert f"sandbox on this machine at {fake_exchange.url}" in ran.out
     assert f"sandbox on this machine at {fake_exchange.url}" in ran.err
-    ran = await run("cancel-games", "a/b", url="https://api.4casters.io")
+    ran = await run("cancel-games", "a/b", FOURCASTERS_BASE_URL="https://api.4casters.io")
     assert "REAL exchange at https://api.4casters.io" in ran.err
 
 
@@ -248,7 +288,9 @@ async def test_a_dry_run_shows_what_would_go_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [(faults.Close(), 3), (faults.Unauthorized(), 1), (faults.Html(502), 3)]
+    ("fault", "status"),
+    [(faults.Close(), 3), (faults.Unauthorized(), 1), (faults.Html(502), 3)],
+    ids=str,
 )
 async def test_a_cancel_that_fails_exits_with_what_is_known(
     fake_exchange: FakeExchange, run: Run, fault: faults.Fault, status: int

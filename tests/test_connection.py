@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from attrs import evolve, field, frozen
-from conftest import QUICK, until
+from support import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,

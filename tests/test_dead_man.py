@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from conftest import QUICK, until
 from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from conftest import QUICK, Transport
+from support import QUICK, Transport
 
 from fourcasters_async import (
     AsyncSession,

@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
-import pickle
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from itertools import product
-from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
-from attrs import evolve, field, frozen
-from conftest import QUICK, REST, SOCKET, Transport
+from attrs import field, frozen
+from support import (
+    CANARY,
+    ECHOES,
+    QUICK,
+    REST,
+    SOCKET,
+    Transport,
+    everything_shown_of,
+)
 
 from fourcasters_async import (
     AsyncSession,
@@ -34,8 +39,6 @@ CONFIRMED, UNKNOWN, REFUSED = (
     OutcomeStatus.REFUSED,
 )
 TRIES = QUICK.max_attempts
-# Seconds: long enough that no other game meets it on a busy machine.
-STALL = 0.5
 ELSEWHERE = "https://elsewhere.example/session/cancelAllOrdersForGame"
 
 
@@ -48,15 +51,14 @@ class Row:
 
     fault: faults.Fault
     complete: bool = False
-    attempt_timeout: float = 10.0
     for_ever: OutcomeStatus = UNKNOWN
     tries: int = TRIES
     alone: bool = True
 
 
 ON_BOTH = [
-    Row(faults.Stall(), attempt_timeout=STALL),
-    Row(faults.Stall(committed=True), attempt_timeout=STALL),
+    Row(faults.Stall()),
+    Row(faults.Stall(committed=True)),
     Row(faults.Unavailable()),
     Row(faults.Unavailable(object_form=False)),
     Row(faults.Unavailable(committed=True)),
@@ -78,8 +80,8 @@ TAKES_THE_CONNECTION = [
 OVER_REST = [
     *ON_BOTH,
     *[Row(fault) for fault in TAKES_THE_CONNECTION],
-    Row(faults.StallBody(), attempt_timeout=STALL),
-    Row(faults.DripBody(), attempt_timeout=STALL),
+    Row(faults.StallBody()),
+    Row(faults.DripBody(pause=1.0)),
     Row(faults.Garbage()),
     Row(faults.WrongLength()),
     Row(faults.GzipBomb(size=2**20)),
@@ -95,12 +97,12 @@ OVER_THE_SOCKET = [
     *[Row(fault, alone=False) for fault in TAKES_THE_CONNECTION],
     Row(faults.CloseCode(), alone=False),
     Row(faults.CloseCode(1000, committed=True), alone=False),
-    Row(faults.HalfOpen(), attempt_timeout=STALL, alone=False),
-    Row(faults.HalfOpen(committed=True), attempt_timeout=STALL, alone=False),
+    Row(faults.HalfOpen(), alone=False),
+    Row(faults.HalfOpen(committed=True), alone=False),
     # It answers nobody, so the game waits until its time is up.
-    Row(faults.Garbage(), attempt_timeout=STALL),
-    Row(faults.UnknownID(), attempt_timeout=STALL),
-    Row(faults.Respond(b""), attempt_timeout=STALL),
+    Row(faults.Garbage()),
+    Row(faults.UnknownID()),
+    Row(faults.Respond(b"")),
 ]
 MATRIX = [*product([REST], OVER_REST), *product([SOCKET], OVER_THE_SOCKET)]
 every_row = pytest.mark.parametrize(
@@ -123,7 +125,6 @@ async def cancel_with(
     transport: Transport,
     fault: faults.Fault,
     times: int | None,
-    attempt_timeout: float = 10.0,
 ) -> tuple[CancelReport, GameOutcome]:
     games = [exchange.add_game(orders=2).game_id for _ in range(12)]
     struck = games[5]
@@ -133,7 +134,7 @@ async def cancel_with(
             exchange.token,
             base_url=exchange.url,
             orders_url=exchange.orders_url,
-            retry=evolve(QUICK, attempt_timeout=attempt_timeout),
+            retry=QUICK,
             max_connections=4,
         ) as session,
         transport.open(session) as orders,
@@ -155,7 +156,7 @@ def others(report: CancelReport, struck: GameOutcome) -> set[tuple[OutcomeStatus
 async def test_a_fault_that_passes_is_outlasted(
     fake_exchange: FakeExchange, transport: Transport, row: Row
 ) -> None:
-    report, outcome = await cancel_with(fake_exchange, transport, row.fault, 1, row.attempt_timeout)
+    report, outcome = await cancel_with(fake_exchange, transport, row.fault, 1)
     assert (outcome.status, outcome.complete, outcome.attempts) == (CONFIRMED, row.complete, 2)
     assert fake_exchange.received(game_id=outcome.game_id) == 2
     assert not fake_exchange.open_orders()
@@ -169,9 +170,7 @@ async def test_a_fault_that_passes_is_outlasted(
 async def test_a_fault_that_lasts_is_never_called_cancelled(
     fake_exchange: FakeExchange, transport: Transport, row: Row
 ) -> None:
-    report, outcome = await cancel_with(
-        fake_exchange, transport, row.fault, None, row.attempt_timeout
-    )
+    report, outcome = await cancel_with(fake_exchange, transport, row.fault, None)
     assert (outcome.status, outcome.attempts) == (row.for_ever, row.tries)
     assert not outcome.results
     assert fake_exchange.received(game_id=outcome.game_id) == row.tries
@@ -319,45 +318,6 @@ async def test_a_pool_full_of_soiled_connections_costs_no_attempt(
         assert await session.cancel_all_orders_for_game(games[0]) == []
 
 
-# Joined here so that no line of source in a traceback has it.
-CANARY = "canary" + "-token-0123456789abcdef"
-
-
-@pytest.fixture
-async def canary() -> AsyncIterator[FakeExchange]:
-    async with FakeExchange() as exchange:
-        exchange.token = CANARY
-        exchange.book.tokens[CANARY] = exchange.account
-        yield exchange
-
-
-def everything_shown_of(error: BaseException) -> Iterator[str]:
-    """Show the error, its chain, its pickle, and the locals of every frame but those of tests."""
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error]
-    while todo:
-        each = todo.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield from (str(each), repr(each), repr(vars(each)), repr(pickle.dumps(each)))
-        shown = traceback.TracebackException.from_exception(each, capture_locals=True)
-        tests = Path(__file__).parent
-        yield from (str(f.locals) for f in shown.stack if Path(f.filename).parent != tests)
-        todo += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            todo += each.exceptions
-
-
-def echo(text: str) -> bytes:
-    return b'{"error": "' + text.encode() + b'"}'
-
-
-ECHOES = [
-    echo(f"the token {CANARY} is no good"),
-    echo("the token " + CANARY.replace("-", r"\u002d") + " is no good"),
-    echo("x" * (300 - len(CANARY) // 2) + CANARY),
-]
 SECRETIVE = [
     *[row.fault for row in OVER_REST],
     faults.Unauthorized(),
@@ -405,6 +365,7 @@ async def test_the_token_is_in_nothing_that_a_cancelled_call_shows(canary: FakeE
         lambda: AsyncSession(CANARY, base_url=f"https://user:{CANARY}@api.4casters.io"),
         lambda: AsyncSession.from_env(timeout=-1),
     ],
+    ids=["token", "timeout", "base_url", "environment"],
 )
 def test_the_token_is_in_nothing_that_a_refused_argument_shows(
     make: Callable[[], AsyncSession], monkeypatch: pytest.MonkeyPatch

@@ -9,8 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve, frozen
-from conftest import QUICK, until
-from test_faults import CANARY, ECHOES, everything_shown_of
+from support import CANARY, ECHOES, QUICK, everything_shown_of, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -202,7 +201,7 @@ REFUSALS: list[tuple[faults.Fault, type[BaseException]]] = [
     (faults.Truncate(), FourcastersError),
     (faults.Stall(), FourcastersError),
     (faults.StallBody(), FourcastersError),
-    (faults.DripBody(), FourcastersError),
+    (faults.DripBody(pause=1.0), FourcastersError),
     (faults.GzipBomb(2**24), FourcastersError),
     (faults.Oversized(2**20), FourcastersError),
 ]
@@ -422,14 +421,6 @@ async def test_a_certificate_that_nobody_trusts_is_provably_not_sent() -> None:
         error = await error_of(session_at(exchange))
         assert type(error) is NotSentError
         assert not exchange.requests
-
-
-@pytest.fixture
-async def canary() -> AsyncIterator[FakeExchange]:
-    async with FakeExchange() as exchange:
-        exchange.token = CANARY
-        exchange.book.tokens[CANARY] = exchange.account
-        yield exchange
 
 
 SECRETIVE = [

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve
-from conftest import QUICK, until
 from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK, until
 
 from fourcasters_async import (
     ApiError,

@@ -1,6 +1,5 @@
 """The law: over a book whose truth is known, nothing that is said of a cancel is false."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from attrs import field, frozen
-from conftest import REST, SOCKET, Transport
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_verbs import REFERENCE, VERBS, Verb
+from support import REFERENCE, REST, SECOND, SOCKET, VERBS, Transport, Verb
 
 from fourcasters_async import (
     ApiError,
@@ -40,9 +38,9 @@ FAULTS = [
     faults.TooManyRequests("0"),
     faults.TooManyRequests(None),
     faults.Unauthorized(),
-    faults.Slow(0.01),
+    faults.Slow(0.1 * SECOND),
     faults.Duplicate(),
-    faults.Duplicate(pause=0.005),
+    faults.Duplicate(pause=0.05 * SECOND),
 ]
 OVER_HTTP = [*FAULTS, faults.StallBody(), faults.WrongLength(), faults.Html()]
 OVER_THE_SOCKET = [
@@ -53,10 +51,12 @@ OVER_THE_SOCKET = [
     faults.UnknownID(),
     faults.Wrapped(),
     faults.Held(2),
-    faults.Slow(0.08),
+    faults.Slow(0.8 * SECOND),
 ]
 
-POLICY = RetryPolicy(max_attempts=3, attempt_timeout=0.05, backoff_base=0.001, backoff_cap=0.001)
+POLICY = RetryPolicy(
+    max_attempts=3, attempt_timeout=0.5 * SECOND, backoff_base=0.001, backoff_cap=0.001
+)
 
 
 @frozen
@@ -86,6 +86,7 @@ class Plan:
     deadline: float | None
     verify: bool
     connections: int
+    latency: float
 
 
 def plans(known: Sequence[faults.Fault | None]) -> st.SearchStrategy[Plan]:
@@ -97,9 +98,10 @@ def plans(known: Sequence[faults.Fault | None]) -> st.SearchStrategy[Plan]:
         asked=st.lists(games, max_size=10),
         places=st.lists(games, max_size=4),
         cancel_multiple=st.lists(struck, max_size=3),
-        deadline=st.sampled_from([None, 0.005, 0.03, 0.1]),
+        deadline=st.sampled_from([None, 0.05 * SECOND, 0.3 * SECOND, SECOND]),
         verify=st.booleans(),
         connections=st.sampled_from([1, 2, 10]),
+        latency=st.sampled_from([0.0, 0.02 * SECOND]),
     )
 
 
@@ -115,7 +117,7 @@ def inject(
 
 
 async def play(plan: Plan, transport: Transport, hedge: float | None = None) -> None:
-    async with FakeExchange() as exchange:
+    async with FakeExchange(latency=plan.latency) as exchange:
         games = [exchange.add_game(orders=2).game_id for _ in range(GAMES)]
         # A fault passes over what an earlier one has struck, so each turn needs a place of its own.
         for game_id, script in zip(games, plan.per_game, strict=True):
@@ -130,7 +132,7 @@ async def play(plan: Plan, transport: Transport, hedge: float | None = None) -> 
                 base_url=exchange.url,
                 orders_url=exchange.orders_url,
                 retry=POLICY,
-                timeout=0.3,
+                timeout=3 * SECOND,
                 max_connections=plan.connections,
             ) as session,
             transport.open(session) as orders,
@@ -211,14 +213,14 @@ async def call_one(verb: Verb, script: Sequence[faults.Fault | None], timeout: f
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(data=st.data(), timeout=st.sampled_from([0.005, 0.03, 0.3]))
+@given(data=st.data(), timeout=st.sampled_from([0.05 * SECOND, 0.3 * SECOND, 3 * SECOND]))
 @pytest.mark.parametrize("verb", VERBS, ids=str)
-def test_whatever_the_exchange_does_no_verb_says_anything_false(
+async def test_whatever_the_exchange_does_no_verb_says_anything_false(
     verb: Verb, data: st.DataObject, timeout: float
 ) -> None:
     known = OVER_THE_SOCKET if verb.over_socket else OVER_HTTP
     script = data.draw(st.lists(st.sampled_from(known), max_size=4))
-    asyncio.run(call_one(verb, script, timeout))
+    await call_one(verb, script, timeout)
 
 
 unhurried = settings(
@@ -228,19 +230,19 @@ unhurried = settings(
 
 @unhurried
 @given(plans(OVER_HTTP))
-def test_whatever_the_exchange_does_nothing_false_is_said(plan: Plan) -> None:
-    asyncio.run(play(plan, REST))
+async def test_whatever_the_exchange_does_nothing_false_is_said(plan: Plan) -> None:
+    await play(plan, REST)
 
 
 @unhurried
 @given(plans(OVER_THE_SOCKET))
-def test_whatever_happens_to_the_socket_nothing_false_is_said(plan: Plan) -> None:
-    asyncio.run(play(plan, SOCKET))
+async def test_whatever_happens_to_the_socket_nothing_false_is_said(plan: Plan) -> None:
+    await play(plan, SOCKET)
 
 
 @unhurried
-@given(plans(OVER_THE_SOCKET), st.sampled_from([0.001, 0.02]))
-def test_whatever_happens_to_a_hedged_socket_nothing_false_is_said(
+@given(plans(OVER_THE_SOCKET), st.sampled_from([0.01 * SECOND, 0.2 * SECOND]))
+async def test_whatever_happens_to_a_hedged_socket_nothing_false_is_said(
     plan: Plan, hedge: float
 ) -> None:
-    asyncio.run(play(plan, SOCKET, hedge))
+    await play(plan, SOCKET, hedge)

@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 
 import pytest
-from conftest import QUICK
 from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from fourcasters_async import AsyncSession, NotSentError, RateLimit, RateLimitedError, RetryPolicy
 from fourcasters_async._core.sliding_window import SlidingWindow

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from attrs import evolve, frozen
-from conftest import QUICK, until
+from support import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -247,7 +247,7 @@ async def test_the_wrapped_form_of_an_answer_is_as_good(
 # What goes out, and what does not.
 
 
-@pytest.mark.parametrize("empty", [[], (), iter(())], ids=repr)
+@pytest.mark.parametrize("empty", [[], (), iter(())], ids=["list", "tuple", "iterator"])
 async def test_no_orders_is_no_request(fake_exchange: FakeExchange, way: Way, empty: Any) -> None:
     assert await way.verbs.place(empty) == []
     assert not fake_exchange.received(way.endpoint)

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import until
+from support import until
 
 from fourcasters_async import (
     AsyncSession,
@@ -174,6 +174,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.real_time
 async def test_a_program_that_gets_signals_exits_flat(
     fake_exchange: FakeExchange, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve
-from conftest import QUICK, until
+from support import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve
-from conftest import QUICK, until
+from support import QUICK, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -35,7 +35,7 @@ def session_at(
     *,
     password: str | None = None,
     retry: RetryPolicy = PATIENT,
-    timeout: float = 5.0,
+    timeout: float = 60.0,
     client: aiohttp.ClientSession | None = None,
 ) -> AsyncSession:
     return AsyncSession(
@@ -189,8 +189,9 @@ async def test_a_cancel_just_after_every_task_was_cancelled_goes_out(
     assert await orders.cancel_all_orders() == []
 
 
+@pytest.mark.real_time
 async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_time() -> None:
-    limit = RetryPolicy(max_attempts=1, attempt_timeout=0.2)
+    limit = RetryPolicy(max_attempts=1, attempt_timeout=1.0)
     async with (
         sandbox(games=1, orders=3, latency=20) as exchange,
         AsyncSession(
@@ -202,7 +203,7 @@ async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_
         connection = orders._socket._connections.current
         assert connection is not None
         await until(lambda: any(a.left for a in connection._pending.values()))
-        time.sleep(0.4)  # noqa: ASYNC251  # to block the loop is the point
+        time.sleep(1.2)  # noqa: ASYNC251  # to block the loop is the point
         assert len(await cancel) == 3
 
 
@@ -230,6 +231,7 @@ async def test_a_request_that_stalls_leaves_the_connection_to_those_that_do_not(
     fake_exchange: FakeExchange,
 ) -> None:
     fake_exchange.inject(faults.Stall(), endpoint="cancelAll")
+    fake_exchange.inject(faults.Slow(0.1), endpoint="heartbeat", times=None)
     async with session_at(fake_exchange, retry=QUICK) as session, session.orders_socket() as orders:
         stalled = asyncio.create_task(orders.cancel_all_orders())
         while not stalled.done():

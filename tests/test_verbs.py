@@ -1,13 +1,10 @@
 """Every cancelling verb: the same faults, the same honesty."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from itertools import product
-from typing import Any
 
 import pytest
-from attrs import frozen
-from conftest import QUICK
+from support import OVER_REST, OVER_THE_SOCKET, QUICK, REFERENCE, VERBS, Verb
 
 from fourcasters_async import (
     AsyncSession,
@@ -24,43 +21,6 @@ from fourcasters_async import (
 )
 from fourcasters_async.testing import BookOrder, FakeExchange, faults
 
-REFERENCE = "mine/1"
-
-
-@frozen
-class Verb:
-    """A verb, called for an order, and the endpoint or the type of message that it is sent to."""
-
-    endpoint: str
-    call: Callable[[Any, BookOrder], Awaitable[object]]
-    over_socket: bool = False
-
-    async def __call__(self, session: AsyncSession, order: BookOrder) -> object:
-        """Call it, over the transport that its endpoint is on."""
-        if not self.over_socket:
-            return await self.call(session, order)
-        async with session.orders_socket() as orders:
-            return await self.call(orders, order)
-
-    def __str__(self) -> str:
-        return f"socket-{self.endpoint}" if self.over_socket else self.endpoint
-
-
-REST = [
-    Verb("cancel", lambda s, o: s.cancel(o.order_id)),
-    Verb("cancelMultiple", lambda s, o: s.cancel_multiple([o.order_id])),
-    Verb("cancelByReference", lambda s, o: s.cancel_by_reference(o.game_id, [REFERENCE])),
-    Verb("cancelAllForLeague", lambda s, _: s.cancel_all_for_league("nba")),
-    Verb("cancelAllOrders", lambda s, _: s.cancel_all_orders()),
-    Verb("cancelAllOrdersForGame", lambda s, o: s.cancel_all_orders_for_game(o.game_id)),
-]
-SOCKET = [
-    Verb("cancelById", lambda s, o: s.cancel(o.order_id), over_socket=True),
-    Verb("cancelMultiple", lambda s, o: s.cancel_multiple([o.order_id]), over_socket=True),
-    Verb("cancelAll", lambda s, _: s.cancel_all_orders(), over_socket=True),
-    Verb("cancelAllByGame", lambda s, o: s.cancel_all_orders_for_game(o.game_id), over_socket=True),
-]
-VERBS = [*REST, *SOCKET]
 every_verb = pytest.mark.parametrize("verb", VERBS, ids=str)
 
 LOST = [
@@ -81,7 +41,7 @@ LOST = [
 ]
 LOST_OVER_HTTP = [
     faults.StallBody(),
-    faults.DripBody(),
+    faults.DripBody(pause=1.0),
     faults.WrongLength(),
     faults.Html(),
     faults.Html(status=502),
@@ -122,7 +82,9 @@ async def test_the_order_goes_with_one_request(
 
 
 @each_with(
-    *product(VERBS, LOST), *product(REST, LOST_OVER_HTTP), *product(SOCKET, LOST_OVER_THE_SOCKET)
+    *product(VERBS, LOST),
+    *product(OVER_REST, LOST_OVER_HTTP),
+    *product(OVER_THE_SOCKET, LOST_OVER_THE_SOCKET),
 )
 async def test_an_answer_that_cannot_be_used_leaves_the_outcome_unknown(
     fake_exchange: FakeExchange,
@@ -140,8 +102,8 @@ async def test_an_answer_that_cannot_be_used_leaves_the_outcome_unknown(
 
 @each_with(
     *product(VERBS, [faults.Close(), faults.Unavailable(), faults.Truncate()]),
-    *product(REST, [faults.StallBody()]),
-    *product(SOCKET, [faults.HalfOpen(), faults.CloseCode(), faults.UnknownID()]),
+    *product(OVER_REST, [faults.StallBody()]),
+    *product(OVER_THE_SOCKET, [faults.HalfOpen(), faults.CloseCode(), faults.UnknownID()]),
 )
 async def test_a_cancel_is_repeated_until_the_order_is_gone(
     fake_exchange: FakeExchange,

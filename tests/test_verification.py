@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 from attrs import field, frozen
-from conftest import Transport
+from support import Transport
 
 from fourcasters_async import (
     GameMarket,

@@ -1,0 +1,239 @@
+"""What test modules share: an event loop whose waits cost nothing, a policy, the transports."""
+
+import asyncio
+import pickle
+import selectors
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar, TypeVarTuple
+
+from attrs import frozen
+
+from fourcasters_async import AsyncSession, RetryPolicy
+from fourcasters_async.orders.verbs import Orders
+from fourcasters_async.testing import BookOrder
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+SECOND = 1.0
+"""How long tests wait. On a loop that cannot jump, `conftest` makes it a tenth."""
+QUICK = RetryPolicy(
+    max_attempts=3, attempt_timeout=5 * SECOND, backoff_base=0.001, backoff_cap=0.002
+)
+"""Three attempts without a pause worth mentioning, each long enough on any machine."""
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+# Real seconds in which what is on its way to a socket arrives.
+_GRACE = 0.0005
+# Seconds after which a test is stuck.
+_STUCK = 60.0
+
+
+class _Selector(selectors.DefaultSelector):
+    """Waits for events, and moves the clock of its loop on instead where none can come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.threads = 0
+        self.watched: dict[asyncio.Future[None], Callable[[], bool]] = {}
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        woken = [waiter for waiter, true in self.watched.items() if not waiter.done() and true()]
+        for waiter in woken:
+            waiter.set_result(None)
+        events = super().select(0)
+        if events or woken or timeout == 0:
+            return events
+        if timeout is None or self.threads:
+            started = time.monotonic()
+            events = super().select(timeout)
+            self.now += time.monotonic() - started
+            return events
+        time.sleep(_GRACE)
+        events = super().select(0)
+        if not events:
+            self.now += timeout
+        return events
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock stands still while anything is done, and jumps while nothing is.
+
+    Every timer fires at its exact time, however fast the machine is, and no wait takes long. That
+    holds as long as all that the loop waits for is inside the process. While a thread of an
+    executor is at work, the clock runs as usual. Another process is for `pytest.mark.real_time`.
+    """
+
+    def __init__(self) -> None:
+        self._clock = _Selector()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        return self._clock.now
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in which the loop does nothing."""
+        self._clock.now += seconds
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        waiter = self.create_future()
+        self._clock.watched[waiter] = true
+        try:
+            await waiter
+        finally:
+            del self._clock.watched[waiter]
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> "asyncio.Future[T]":
+        future = super().run_in_executor(executor, func, *args)
+        self._clock.threads += 1
+        future.add_done_callback(self._leave_thread)
+        return future
+
+    def _leave_thread(self, _: object) -> None:
+        self._clock.threads -= 1
+
+    async def shutdown_default_executor(self, *args: Any) -> None:
+        self._clock.threads += 1
+        await super().shutdown_default_executor(*args)
+
+    async def subprocess_exec(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("mark the test with real_time: the clock would not wait for a process")
+
+
+def loop_factory(kind: str, *, eager: bool) -> LoopFactory:
+    """Return what makes event loops of a kind: `jumping`, `asyncio` or `uvloop`."""
+
+    def make() -> asyncio.AbstractEventLoop:
+        loop: asyncio.AbstractEventLoop
+        if kind == "uvloop":
+            # Windows has no uvloop.
+            import uvloop  # noqa: PLC0415  # as above
+
+            loop = uvloop.new_event_loop()
+        else:
+            loop = JumpingLoop() if kind == "jumping" else asyncio.new_event_loop()
+        if eager and sys.version_info >= (3, 12):
+            loop.set_task_factory(asyncio.eager_task_factory)
+        return loop
+
+    return make
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop run until something is true of which nothing tells."""
+    async with asyncio.timeout(_STUCK):
+        if isinstance(loop := asyncio.get_running_loop(), JumpingLoop):
+            await loop.until(true)
+        while not true():  # noqa: ASYNC110  # as it says
+            await asyncio.sleep(0)
+
+
+def block(seconds: float) -> None:
+    """Keep the loop from doing anything for so long."""
+    if isinstance(loop := asyncio.get_running_loop(), JumpingLoop):
+        loop.pass_time(seconds)
+    else:
+        time.sleep(seconds)
+
+
+@frozen
+class Transport:
+    """A way to the exchange: where a game's cancels go, and what it calls an order's id."""
+
+    game: str
+    order_id: str
+    open: Callable[[AsyncSession], AbstractAsyncContextManager[Orders]]
+
+    def __str__(self) -> str:
+        return "rest" if self is REST else "socket"
+
+
+@asynccontextmanager
+async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
+    yield session
+
+
+REST = Transport("cancelAllOrdersForGame", "sessionID", _over_rest)
+SOCKET = Transport("cancelAllByGame", "orderID", lambda session: session.orders_socket())
+
+
+REFERENCE = "mine/1"
+
+
+@frozen
+class Verb:
+    """A verb, called for an order, and the endpoint or the type of message that it is sent to."""
+
+    endpoint: str
+    call: Callable[[Any, BookOrder], Awaitable[object]]
+    over_socket: bool = False
+
+    async def __call__(self, session: AsyncSession, order: BookOrder) -> object:
+        """Call it, over the transport that its endpoint is on."""
+        if not self.over_socket:
+            return await self.call(session, order)
+        async with session.orders_socket() as orders:
+            return await self.call(orders, order)
+
+    def __str__(self) -> str:
+        return f"socket-{self.endpoint}" if self.over_socket else self.endpoint
+
+
+OVER_REST = [
+    Verb("cancel", lambda s, o: s.cancel(o.order_id)),
+    Verb("cancelMultiple", lambda s, o: s.cancel_multiple([o.order_id])),
+    Verb("cancelByReference", lambda s, o: s.cancel_by_reference(o.game_id, [REFERENCE])),
+    Verb("cancelAllForLeague", lambda s, _: s.cancel_all_for_league("nba")),
+    Verb("cancelAllOrders", lambda s, _: s.cancel_all_orders()),
+    Verb("cancelAllOrdersForGame", lambda s, o: s.cancel_all_orders_for_game(o.game_id)),
+]
+OVER_THE_SOCKET = [
+    Verb("cancelById", lambda s, o: s.cancel(o.order_id), over_socket=True),
+    Verb("cancelMultiple", lambda s, o: s.cancel_multiple([o.order_id]), over_socket=True),
+    Verb("cancelAll", lambda s, _: s.cancel_all_orders(), over_socket=True),
+    Verb("cancelAllByGame", lambda s, o: s.cancel_all_orders_for_game(o.game_id), over_socket=True),
+]
+VERBS = [*OVER_REST, *OVER_THE_SOCKET]
+
+
+# Joined here so that no line of source in a traceback has it.
+CANARY = "canary" + "-token-0123456789abcdef"
+
+
+def everything_shown_of(error: BaseException) -> Iterator[str]:
+    """Show the error, its chain, its pickle, and the locals of every frame but those of tests."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield from (str(each), repr(each), repr(vars(each)), repr(pickle.dumps(each)))
+        shown = traceback.TracebackException.from_exception(each, capture_locals=True)
+        tests = Path(__file__).parent
+        yield from (str(f.locals) for f in shown.stack if Path(f.filename).parent != tests)
+        todo += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            todo += each.exceptions
+
+
+def echo(text: str) -> bytes:
+    return b'{"error": "' + text.encode() + b'"}'
+
+
+ECHOES = [
+    echo(f"the token {CANARY} is no good"),
+    echo("the token " + CANARY.replace("-", r"\u002d") + " is no good"),
+    echo("x" * (300 - len(CANARY) // 2) + CANARY),
+]
