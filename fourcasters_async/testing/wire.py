@@ -1,4 +1,4 @@
-"""How the exchange writes its records over REST, as its documents say."""
+"""The documents that the exchange writes over REST, in the form that its OpenAPI gives them."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ Document = dict[str, object]
 
 
 def error(message: str, *, code: int | None = None) -> Document:
-    """Write an error: a string, or with a `code` the object that was seen too."""
+    """Write an error: a string, or with a `code` the object form."""
     return {"error": message if code is None else {"message": message, "code": code}}
 
 
@@ -29,7 +29,7 @@ def not_cancelled(order: BookOrder, reason: str) -> Document:
 
 
 def placed(order: BookOrder) -> Document:
-    """Write the result of an order that rests whole, as an order does where nothing matches."""
+    """Write the result of an order that was placed. All of it rests: nothing matches here."""
     offer: Document = {
         "orderID": order.order_id,
         "wagerRequestID": order.order_id[::-1],
@@ -51,7 +51,7 @@ def heartbeat(now: float, timeout: float) -> Document:
 
 
 def described(order: BookOrder) -> str:
-    """Write an order for a person to read."""
+    """Write an order as text."""
     number = "" if order.number is None else f" {order.number:+}"
     return f"{order.side or order.type}{number} {order.odds:+}"
 
@@ -69,7 +69,7 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         "filled": order.filled,
         "offered": order.offered,
         "remaining": order.remaining,
-        # The exchange sends the noise of its own floats.
+        # The exchange sends float noise here.
         "takenRatio": order.filled / order.offered if order.filled else -1.1102230246251565e-16,
         "expiry": None if order.expiry is None else _time(order.expiry),
         "createdAt": _time(order.created_at),
@@ -141,7 +141,7 @@ def matched(order: BookOrder, game: BookGame) -> Document:
 
 
 def user(account: BookAccount) -> Document:
-    """Write the account's own record."""
+    """Write an account."""
     return {
         "id": "5f" * 12,
         "username": account.name,
@@ -185,8 +185,8 @@ def _game(game: BookGame) -> Document:
         "isFutures": False,
         "isSpecials": False,
         "tournamentName": None,
-        "periodName": None,
-        "parentGameID": None,
+        "periodName": game.period_name,
+        "parentGameID": game.parent_id,
         "live": game.live,
         "participants": [
             _participant(game.away_id, game.away, "away", "501"),
