@@ -7,6 +7,9 @@ from attrs import frozen
 
 from fourcasters_async.testing import FakeExchange
 
+# The exchange's clock jumps by hours.
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+
 
 @frozen
 class Response:
@@ -30,7 +33,7 @@ async def ask(
     how: dict[str, Any] = {"params" if method == "GET" else "json": fields}
     headers = {"Authorization": f"Bearer {exchange.token if token is None else token}"}
     async with (
-        aiohttp.ClientSession(exchange.url, headers=headers) as client,
+        aiohttp.ClientSession(exchange.url, headers=headers, timeout=_NO_TIMEOUT) as client,
         client.request(method, path, **how) as response,
     ):
         return Response(response.status, dict(response.headers), await response.json())

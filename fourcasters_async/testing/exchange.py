@@ -3,22 +3,22 @@
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Self
 
 from aiohttp import web
 
-from fourcasters_async.testing import tls as certificates
 from fourcasters_async.testing.answers import Answer, body_of
-from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder, ReadLag
+from fourcasters_async.testing.book import Book, ReadLag
 from fourcasters_async.testing.calls import Call, Fault, HttpCall, respond
 from fourcasters_async.testing.clock import Clock
+from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.limit import RequestLimit
 from fourcasters_async.testing.orders_channel import Message, OrdersChannel
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.rest import RestService
 from fourcasters_async.testing.sockets import OrdersSockets
 
@@ -32,7 +32,12 @@ class FakeExchange:
     `latency` is the seconds before each answer. `tls` serves `https` with a certificate made for
     it (extra `tls`), which `ssl_context` trusts. `rate_limit` is how many requests in how many
     seconds are served; the others are answered with 429. A connection that is idle for
-    `keep_alive` seconds is closed. `port` is a free one by default.
+    `keep_alive` seconds is closed. `port` is a free one by default. With `strict_rotation` a token
+    that is replaced stops working at once, as on the real exchange.
+
+    `getUnmatched` and `getOrdersForGame` show the book as it was `read_lag` seconds ago. To that
+    `appear_lag` adds seconds for new orders, `vanish_lag` for cancels and fills. All three can be
+    set at any time. What was in the book from the start has to be that old too: move the clock on.
 
     All times are seconds of the exchange's clock, which follows that of the event loop and can be
     moved on with `move_clock`.
@@ -50,12 +55,17 @@ class FakeExchange:
         self,
         *,
         latency: float = 0.0,
+        read_lag: float = 0.0,
         tls: bool = False,
         rate_limit: tuple[int, float] | None = None,
         keep_alive: float = 75.0,
         port: int = 0,
+        strict_rotation: bool = False,
     ) -> None:
         self.latency = latency
+        self.read_lag = read_lag
+        self.appear_lag = 0.0
+        self.vanish_lag = 0.0
         self._clock = Clock()
         self._book = Book()
         self.account = "sandbox"
@@ -63,27 +73,17 @@ class FakeExchange:
         """A token of the account that orders belong to by default."""
         self._log = ReceivedLog()
         self._injected = InjectedFaults()
-        self._rest = RestService(self._book)
+        self._rest = RestService(self._book, strict_rotation=strict_rotation)
         self._channel = OrdersChannel(self._book)
         self._sockets = OrdersSockets(self._answer, self._do, self._clock)
         self._limit = None if rate_limit is None else RequestLimit(*rate_limit)
-        self._port = port
-        self._server_tls: ssl.SSLContext | None = None
-        self._client_tls: ssl.SSLContext | None = None
-        if tls:
-            self._server_tls, self._client_tls = certificates.contexts()
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=keep_alive
-        )
-        self._sites = AsyncExitStack()
+        self._server = HttpServer(self._serve, tls=tls, keep_alive=keep_alive, port=port)
+        self._runner = self._server.runner
 
     @property
     def url(self) -> str:
         """The address to give to `AsyncSession(base_url=…)`."""
-        scheme = "http" if self._server_tls is None else "https"
-        return f"{scheme}://127.0.0.1:{self._port}"
+        return self._server.url
 
     @property
     def orders_url(self) -> str:
@@ -93,9 +93,7 @@ class FakeExchange:
     @property
     def ssl_context(self) -> ssl.SSLContext:
         """A context that trusts this exchange: `aiohttp.TCPConnector(ssl=exchange.ssl_context)`."""
-        if self._client_tls is None:
-            raise RuntimeError("this exchange does not serve TLS: FakeExchange(tls=True)")
-        return self._client_tls
+        return self._server.ssl_context
 
     @property
     def book(self) -> Book:
@@ -121,26 +119,25 @@ class FakeExchange:
     async def __aenter__(self) -> Self:
         """Start to serve."""
         self._clock.follow(asyncio.get_running_loop())
-        await self._runner.setup()
-        await self._listen()
+        await self._server.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, close every connection, WebSockets with 1001, and drop what is not due yet."""
-        await self._sites.aclose()
+        await self._server.stop_listening()
         self._clock.end()
         await self._sockets.end()
-        self._drop_connections()
-        await self._runner.cleanup()
+        await self._server.stop()
 
     def now(self) -> float:
         """Return the exchange's clock: seconds since the exchange was made."""
         return self._clock.now()
 
     def move_clock(self, seconds: float) -> None:
-        """Move the clock on. What becomes due by it happens before this returns.
+        """Move the clock on.
 
-        Orders expire, heartbeats run out and tokens age. An answer that becomes due is sent.
+        Before this returns orders have expired, heartbeats have run out and late requests have
+        taken effect, each at its time. Answers that became due go out in the loop's next turns.
         """
         self._clock.move(seconds)
         self._pass_time()
@@ -178,6 +175,13 @@ class FakeExchange:
         """
         return sum(received.fits(endpoint, game_id) for received in self.requests)
 
+    async def wait_for(self, endpoint: str, count: int = 1, *, game_id: str | None = None) -> None:
+        """Wait until `count` requests to an endpoint and about a game were received.
+
+        Counts what was received since the exchange was made, also what `requests` has forgotten.
+        """
+        await self._log.wait_for(endpoint, count, game_id)
+
     def inject(
         self,
         fault: Fault,
@@ -200,38 +204,22 @@ class FakeExchange:
         """Take back every fault that was injected."""
         self._injected.clear()
 
+    def assert_all_faults_struck(self) -> None:
+        """Raise AssertionError if an injected fault has not struck `times` times.
+
+        With `times=None` it must have struck once. Faults that were taken back do not count.
+        """
+        self._injected.assert_all_struck()
+
     async def drop_sockets(self, code: int | None = None) -> None:
         """Close every WebSocket with a close frame, or with `None` abort its connection."""
         self._sockets.drop(code)
         # The server learns of an aborted connection in the next turn of the loop.
         await asyncio.sleep(0)
 
-    @asynccontextmanager
-    async def refusing(self) -> AsyncIterator[None]:
+    def refusing(self) -> AbstractAsyncContextManager[None]:
         """Refuse new connections inside the block, and close those that are open."""
-        await self._sites.aclose()
-        self._drop_connections()
-        try:
-            yield
-        finally:
-            await self._listen()
-
-    async def _listen(self) -> None:
-        site = web.TCPSite(
-            self._runner,
-            "127.0.0.1",
-            self._port,
-            ssl_context=self._server_tls,
-            backlog=2048,
-        )
-        await site.start()
-        self._sites.push_async_callback(site.stop)
-        self._port = self._runner.addresses[0][1]
-
-    def _drop_connections(self) -> None:
-        if self._runner.server is not None:
-            for connection in self._runner.server.connections:
-                connection.force_close()
+        return self._server.refusing()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         content = await request.read()
@@ -248,7 +236,10 @@ class FakeExchange:
                 authorization=authorization,
                 content=content,
                 query=request.query,
-                lag=ReadLag(),
+                lag=ReadLag(
+                    appear=self.read_lag + self.appear_lag,
+                    vanish=self.read_lag + self.vanish_lag,
+                ),
             )
 
         refusal = None if self._limit is None else self._limit.refusal(self.now())

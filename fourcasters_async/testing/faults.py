@@ -42,6 +42,7 @@ __all__ = [
     "Held",
     "Html",
     "HttpCall",
+    "Late",
     "Oversized",
     "Redirect",
     "Reset",
@@ -173,13 +174,35 @@ class Unauthorized(Fault):
 
 @frozen
 class Slow(Fault):
-    """The right answer, `seconds` late."""
+    """The right answer, `seconds` late. What was asked is done when the answer is sent.
+
+    With `committed_first` it is done at once, and only the answer is late.
+    """
 
     seconds: float
+    committed_first: bool = False
 
     async def __call__(self, call: Call) -> web.StreamResponse:
+        if not self.committed_first:
+            return respond(await call.clock.after(self.seconds, call.commit))
+        answer = call.commit()
         await call.clock.sleep(self.seconds)
-        return respond(call.commit())
+        return respond(answer)
+
+
+@frozen
+class Late(Fault):
+    """What was asked is done `seconds` later, even if the client has hung up by then.
+
+    The answer is sent then, or with `answered=False` never.
+    """
+
+    seconds: float
+    answered: bool = True
+
+    async def __call__(self, call: Call) -> web.StreamResponse:
+        answer = call.clock.after(self.seconds, call.commit)
+        return respond(await answer) if self.answered else await call.until_gone()
 
 
 @frozen

@@ -17,6 +17,17 @@ class Injected:
     times: int | None
     struck: int = 0
 
+    @property
+    def done(self) -> bool:
+        """Whether the fault has struck as often as it should, with `times=None` at least once."""
+        return self.struck >= (1 if self.times is None else self.times)
+
+    def __str__(self) -> str:
+        """Say what the fault is, what it strikes and how often it did."""
+        wanted = "at least 1" if self.times is None else self.times
+        where = f"endpoint={self.endpoint!r}, game_id={self.game_id!r}"
+        return f"{self.fault} on {where} struck {self.struck} of {wanted}"
+
     def takes(self, received: Received) -> bool:
         """Whether the fault strikes this request. Counts it if it is one that it could strike."""
         if self.struck == self.times or not received.fits(self.endpoint, self.game_id):
@@ -41,6 +52,12 @@ class InjectedFaults:
     def clear(self) -> None:
         """Drop every fault."""
         self._faults.clear()
+
+    def assert_all_struck(self) -> None:
+        """Raise AssertionError if a fault has not struck as often as it should."""
+        missing = [str(each) for each in self._faults if not each.done]
+        if missing:
+            raise AssertionError("; ".join(missing))
 
     def choose(self, received: Received) -> Fault | None:
         """Return the first fault that strikes a request, if any does."""

@@ -8,7 +8,8 @@ from attrs import frozen
 
 from fourcasters_async.testing import placing, wire
 from fourcasters_async.testing.answers import Answer, Body, is_id
-from fourcasters_async.testing.book import Book, BookOrder
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.records import BookOrder
 
 
 @frozen

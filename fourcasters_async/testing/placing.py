@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.book import Book, BookGame, BookOrder, moment
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.records import BookGame, BookOrder, moment
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
 _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")

@@ -31,6 +31,8 @@ ENDPOINTS: Mapping[str, Handler] = {
     "POST /session/editOrder": rest_orders.edit_order,
     "GET /session/lookupOrder": rest_orders.lookup_order,
     "POST /session/v3/place": rest_orders.place,
+    "POST /session/v4/editOrder": rest_orders.edit_order_v4,
+    "GET /user/getBetByUserReference": rest_account.get_bet_by_user_reference,
     "GET /user/getMe": rest_account.get_me,
     "GET /user/getOrdersForGame": rest_account.get_orders_for_game,
     "GET /user/getUnmatched": rest_account.get_unmatched,
@@ -40,10 +42,11 @@ ENDPOINTS: Mapping[str, Handler] = {
 
 
 class RestService:
-    """The endpoints over one book."""
+    """The endpoints over one book. `strict_rotation` ends a token when it is replaced."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, *, strict_rotation: bool) -> None:
         self._book = book
+        self._strict_rotation = strict_rotation
 
     def account(self, authorization: str) -> str | None:
         """Return the account of an `Authorization` header. `Bearer` is optional."""
@@ -70,9 +73,9 @@ class RestService:
         try:
             result = handler(self._book, asked)
         except RefusedError as refused:
-            return refused.answer
+            result = refused.answer
         answer = result if isinstance(result, Answer) else Answer(200, {"data": result})
-        return self._with_fresh_token(answer, token)
+        return answer if route == _LOGIN else self._with_fresh_token(answer, token)
 
     def shake_hands(self, authorization: str) -> Answer:
         """Answer the handshake of a WebSocket, which takes the token without `Bearer`."""
@@ -86,6 +89,8 @@ class RestService:
         if account is None or issued is None or self._book.now - issued < TOKEN_LIFE:
             return answer
         fresh = self._book.issue_token(account)
+        if self._strict_rotation:
+            del self._book.tokens[token]
         return Answer(answer.status, answer.document, {**answer.headers, "X-Auth-Token": fresh})
 
 

@@ -1,7 +1,7 @@
 """The handlers of the REST endpoints under `/user`: signing in and out, the account's orders."""
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.answers import Answer, Asked, RefusedError
+from fourcasters_async.testing.answers import Answer, Asked, RefusedError, is_id
 from fourcasters_async.testing.book import Book
 
 _SHORTEST_HEARTBEAT = 5
@@ -55,7 +55,24 @@ def get_orders_for_game(book: Book, asked: Asked) -> object:
     orders = book.as_read(book.orders_of(asked.account, [game.game_id]), asked.lag)
     return {
         "unmatched": [wire.unmatched(order, game) for order in orders if order.open],
-        "matched": [wire.matched(order, game) for order in orders if order.filled],
+        "matched": [wire.matched(order, game) for order in orders if order.matched],
+    }
+
+
+def get_bet_by_user_reference(book: Book, asked: Asked) -> object:
+    """Show what became of the orders on a game that have a user reference."""
+    reference, game_id = asked.fields.get("userReference"), asked.fields.get("gameID")
+    if not reference or not is_id(game_id):
+        raise RefusedError(408, "Invalid User Reference or Game ID")
+    orders = [
+        (order, book.games[order.game_id])
+        for order in book.orders_of(asked.account, [str(game_id)])
+        if order.user_reference == reference
+    ]
+    return {
+        "unmatched": [wire.unmatched(*each) for each in orders if each[0].open],
+        "matched": [wire.matched(*each) for each in orders if each[0].matched],
+        "graded": [wire.graded(*each) for each in orders if each[0].outcome],
     }
 
 

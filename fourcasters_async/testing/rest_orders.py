@@ -2,8 +2,11 @@
 
 from fourcasters_async.testing import placing, wire
 from fourcasters_async.testing.answers import Asked, RefusedError, is_id
-from fourcasters_async.testing.book import Book, BookOrder
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.records import BookOrder
 
+# In account currency: how far the open volume may be from what an edit intends.
+_VOLUME_TOLERANCE = 1.0
 _GAME_CANCEL_TYPES = ("moneyline", "spread", "total")
 
 
@@ -89,6 +92,18 @@ def edit_order(book: Book, asked: Asked) -> object:
         return _replace(book, order, asked)
     except placing.RejectedError as rejected:
         raise RefusedError(400, str(rejected)) from None
+
+
+def edit_order_v4(book: Book, asked: Asked) -> object:
+    """Edit an order unless its open volume is not what was intended: then only cancel it."""
+    order = _editable(book, asked)
+    try:
+        intended = placing.intended_volume(asked.fields)
+        if intended is not None and abs(order.remaining - intended) > _VOLUME_TOLERANCE:
+            return {"cancelled": _cancel(book, order)}
+        return _replace(book, order, asked)
+    except placing.RejectedError as rejected:
+        raise RefusedError(400, str(rejected), error_type=rejected.kind) from None
 
 
 def lookup_order(book: Book, asked: Asked) -> object:

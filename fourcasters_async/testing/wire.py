@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fourcasters_async.testing.book import BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 
 Document = dict[str, object]
 
@@ -130,7 +130,7 @@ def matched(order: BookOrder, game: BookGame) -> Document:
         "origin": "offer",
         "adminRefund": False,
         "risk": f"{order.filled:.2f}",
-        "win": f"{order.filled * 100 / 110:.2f}",
+        "win": f"{_win(order):.2f}",
         "game": _game(game),
     }
     if order.type == "total":
@@ -138,6 +138,23 @@ def matched(order: BookOrder, game: BookGame) -> Document:
     if order.type == "moneyline1x2":
         return document | {"market": order.market, "side": order.side}
     return document | {"participantID": order.side, "side": order.side}
+
+
+def graded(order: BookOrder, game: BookGame) -> Document:
+    """Write what was matched of an order, as a bet that is graded."""
+    result = {"winner": _win(order), "loser": -order.filled}.get(str(order.outcome), 0.0)
+    return {
+        **matched(order, game),
+        "ticketNumber": order.order_id[-8:],
+        "platform": "api",
+        "cancelled": False,
+        "graded": True,
+        "closed": True,
+        "outcome": order.outcome,
+        "fee": "0.00",
+        "result": f"{result:.2f}",
+        "settledAt": _time(order.created_at),
+    }
 
 
 def user(account: BookAccount) -> Document:
@@ -205,6 +222,12 @@ def _participant(participant_id: str, name: str, side: str, rotation: str) -> Do
         "rotationNumber": rotation,
         "futuresSide": None,
     }
+
+
+def _win(order: BookOrder) -> float:
+    """Return what the filled part of an order wins, by its American odds."""
+    factor = order.odds / 100 if order.odds > 0 else 100 / -order.odds
+    return order.filled * factor
 
 
 def _team(order: BookOrder, game: BookGame) -> str:
