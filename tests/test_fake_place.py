@@ -299,3 +299,58 @@ async def test_an_order_that_cannot_be_edited_is_refused(
     status, _ = await ask("/session/editOrder", sessionID=named, orderVolume=None)
     assert status == 400
     assert len(fake_exchange.book.orders) == 1 + (which == "foreign")
+
+
+async def edit_v4(ask: Ask, order: BookOrder, **changes: object) -> tuple[int, Any]:
+    return await ask("/session/v4/editOrder", sessionID=order.order_id, **changes)
+
+
+@pytest.mark.parametrize("intended", [59.0, 60.0, 61.0, None])
+async def test_a_guarded_edit_replaces_an_order_whose_open_volume_is_as_intended(
+    fake_exchange: FakeExchange, ask: Ask, order: BookOrder, intended: float | None
+) -> None:
+    fake_exchange.book.fill(order.order_id, 40.0)
+    guard = {} if intended is None else {"intendedOrderVolume": intended}
+    status, document = await edit_v4(ask, order, orderOdds=120, orderVolume=30, **guard)
+    (new,) = fake_exchange.open_orders()
+    assert status == 200
+    assert document["data"]["cancelled"]["sessionID"] == order.order_id
+    assert document["data"]["unmatched"]["orderID"] == new.order_id
+    assert (new.odds, new.offered) == (120, 30)
+
+
+@pytest.mark.parametrize("intended", [58.9, 61.1, 100.0])
+async def test_a_guarded_edit_only_cancels_an_order_whose_open_volume_is_not_as_intended(
+    fake_exchange: FakeExchange, ask: Ask, order: BookOrder, intended: float
+) -> None:
+    fake_exchange.book.fill(order.order_id, 40.0)
+    status, document = await edit_v4(
+        ask, order, orderOdds=120, orderVolume=30, intendedOrderVolume=intended
+    )
+    assert status == 200
+    assert document["data"].keys() == {"cancelled"}
+    assert document["data"]["cancelled"]["success"] is True
+    assert order.cancelled
+    assert fake_exchange.open_orders() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"orderVolume": -1}, "validation_error"),
+        ({"orderVolume": 40, "intendedOrderVolume": "40"}, "validation_error"),
+        ({"orderVolume": 40, "orderType": "fillOrKill"}, "rejected_order_type_rules"),
+        ({"orderOdds": 120}, "validation_error"),
+    ],
+    ids=str,
+)
+async def test_a_guarded_edit_that_is_not_valid_changes_nothing_and_has_a_kind(
+    fake_exchange: FakeExchange,
+    ask: Ask,
+    order: BookOrder,
+    change: dict[str, object],
+    kind: str,
+) -> None:
+    status, document = await edit_v4(ask, order, **change)
+    assert (status, document["errorType"]) == (400, kind)
+    assert fake_exchange.open_orders() == [order]

@@ -23,8 +23,8 @@ from fourcasters_async import (
     RateLimitedError,
     RetryPolicy,
 )
-from fourcasters_async.cli.demo import sandbox
 from fourcasters_async.testing import FakeExchange, faults
+from fourcasters_async.testing.process import sandbox
 
 PATIENT = evolve(QUICK, attempt_timeout=10.0)
 SLOW_TO_REPEAT = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)

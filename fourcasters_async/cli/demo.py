@@ -1,11 +1,9 @@
 """The main job on a sandbox exchange in a process of its own, with what each way of it takes."""
 
 import asyncio
-import json
 import statistics
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -13,19 +11,13 @@ from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async.models import CancelReport, GameOutcome
 from fourcasters_async.session import AsyncSession
 
+if TYPE_CHECKING:
+    # The commands that cancel should not wait for the sandbox's server to be imported.
+    from fourcasters_async.testing.process import Sandbox
+
 _SAMPLE = 50
 _CONNECTIONS = 100
 _SINGLE_ANSWERS = 9
-
-
-@frozen
-class Sandbox:
-    """A sandbox exchange that runs: its addresses, a token for it and its games."""
-
-    url: str
-    orders_url: str
-    token: str
-    games: list[str]
 
 
 @frozen
@@ -47,32 +39,8 @@ class DemoResult:
     resting_after: int
 
 
-@asynccontextmanager
-async def sandbox(*, games: int, orders: int, latency: float) -> AsyncIterator[Sandbox]:
-    """Serve `games` with `orders` open orders on each; an answer takes `latency` milliseconds.
-
-    The exchange has a process of its own, so that it does not slow the client down.
-    """
-    options = {"--games": games, "--orders": orders, "--latency": latency}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "fourcasters_async.testing",
-        *[str(word) for option in options.items() for word in option],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**24,
-    )
-    try:
-        ready = json.loads(await process.stdout.readline()) if process.stdout else {}
-        yield Sandbox(ready["url"], ready["orders_url"], ready["token"], ready["games"])
-    finally:
-        # It ends with its standard input.
-        await process.communicate(b"")
-
-
 async def run(
-    sandbox: Sandbox, games: int, on_outcome: Callable[[GameOutcome], object]
+    sandbox: "Sandbox", games: int, on_outcome: Callable[[GameOutcome], object]
 ) -> DemoResult:
     """Cancel every order on the first `games` games at once, and compare.
 

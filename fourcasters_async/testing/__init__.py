@@ -6,8 +6,9 @@ mistake of the other.
 """
 
 from fourcasters_async.testing import faults
-from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.exchange import FakeExchange
 from fourcasters_async.testing.received import Received
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 
 __all__ = ["Book", "BookAccount", "BookGame", "BookOrder", "FakeExchange", "Received", "faults"]

@@ -1,84 +1,30 @@
-"""The state of the sandbox exchange: accounts, games and orders. No I/O and no clock of its own."""
+"""The state of the sandbox exchange, and what can happen to it. No I/O and no clock of its own."""
 
-import math
 import secrets
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
-_OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+from fourcasters_async.testing.records import (
+    BookAccount,
+    BookGame,
+    BookOrder,
+    moment,
+    seconds_at,
+)
 
-
-def moment(now: float) -> datetime:
-    """Return the time that the exchange's clock shows, which starts when the book opens."""
-    return _OPENED + timedelta(seconds=now)
-
-
-@define
-class BookGame:
-    """A game. `start` is aware."""
-
-    game_id: str
-    league: str
-    sport: str
-    away_id: str
-    home_id: str
-    away: str
-    home: str
-    start: datetime
-    live: bool = False
-    ended: bool = False
+_DAY = 24 * 3600.0
 
 
-@define
-class BookAccount:
-    """An account. `barred` stands for banned, locked or closed."""
+@frozen
+class ReadLag:
+    """How many seconds reads trail the book: `appear` for new orders, `vanish` for changes."""
 
-    name: str
-    password: str = field(default="", repr=False)
-    barred: bool = False
-    max_liability: float = math.inf
-    """The most that one order may risk."""
-    heartbeat_until: float | None = None
-    """When everything is cancelled unless a heartbeat comes, in seconds of the exchange's clock."""
-
-
-@define
-class BookOrder:
-    """An order. Amounts are in account currency, `odds` American.
-
-    `offered` is the risk that it was placed with, `filled` the part of it that was matched.
-    `number` is the spread or the total. `market` is the outcome that a `moneyline1x2` is about.
-    At `expiry` the order is cancelled. Times are aware.
-    """
-
-    order_id: str
-    account: str
-    game_id: str
-    type: str
-    odds: int
-    offered: float
-    filled: float = 0.0
-    number: float | None = None
-    side: str | None = None
-    market: str | None = None
-    user_reference: str | None = None
-    created_at: datetime = _OPENED
-    expiry: datetime | None = None
-    cancelled: bool = False
-
-    @property
-    def remaining(self) -> float:
-        """The risk that can still be matched."""
-        return 0.0 if self.cancelled else self.offered - self.filled
-
-    @property
-    def open(self) -> bool:
-        """Whether the order rests in the book."""
-        return self.remaining > 0
+    appear: float = 0.0
+    vanish: float = 0.0
 
 
 @define
@@ -91,17 +37,25 @@ class Book:
     tokens: dict[str, str] = field(factory=dict, repr=False)
     """The account of each token."""
     issued: dict[str, float] = field(factory=dict, repr=False)
-    """When a token was issued, in seconds of the exchange's clock; 0 if that is not here."""
+    """When a token was issued, in seconds of the exchange's clock. One without a time is young."""
+    failed_logins: dict[str, int] = field(factory=dict, repr=False)
+    """How many logins in a row have failed, for each username."""
+    now: float = 0.0
+    """The time that has passed in the book, in seconds of the exchange's clock."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
-    _expiring: list[tuple[datetime, str]] = field(factory=list, init=False, repr=False)
+    _expiring: list[tuple[float, str]] = field(factory=list, init=False, repr=False)
 
-    def issue_token(self, account: str, now: float) -> str:
+    def issue_token(self, account: str) -> str:
         """Return a new token for an account."""
         token = f"sandbox-{secrets.token_hex(16)}"
         self.tokens[token] = account
-        self.issued[token] = now
+        self.issued[token] = self.now
         return token
+
+    def account(self, name: str) -> BookAccount:
+        """Return an account, a new one if there is none of that name."""
+        return self.accounts.setdefault(name, BookAccount(name))
 
     def add_game(
         self,
@@ -111,20 +65,21 @@ class Book:
         sport: str = "basketball",
         away: str = "Celtics",
         home: str = "Lakers",
+        parent: BookGame | None = None,
     ) -> BookGame:
-        """Add a game that starts a day after the book opened, with a new id by default."""
-        game = BookGame(
-            game_id or self._new_id(),
-            league,
-            sport,
-            away_id=self._new_id(),
-            home_id=self._new_id(),
-            away=away,
-            home=home,
-            start=_OPENED + timedelta(days=1),
-        )
-        self.games[game.game_id] = game
-        self._on_game[game.game_id] = []
+        """Add a game that starts a day after the book opened, with a new id by default.
+
+        With a `parent` it is a period of that game, and has its league, sport and participants.
+        """
+        new_id = game_id or self._new_id()
+        if parent is None:
+            start = moment(_DAY)
+            teams = self._new_id(), self._new_id()
+            game = BookGame(new_id, league, sport, *teams, away=away, home=home, start=start)
+        else:
+            game = evolve(parent, game_id=new_id, parent_id=parent.game_id, period_name="1H")
+        self.games[new_id] = game
+        self._on_game[new_id] = []
         return game
 
     def place(
@@ -139,7 +94,6 @@ class Book:
         side: str | None = None,
         market: str | None = None,
         user_reference: str | None = None,
-        created_at: datetime = _OPENED,
         expiry: datetime | None = None,
     ) -> BookOrder:
         """Put an order of `account` in the book. `side` is by default the home team, or over."""
@@ -161,19 +115,38 @@ class Book:
             side=side,
             market=market,
             user_reference=user_reference,
-            created_at=created_at,
+            placed_at=self.now,
             expiry=expiry,
         )
         self.orders[order.order_id] = order
         if expiry is not None:
-            heappush(self._expiring, (expiry, order.order_id))
+            heappush(self._expiring, (seconds_at(expiry), order.order_id))
         self._on_game[game_id].append(order)
         return order
 
     def fill(self, order_id: str, amount: float) -> None:
         """Match `amount` of an order, or what is left of it."""
         order = self.orders[order_id]
-        order.filled += min(amount, order.remaining)
+        matched = min(amount, order.remaining)
+        order.filled += matched
+        order.fills.append((self.now, matched))
+
+    def cancel(self, order: BookOrder, *, at: float | None = None) -> float:
+        """Cancel an order that rests, now or `at` a time, and return the risk that it releases."""
+        released = order.remaining
+        order.cancelled = True
+        order.cancelled_at = self.now if at is None else at
+        return released
+
+    def grade(self, order_id: str, outcome: str = "winner") -> None:
+        """Grade what was filled of an order: `winner`, `loser`, `push` or `refund`."""
+        self.orders[order_id].outcome = outcome
+
+    def resting(
+        self, game_ids: Iterable[str] | None = None, *, account: str | None = None
+    ) -> list[BookOrder]:
+        """Return what rests in the book, on some games or on all, of one account or of all."""
+        return [order for order in self.orders_of(account, game_ids) if order.open]
 
     def open_orders(
         self,
@@ -182,30 +155,51 @@ class Book:
         type: str | None = None,  # noqa: A002  # the name on the wire
     ) -> list[BookOrder]:
         """Return what rests of `account`, on one game or on all, of one market type or of all."""
-        orders = self.orders.values() if game_id is None else self._on_game.get(game_id, ())
-        return [
-            order
-            for order in orders
-            if order.account == account and order.open and type in (None, order.type)
-        ]
+        game_ids = None if game_id is None else [game_id]
+        return [o for o in self.resting(game_ids, account=account) if type in (None, o.type)]
+
+    def orders_of(
+        self, account: str | None, game_ids: Iterable[str] | None = None
+    ) -> Iterator[BookOrder]:
+        """Yield the orders of an account or of all, on some games or on all, open or not."""
+        if game_ids is None:
+            orders: Iterable[BookOrder] = self.orders.values()
+        else:
+            orders = (order for each in game_ids for order in self._on_game.get(each, ()))
+        return (order for order in orders if account in (None, order.account))
+
+    def as_read(self, orders: Iterable[BookOrder], lag: ReadLag) -> list[BookOrder]:
+        """Return orders as a read shows them that trails the book by `lag`."""
+        placed_by, changed_by = self.now - lag.appear, self.now - lag.vanish
+        return [order.at(changed_by) for order in orders if order.placed_at <= placed_by]
 
     def pass_time(self, now: float) -> None:
-        """Cancel what has expired, and everything of accounts whose heartbeat has not come."""
-        while self._expiring and self._expiring[0][0] <= moment(now):
-            expired = self.orders.get(heappop(self._expiring)[1])
-            if expired is not None:
-                expired.cancelled = expired.cancelled or expired.open
-        for account in self.accounts.values():
-            if account.heartbeat_until is not None and account.heartbeat_until <= now:
-                account.heartbeat_until = None
-                for order in self.open_orders(account.name):
-                    order.cancelled = True
+        """Let time pass: orders expire, and heartbeats that did not come cancel all orders."""
+        lapses = sorted(
+            (account.heartbeat_until, name)
+            for name, account in self.accounts.items()
+            if account.heartbeat_until is not None and account.heartbeat_until <= now
+        )
+        for lapsed_at, name in lapses:
+            self._expire(lapsed_at)
+            self.accounts[name].heartbeat_until = None
+            for order in self.open_orders(name):
+                self.cancel(order, at=lapsed_at)
+        self._expire(now)
+        self.now = max(self.now, now)
 
     def forget_closed(self) -> None:
-        """Drop the orders that no longer rest, for runs that last."""
+        """Drop the orders that no longer rest, so that a long run does not fill the memory."""
         self.orders = {order_id: order for order_id, order in self.orders.items() if order.open}
         for game_id, orders in self._on_game.items():
             self._on_game[game_id] = [order for order in orders if order.open]
+
+    def _expire(self, until: float) -> None:
+        while self._expiring and self._expiring[0][0] <= until:
+            expired_at, order_id = heappop(self._expiring)
+            order = self.orders.get(order_id)
+            if order is not None and order.open:
+                self.cancel(order, at=expired_at)
 
     def _new_id(self) -> str:
         return f"{0x65B036DF << 64 | next(self._numbers):024x}"

@@ -1,4 +1,4 @@
-"""What a fault has hold of: a request over HTTP, or a message on a WebSocket."""
+"""What a fault is called with: a request over HTTP, or a message on a WebSocket."""
 
 import asyncio
 import socket
@@ -9,19 +9,22 @@ from collections.abc import Callable
 from aiohttp import web
 from attrs import define
 
-from fourcasters_async.testing.rest import Answer
+from fourcasters_async.testing.answers import Answer
+from fourcasters_async.testing.clock import Clock
 
-_GLANCE = 0.01
+# Seconds between two looks at a connection.
+_POLL = 0.01
 
 
 @define
 class Call(ABC):
-    """A request or a message that a fault has hold of."""
+    """A request or a message that a fault decides about."""
 
     request: web.Request
     """The request, or the handshake of the WebSocket."""
     commit: Callable[[], Answer]
-    """Do what is asked, and return the answer that it should have."""
+    """Do what is asked, and return the right answer to it."""
+    clock: Clock
 
     @property
     @abstractmethod
@@ -30,7 +33,7 @@ class Call(ABC):
 
     @abstractmethod
     def framed(self, content: bytes) -> bytes:
-        """Return an answer with all that is around it on the connection."""
+        """Return the bytes that carry an answer on the connection."""
 
     @abstractmethod
     def addressed(self, body: bytes) -> bytes:
@@ -42,10 +45,10 @@ class Call(ABC):
 
     @abstractmethod
     async def until_gone(self) -> web.Response:
-        """Wait until the client has left, and return what the server wants of a handler."""
+        """Wait until the connection has ended, and return a response that nobody receives."""
 
     def write(self, data: bytes) -> None:
-        """Write bytes on the connection, past the server."""
+        """Write bytes on the connection without the server."""
         if isinstance(self.request.transport, asyncio.WriteTransport):
             self.request.transport.write(data)
 
@@ -71,7 +74,7 @@ class Call(ABC):
 
 @define
 class HttpCall(Call):
-    """A request over HTTP that a fault has hold of."""
+    """A request over HTTP that a fault decides about."""
 
     @property
     def endpoint(self) -> str:
@@ -83,7 +86,7 @@ class HttpCall(Call):
         return head(len(content)) + content
 
     def addressed(self, body: bytes) -> bytes:
-        """Return the body: over HTTP the connection says whose it is."""
+        """Return the body: over HTTP an answer belongs to the request before it."""
         return body
 
     def refuse(self, answer: Answer, text: str) -> web.Response:  # noqa: ARG002  # see Call
@@ -91,9 +94,9 @@ class HttpCall(Call):
         return respond(answer)
 
     async def until_gone(self) -> web.Response:
-        """Wait until the client has left, and return what the server wants of a handler."""
-        while not self.gone:  # noqa: ASYNC110  # the server tells a handler nothing of it
-            await asyncio.sleep(_GLANCE)
+        """Wait until the connection has ended, and return a response that nobody receives."""
+        while not self.gone:  # noqa: ASYNC110  # the server does not tell a handler
+            await asyncio.sleep(_POLL)
         return web.Response()
 
 
@@ -104,8 +107,8 @@ class Fault(ABC):
     async def __call__(self, call: Call) -> web.StreamResponse:
         """Answer `call`, or fail to.
 
-        What it returns goes out: over HTTP as it is, over a WebSocket the body, as a text frame,
-        or nothing if there is none.
+        What it returns is sent: over HTTP as it is, over a WebSocket its body as a text frame. A
+        response without a body sends nothing over a WebSocket.
         """
 
 
@@ -116,7 +119,7 @@ def head(length: int) -> bytes:
 
 
 def respond(answer: Answer) -> web.Response:
-    """Return an answer as the server takes it."""
+    """Return an answer as a response of the server."""
     return web.Response(
         status=answer.status,
         body=answer.content(),

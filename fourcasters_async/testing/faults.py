@@ -1,26 +1,32 @@
-"""The ways in which an exchange fails, as values: `exchange.inject(faults.Close(), game_id=…)`.
+"""The ways in which an exchange can fail, as values: `exchange.inject(faults.Close())`.
 
-Faults with `committed` do what was asked first if it is true, and nothing if it is false. All
-others do it, and then answer in a way that nobody can rely on, unless they say otherwise. Most
-strike requests over HTTP and messages on a WebSocket alike.
+What was asked is done, and only its answer is wrong, unless the fault says that nothing is done.
+Faults with `committed` leave the choice: done if it is true, not done if it is false. All times
+are seconds of the exchange's clock. A fault strikes a request over HTTP or a message on a
+WebSocket, except those that only one of them can have.
 """
-
-import asyncio
-import gzip
 
 from aiohttp import web
 from attrs import frozen
 
-from fourcasters_async.testing import wire
-from fourcasters_async.testing.calls import Call, Fault, HttpCall, head, respond
-from fourcasters_async.testing.frame_faults import (
+from fourcasters_async.testing import answers, wire
+from fourcasters_async.testing.answers import Answer
+from fourcasters_async.testing.calls import Call, Fault, HttpCall, respond
+from fourcasters_async.testing.http_faults import (
+    DripBody,
+    GzipBomb,
+    Html,
+    Redirect,
+    StallBody,
+    WrongLength,
+)
+from fourcasters_async.testing.socket_faults import (
     CloseCode,
     HalfOpen,
     Held,
     UnknownID,
     Wrapped,
 )
-from fourcasters_async.testing.rest import Answer
 from fourcasters_async.testing.sockets import SocketCall
 
 __all__ = [
@@ -36,6 +42,7 @@ __all__ = [
     "Held",
     "Html",
     "HttpCall",
+    "Late",
     "Oversized",
     "Redirect",
     "Reset",
@@ -53,12 +60,6 @@ __all__ = [
     "WrongLength",
     "respond",
 ]
-
-
-def _http(call: Call) -> HttpCall:
-    if not isinstance(call, HttpCall):
-        raise TypeError(f"this fault strikes HTTP only, not the message {call.endpoint}")
-    return call
 
 
 @frozen
@@ -89,7 +90,7 @@ class Reset(Fault):
 
 @frozen
 class Stall(Fault):
-    """Nothing is ever answered; a WebSocket lives on."""
+    """The answer never comes. The connection stays open."""
 
     committed: bool = False
 
@@ -100,33 +101,8 @@ class Stall(Fault):
 
 
 @frozen
-class StallBody(Fault):
-    """The status and half of the body come, and nothing more. HTTP only."""
-
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        content = _http(call).commit().content()
-        call.write(head(len(content)) + content[: len(content) // 2])
-        return await call.until_gone()
-
-
-@frozen
-class DripBody(Fault):
-    """The body comes byte by byte, `pause` seconds apart, and never ends. HTTP only."""
-
-    pause: float = 0.01
-
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        _http(call).commit()
-        call.write(head(2**30) + b'{"data": [')
-        while not call.gone:
-            call.write(b" ")
-            await asyncio.sleep(self.pause)
-        return web.Response()
-
-
-@frozen
 class Truncate(Fault):
-    """The connection closes half-way through the body, or through the frame."""
+    """The connection closes after half of the body or of the frame."""
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         content = call.commit().content()
@@ -137,7 +113,7 @@ class Truncate(Fault):
 
 @frozen
 class Garbage(Fault):
-    """What comes is not HTTP; on a WebSocket, a text that is no JSON."""
+    """What is sent is not HTTP; on a WebSocket, not JSON."""
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         call.commit()
@@ -149,18 +125,8 @@ class Garbage(Fault):
 
 
 @frozen
-class WrongLength(Fault):
-    """The body is longer than its `Content-Length` says. HTTP only."""
-
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        content = _http(call).commit().content()
-        call.write(head(len(content) - 1) + content)
-        return await call.until_gone()
-
-
-@frozen
 class Oversized(Fault):
-    """The body is `size` bytes of blanks before the answer."""
+    """The answer has `size` blanks before it."""
 
     size: int = 2**27
 
@@ -170,34 +136,8 @@ class Oversized(Fault):
 
 
 @frozen
-class GzipBomb(Fault):
-    """The body is small, and `size` bytes of blanks before the answer once unpacked. HTTP only."""
-
-    size: int = 2**28
-
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        content = b" " * self.size + _http(call).commit().content()
-        packed = await asyncio.to_thread(gzip.compress, content, compresslevel=1)
-        return web.Response(
-            body=packed, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        )
-
-
-@frozen
-class Html(Fault):
-    """A proxy in front of the exchange answers with a page. Nothing is done. HTTP only."""
-
-    status: int = 200
-
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        _http(call)
-        page = "<html><body><h1>The service is down</h1></body></html>"
-        return web.Response(status=self.status, text=page, content_type="text/html")
-
-
-@frozen
 class Unavailable(Fault):
-    """503: the exchange gave up on the request, in either form of its errors.
+    """503, in either form of an error: the exchange gave up on the request.
 
     On a WebSocket the error is `Failed to process` and the type of the message.
     """
@@ -214,7 +154,7 @@ class Unavailable(Fault):
 
 @frozen
 class TooManyRequests(Fault):
-    """429, with a `Retry-After` or without; on a WebSocket, its text. Nothing is done."""
+    """429, with or without `Retry-After`; on a WebSocket, its text. Nothing is done."""
 
     retry_after: str | None = "1"
 
@@ -229,35 +169,45 @@ class Unauthorized(Fault):
     """401; on a WebSocket, the error `unauthorized`. Nothing is done."""
 
     async def __call__(self, call: Call) -> web.StreamResponse:
-        return call.refuse(Answer(401, wire.error("Unauthorized")), "unauthorized")
-
-
-@frozen
-class Redirect(Fault):
-    """The client is sent to another address. Nothing is done. HTTP only."""
-
-    location: str
-    status: int = 307
-
-    async def __call__(self, call: Call) -> web.StreamResponse:
-        _http(call)
-        return web.Response(status=self.status, headers={"Location": self.location})
+        return call.refuse(answers.unauthorized(), "unauthorized")
 
 
 @frozen
 class Slow(Fault):
-    """The right answer, `seconds` late."""
+    """The right answer, `seconds` late. What was asked is done when the answer is sent.
+
+    With `committed_first` it is done at once, and only the answer is late.
+    """
 
     seconds: float
+    committed_first: bool = False
 
     async def __call__(self, call: Call) -> web.StreamResponse:
-        await asyncio.sleep(self.seconds)
-        return respond(call.commit())
+        if not self.committed_first:
+            return respond(await call.clock.after(self.seconds, call.commit))
+        answer = call.commit()
+        await call.clock.sleep(self.seconds)
+        return respond(answer)
+
+
+@frozen
+class Late(Fault):
+    """What was asked is done `seconds` later, even if the client has hung up by then.
+
+    The answer is sent then, or with `answered=False` never.
+    """
+
+    seconds: float
+    answered: bool = True
+
+    async def __call__(self, call: Call) -> web.StreamResponse:
+        answer = call.clock.after(self.seconds, call.commit)
+        return respond(await answer) if self.answered else await call.until_gone()
 
 
 @frozen
 class Duplicate(Fault):
-    """The right answer, twice on the connection; the second `pause` seconds later."""
+    """The right answer is sent twice, the second time `pause` seconds later."""
 
     pause: float = 0.0
 
@@ -265,14 +215,14 @@ class Duplicate(Fault):
         whole = call.framed(call.commit().content())
         call.write(whole)
         if self.pause:
-            await asyncio.sleep(self.pause)
+            await call.clock.sleep(self.pause)
         call.write(whole)
         return await call.until_gone()
 
 
 @frozen
 class Respond(Fault):
-    """A given status and body, whatever they are. What was asked is done.
+    """A status and a body of your choice. What was asked is done.
 
     On a WebSocket a body that is a JSON object gets the id of the message.
     """

@@ -1,7 +1,4 @@
-"""What the exchange answers on the Orders WebSocket: a message and the book in, an answer out.
-
-No I/O.
-"""
+"""The service behind the Orders WebSocket: a message and the book in, an answer out. No I/O."""
 
 import json
 from collections.abc import Callable
@@ -10,20 +7,21 @@ from typing import Self
 from attrs import frozen
 
 from fourcasters_async.testing import placing, wire
-from fourcasters_async.testing.book import Book, BookAccount, BookOrder
-from fourcasters_async.testing.rest import ID, Answer, Body
+from fourcasters_async.testing.answers import Answer, Body, is_id
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.records import BookOrder
 
 
 @frozen
 class Message:
-    """A message of a client. `type` is empty if it is none that can be read."""
+    """A message of a client. `type` is empty if it could not be read."""
 
     type: str
     payload: Body
 
     @classmethod
     def read(cls, data: object) -> Self:
-        """Read what came in a frame; only text can be a message."""
+        """Read what a frame holds. Only text can be a message."""
         try:
             document = json.loads(data) if isinstance(data, str) else None
         except ValueError:
@@ -40,20 +38,9 @@ class Message:
         return json.dumps(self.payload).encode()
 
     def reply(self, key: str, value: object) -> Answer:
-        """Return an answer to this message: `data` or `error`."""
+        """Return an answer to this message: `key` is `data` or `error`."""
         asked = {key: self.payload[key] for key in ("requestID",) if key in self.payload}
         return Answer(200, {**asked, key: value})
-
-
-class _FailedError(Exception):
-    """The whole message is answered with an error."""
-
-
-@frozen
-class _Asked:
-    account: str
-    fields: Body
-    now: float
 
 
 class OrdersChannel:
@@ -61,103 +48,110 @@ class OrdersChannel:
 
     def __init__(self, book: Book) -> None:
         self._book = book
-        self._messages: dict[str, Callable[[_Asked], object]] = {
-            "cancelAll": self._cancel_all,
-            "cancelAllByGame": self._cancel_all_by_game,
-            "cancelById": self._cancel_by_id,
-            "cancelMultiple": self._cancel_multiple,
-            "heartbeat": self._heartbeat,
-            "placeV3": self._place,
-        }
 
-    def answer(self, message: Message, *, account: str, now: float) -> Answer:
+    def answer(self, message: Message, *, account: str) -> Answer:
         """Do what a message asks, and answer it."""
-        do = self._messages.get(message.type)
-        if do is None:
+        handler = _MESSAGES.get(message.type)
+        if handler is None:
             return message.reply("error", "invalid message")
         try:
-            return message.reply("data", do(_Asked(account, message.payload, now)))
+            return message.reply("data", handler(self._book, account, message.payload))
         except _FailedError as failed:
             return message.reply("error", str(failed))
 
-    def _cancel_all(self, asked: _Asked) -> object:
-        return [_cancel(order) for order in self._book.open_orders(asked.account)]
 
-    def _cancel_all_by_game(self, asked: _Asked) -> object:
-        game_id = asked.fields.get("gameId")
-        if not isinstance(game_id, str) or game_id not in self._book.games:
-            raise _FailedError("game not found")
-        chosen = {
-            key: asked.fields[key] for key in ("type", "side", "market") if key in asked.fields
-        }
-        known = chosen.get("type", placing.TYPES[0]) in placing.TYPES
-        if not known or not all(isinstance(value, str) for value in chosen.values()):
-            raise _FailedError("Failed to process cancelAllByGame")
-        return [
-            _cancel(order)
-            for order in self._book.open_orders(asked.account, game_id)
-            if all(getattr(order, key) == value for key, value in chosen.items())
-        ]
-
-    def _cancel_by_id(self, asked: _Asked) -> object:
-        order_id = asked.fields.get("orderId")
-        reason = self._refusal(order_id, asked.account)
-        if reason is not None:
-            raise _FailedError(reason)
-        return [_cancel(self._book.orders[str(order_id)])]
-
-    def _cancel_multiple(self, asked: _Asked) -> object:
-        order_ids = asked.fields.get("orderIDs")
-        if not isinstance(order_ids, list):
-            raise _FailedError("Failed to process cancelMultiple")
-        return [self._cancel_one_of_many(asked.account, order_id) for order_id in order_ids]
-
-    def _cancel_one_of_many(self, account: str, order_id: object) -> wire.Document:
-        reason = self._refusal(order_id, account)
-        order = self._book.orders.get(str(order_id))
-        if reason is None and order is not None:
-            return _cancel(order)
-        if order is None or order.account != account:
-            return {"success": False, "orderID": order_id, "description": reason}
-        return _result(order, remaining=order.remaining) | {
-            "success": False,
-            "description": reason,
-        }
-
-    def _heartbeat(self, asked: _Asked) -> object:
-        timeout = placing.number_in(asked.fields.get("requestTimeout"))
-        if timeout is None or timeout <= 0:
-            raise _FailedError("Invalid heartbeat timeout")
-        account = self._book.accounts.setdefault(asked.account, BookAccount(asked.account))
-        account.heartbeat_until = asked.now + timeout
-        return wire.heartbeat(asked.now, timeout)
-
-    def _place(self, asked: _Asked) -> object:
-        orders = asked.fields.get("orders")
-        if not isinstance(orders, list):
-            raise _FailedError("Failed to process placeV3")
-        return placing.place_each(
-            self._book, asked.account, orders, game="gameId", error="error_type", now=asked.now
-        )
-
-    def _refusal(self, order_id: object, account: str) -> str | None:
-        """Return why an order cannot be cancelled, or `None` if it can."""
-        if not isinstance(order_id, str) or not ID.fullmatch(order_id):
-            return "invalid order ID format"
-        order = self._book.orders.get(order_id)
-        if order is None:
-            return "order not found"
-        if order.account != account:
-            return "unauthorized: order does not belong to user"
-        if order.cancelled:
-            return "order already cancelled"
-        # No documented text is about an order that was filled; this one comes nearest.
-        return None if order.open else "order is expired"
+class _FailedError(Exception):
+    """The message as a whole is answered with an error."""
 
 
-def _cancel(order: BookOrder) -> wire.Document:
-    released = order.remaining
-    order.cancelled = True
+def _cancel_all(book: Book, account: str, fields: Body) -> object:  # noqa: ARG001  # as every handler
+    return [_cancel(book, order) for order in book.resting(account=account)]
+
+
+def _cancel_all_by_game(book: Book, account: str, fields: Body) -> object:
+    game_id = fields.get("gameId")
+    if not isinstance(game_id, str) or game_id not in book.games:
+        raise _FailedError("game not found")
+    chosen = {key: fields[key] for key in ("type", "side", "market") if key in fields}
+    known = chosen.get("type", placing.TYPES[0]) in placing.TYPES
+    if not known or not all(isinstance(value, str) for value in chosen.values()):
+        raise _FailedError("Failed to process cancelAllByGame")
+    return [
+        _cancel(book, order)
+        for order in book.resting([game_id], account=account)
+        if all(getattr(order, key) == value for key, value in chosen.items())
+    ]
+
+
+def _cancel_by_id(book: Book, account: str, fields: Body) -> object:
+    order_id = fields.get("orderId")
+    reason = _why_not(book, account, order_id)
+    if reason is not None:
+        raise _FailedError(reason)
+    return [_cancel(book, book.orders[str(order_id)])]
+
+
+def _cancel_multiple(book: Book, account: str, fields: Body) -> object:
+    order_ids = fields.get("orderIDs")
+    if not isinstance(order_ids, list):
+        raise _FailedError("Failed to process cancelMultiple")
+    return [_cancel_one_of_many(book, account, order_id) for order_id in order_ids]
+
+
+def _cancel_one_of_many(book: Book, account: str, order_id: object) -> wire.Document:
+    reason = _why_not(book, account, order_id)
+    order = book.orders.get(str(order_id))
+    if reason is None and order is not None:
+        return _cancel(book, order)
+    if order is None or order.account != account:
+        return {"success": False, "orderID": order_id, "description": reason}
+    result = _result(order, remaining=order.remaining)
+    return {**result, "success": False, "description": reason}
+
+
+def _heartbeat(book: Book, account: str, fields: Body) -> object:
+    timeout = placing.number_in(fields.get("requestTimeout"))
+    if timeout is None or timeout <= 0:
+        raise _FailedError("Invalid heartbeat timeout")
+    book.account(account).heartbeat_until = book.now + timeout
+    return wire.heartbeat(book.now, timeout)
+
+
+def _place(book: Book, account: str, fields: Body) -> object:
+    orders = fields.get("orders")
+    if not isinstance(orders, list):
+        raise _FailedError("Failed to process placeV3")
+    return placing.place_each(book, account, orders, game="gameId", error="error_type")
+
+
+# A handler returns the `data` of the answer.
+_MESSAGES: dict[str, Callable[[Book, str, Body], object]] = {
+    "cancelAll": _cancel_all,
+    "cancelAllByGame": _cancel_all_by_game,
+    "cancelById": _cancel_by_id,
+    "cancelMultiple": _cancel_multiple,
+    "heartbeat": _heartbeat,
+    "placeV3": _place,
+}
+
+
+def _why_not(book: Book, account: str, order_id: object) -> str | None:
+    """Return why an order cannot be cancelled, or `None` if it can."""
+    if not is_id(order_id):
+        return "invalid order ID format"
+    order = book.orders.get(str(order_id))
+    if order is None:
+        return "order not found"
+    if order.account != account:
+        return "unauthorized: order does not belong to user"
+    if order.cancelled:
+        return "order already cancelled"
+    # No documented text is about an order that was filled; this one comes nearest.
+    return None if order.open else "order is expired"
+
+
+def _cancel(book: Book, order: BookOrder) -> wire.Document:
+    released = book.cancel(order)
     return _result(order, remaining=released)
 
 

@@ -1,21 +1,22 @@
-"""What makes an order good enough to rest, wherever it is placed: an order in, the book grown."""
+"""Placing and replacing orders, over either transport: fields in, an order in the book."""
 
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.book import Book, BookAccount, BookGame, BookOrder, moment
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.records import BookGame, BookOrder, moment
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
 _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")
 _TAKERS = ("fillAndKill", "fillOrKill")
-_LEAST_ODDS = 100
-_LONGEST = 365 * 24 * 60
+_LOWEST_ODDS = 100
+_MOST_MINUTES = 365 * 24 * 60
 
 
 class RejectedError(Exception):
-    """An order is not placed. `kind` is the exchange's word for why."""
+    """An order is not placed. `kind` is the exchange's `errorType`."""
 
     def __init__(self, message: str, kind: str = "validation_error") -> None:
         super().__init__(message)
@@ -23,15 +24,19 @@ class RejectedError(Exception):
 
 
 def place_each(
-    book: Book, account: str, orders: Iterable[object], *, game: str, error: str, now: float
+    book: Book, account: str, orders: Iterable[object], *, game: str, error: str
 ) -> list[wire.Document]:
-    """Place orders, and write a result for each. `game` and `error` are keys of the surface."""
+    """Place orders, and write a result for each.
+
+    `game` and `error` are the keys of a game's id and of the `errorType`, which differ between
+    the transports.
+    """
     results: list[wire.Document] = []
     for order in orders:
         try:
             if not isinstance(order, dict):
                 raise RejectedError("order must be an object")  # noqa: TRY301  # one bad order of many
-            results.append(wire.placed(place(book, account, order.get(game), order, now=now)))
+            results.append(wire.placed(place(book, account, order.get(game), order)))
         except RejectedError as rejected:
             results.append({"error": str(rejected), error: rejected.kind})
     return results
@@ -43,10 +48,9 @@ def place(
     game_id: object,
     fields: Mapping[str, object],
     *,
-    now: float,
     expiry: datetime | None = None,
 ) -> BookOrder:
-    """Put an order in the book. `expiry` is when it ends if it does not say so itself."""
+    """Put an order in the book. `expiry` is for an order that names no expiry itself."""
     game = book.games.get(game_id) if isinstance(game_id, str) else None
     if game is None or game.ended:
         raise RejectedError("game not found")
@@ -58,8 +62,8 @@ def place(
     if order_type not in _ORDER_TYPES:
         raise RejectedError("invalid orderType")
     if "expirationMinutes" in fields:
-        expiry = moment(now) + _minutes(fields["expirationMinutes"])
-    if bet > book.accounts.get(account, BookAccount(account)).max_liability:
+        expiry = moment(book.now) + _minutes(fields["expirationMinutes"])
+    if bet > book.account(account).max_liability:
         raise RejectedError("bet exceeds the maximum liability", "rejected_liability")
     if order_type in _TAKERS:
         raise RejectedError("nothing to match with", "rejected_order_type_rules")
@@ -73,15 +77,14 @@ def place(
         side=side,
         market=market,
         user_reference=reference or None,
-        created_at=moment(now),
         expiry=expiry,
     )
 
 
-def replace(
-    book: Book, order: BookOrder, changes: Mapping[str, object], *, now: float
-) -> BookOrder:
-    """Put an order in the book that is as `order` but for the `changes` of an edit."""
+def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> BookOrder:
+    """Put an order in the book that is like `order` but for the `changes` of an edit."""
+    if "orderVolume" not in changes:
+        raise RejectedError("invalid orderVolume")
     odds, bet = changes.get("orderOdds"), changes["orderVolume"]
     fields: dict[str, object] = {
         "type": order.type,
@@ -93,14 +96,23 @@ def replace(
         "userReference": changes.get("userReference", order.user_reference or ""),
         "orderType": changes.get("orderType", "limit"),
     }
-    if "intendedOrderVolume" in changes and number_in(changes["intendedOrderVolume"]) is None:
-        raise RejectedError("invalid intendedOrderVolume")
+    intended_volume(changes)
     if "expiryChange" in changes:
         minutes = changes["expiryChange"]
         if not isinstance(minutes, str) or not minutes.isdecimal():
             raise RejectedError("invalid expiryChange")
         fields["expirationMinutes"] = int(minutes)
-    return place(book, order.account, order.game_id, fields, now=now, expiry=order.expiry)
+    return place(book, order.account, order.game_id, fields, expiry=order.expiry)
+
+
+def intended_volume(changes: Mapping[str, object]) -> float | None:
+    """Return the `intendedOrderVolume` of an edit, and `None` if it has none."""
+    if "intendedOrderVolume" not in changes:
+        return None
+    volume = number_in(changes["intendedOrderVolume"])
+    if volume is None:
+        raise RejectedError("invalid intendedOrderVolume")
+    return volume
 
 
 def _bet_on(game: BookGame, fields: Mapping[str, object]) -> tuple[str, str, str | None]:
@@ -120,7 +132,7 @@ def _bet_on(game: BookGame, fields: Mapping[str, object]) -> tuple[str, str, str
 
 def _terms(type_: str, fields: Mapping[str, object]) -> tuple[int, float, float | None]:
     odds, bet, number = fields.get("odds"), number_in(fields.get("bet")), None
-    if type(odds) is not int or abs(odds) < _LEAST_ODDS:
+    if type(odds) is not int or abs(odds) < _LOWEST_ODDS:
         raise RejectedError("invalid odds")
     if bet is None or bet <= 0:
         raise RejectedError("invalid bet")
@@ -132,13 +144,13 @@ def _terms(type_: str, fields: Mapping[str, object]) -> tuple[int, float, float 
 
 
 def _minutes(value: object) -> timedelta:
-    if type(value) is not int or not 0 < value <= _LONGEST:
+    if type(value) is not int or not 0 < value <= _MOST_MINUTES:
         raise RejectedError("invalid expirationMinutes")
     return timedelta(minutes=value)
 
 
 def number_in(value: object) -> float | None:
-    """Return a JSON number that is one, and `None` for all else."""
+    """Return a value that is a finite JSON number, and `None` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return value

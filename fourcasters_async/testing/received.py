@@ -1,20 +1,26 @@
-"""What the exchange received, and which fault strikes it."""
+"""What the exchange received."""
 
+import asyncio
+from collections import Counter, deque
 from collections.abc import Mapping
 
 from attrs import define
 
+from fourcasters_async.testing.answers import Body, body_of
+from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Fault
-from fourcasters_async.testing.rest import body_of
+
+_REMEMBERED = 100_000
 
 
 @define
 class Received:
     """A request that was received, or a message on a WebSocket.
 
-    A message has the method `WS`, its type for a path, its payload for a content and the headers
-    of the handshake. `account` is `None` for a token that is not known, `fault` what struck it, if
-    any did.
+    A message has the method `WS`, its type as its path, its payload as its content, and the
+    headers of the handshake. `account` is `None` if the token is not known. `games` are the games
+    that it is about: those that it names, and those of the orders that it names. `fault` is what
+    struck it, if anything did.
     """
 
     method: str
@@ -22,6 +28,7 @@ class Received:
     headers: Mapping[str, str]
     content: bytes
     account: str | None
+    games: frozenset[str] = frozenset()
     fault: Fault | None = None
 
     @property
@@ -31,30 +38,49 @@ class Received:
 
     @property
     def game_id(self) -> object:
-        """The `gameID` or `gameId` in the body."""
+        """The `gameID` or `gameId` at the top of the body."""
         body = body_of(self.content)
         return body.get("gameID", body.get("gameId"))
 
+    def fits(self, endpoint: str | None, game_id: str | None) -> bool:
+        """Whether it went to an endpoint and is about a game. `None` fits all."""
+        return endpoint in (None, self.endpoint) and (game_id is None or game_id in self.games)
 
-@define
-class Injected:
-    """A fault, and which requests it strikes."""
 
-    fault: Fault
-    endpoint: str | None
-    game_id: str | None
-    after: int
-    times: int | None
+class ReceivedLog:
+    """All that was received. `requests` are the last hundred thousand of it, oldest first."""
 
-    def takes(self, received: Received) -> bool:
-        """Whether the fault strikes this request; counts it if it could."""
-        if self.endpoint not in (None, received.endpoint):
-            return False
-        if self.game_id not in (None, received.game_id) or self.times == 0:
-            return False
-        if self.after > 0:
-            self.after -= 1
-            return False
-        if self.times is not None:
-            self.times -= 1
-        return True
+    def __init__(self) -> None:
+        self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
+        self._counts: Counter[tuple[str, str | None]] = Counter()
+        self._news = asyncio.Event()
+
+    def add(self, received: Received) -> None:
+        """Note a request."""
+        self.requests.append(received)
+        self._counts.update((received.endpoint, game_id) for game_id in (None, *received.games))
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def wait_for(self, endpoint: str, count: int, game_id: str | None) -> None:
+        """Wait until so many requests were received since the exchange was made."""
+        while self._counts[endpoint, game_id] < count:
+            await self._news.wait()
+
+
+def games_of(fields: Body, book: Book) -> frozenset[str]:
+    """Return the games that a request with these fields is about."""
+    placed, ids = fields.get("orders"), [fields.get(key) for key in _ORDER_ID_KEYS]
+    for key in _ORDER_IDS_KEYS:
+        several = fields.get(key)
+        ids += several if isinstance(several, list) else ()
+    named = [fields, *(placed if isinstance(placed, list) else ())]
+    games = [each.get(key) for each in named if isinstance(each, dict) for key in _GAME_KEYS]
+    orders = [book.orders.get(order_id) for order_id in ids if isinstance(order_id, str)]
+    games += [order.game_id for order in orders if order is not None]
+    return frozenset(game_id for game_id in games if isinstance(game_id, str))
+
+
+_GAME_KEYS = ("gameID", "gameId")
+_ORDER_ID_KEYS = ("sessionID", "orderID", "orderId")
+_ORDER_IDS_KEYS = ("sessionIDs", "orderIDs")

@@ -1,4 +1,4 @@
-"""The Orders WebSocket as the sandbox serves it: connections, frames and what strikes them."""
+"""The server of the Orders WebSocket: its connections and their frames."""
 
 import asyncio
 import json
@@ -9,13 +9,15 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMsgType, web
 from attrs import define, field
 
+from fourcasters_async.testing.answers import Answer, object_in
 from fourcasters_async.testing.calls import Call
+from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.orders_channel import Message
 from fourcasters_async.testing.received import Received
-from fourcasters_async.testing.rest import Answer, object_in
 
-_SHORT, _LONG = 126, 127
-# Seconds for the clients to answer a close frame.
+# RFC 6455: what the length in a frame's head is if two or eight bytes with the length follow.
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+# Seconds in which clients can answer a close frame.
 _GRACE = 0.25
 
 
@@ -23,8 +25,8 @@ _GRACE = 0.25
 class OrdersSocket:
     """A connection to the Orders WebSocket.
 
-    On one that is `mute` the server says nothing more, and takes no message. It reads nothing on
-    one that is `deaf`.
+    On a `mute` connection the server sends nothing more and ignores messages. On a `deaf` one it
+    reads nothing either.
     """
 
     request: web.Request
@@ -39,13 +41,13 @@ class OrdersSocket:
 
     @property
     def open(self) -> bool:
-        """Whether the connection stands, and no close frame went out."""
+        """Whether the connection is open and the server has sent no close frame."""
         transport = self.request.transport
-        stands = transport is not None and not transport.is_closing()
-        return stands and (self.deaf or not self.mute)
+        connected = transport is not None and not transport.is_closing()
+        return connected and (self.deaf or not self.mute)
 
     async def send(self, content: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
-        """Send a frame, unless nobody would have it."""
+        """Send a frame, unless the connection is mute or has ended."""
         if self.mute:
             return
         with suppress(ConnectionError):
@@ -54,24 +56,24 @@ class OrdersSocket:
             self.count_sent()
 
     def count_sent(self) -> None:
-        """Count an answer that went out."""
+        """Count an answer that was sent."""
         self._sent += 1
         self._news.set()
         self._news = asyncio.Event()
 
     async def until_sent(self, more: int) -> None:
-        """Wait until so many more answers went out, or the connection has ended."""
+        """Wait until so many more answers were sent, or the connection has ended."""
         wanted = self._sent + more
         while self._sent < wanted and not self.ended.is_set():
             await self._news.wait()
 
     def write(self, data: bytes) -> None:
-        """Write bytes on the connection, past the server, unless nobody would have them."""
+        """Write bytes on the connection without the server, unless it is mute or has ended."""
         if not self.mute and isinstance(self.request.transport, asyncio.WriteTransport):
             self.request.transport.write(data)
 
     def close(self, code: int | None) -> None:
-        """Send a close frame and say nothing more, or with `None` abort the connection."""
+        """Send a close frame and nothing more, or with `None` abort the connection."""
         if code is None or self.deaf:
             if isinstance(self.request.transport, asyncio.WriteTransport):
                 self.request.transport.abort()
@@ -85,8 +87,8 @@ class OrdersSocket:
         if isinstance(self.request.transport, asyncio.ReadTransport):
             self.request.transport.pause_reading()
 
-    def settle(self) -> None:
-        """Let go of whoever waits for the connection, which has ended."""
+    def mark_ended(self) -> None:
+        """Wake whoever waits for the end of the connection, which has come."""
         self.ended.set()
         self._news.set()
 
@@ -98,7 +100,7 @@ class OrdersSocket:
 
 @define
 class SocketCall(Call):
-    """A message on a WebSocket that a fault has hold of."""
+    """A message on a WebSocket that a fault decides about."""
 
     message: Message
     socket: OrdersSocket
@@ -109,11 +111,11 @@ class SocketCall(Call):
         return self.message.type
 
     def framed(self, content: bytes) -> bytes:
-        """Return the frame of a text."""
+        """Return a text frame."""
         return frame(content, WSMsgType.TEXT)
 
     def addressed(self, body: bytes) -> bytes:
-        """Return a body with the message's id, if it is a JSON object."""
+        """Return a body with the `requestID` of the message, if it is a JSON object."""
         document = object_in(body)
         if document is None:
             return body
@@ -121,11 +123,11 @@ class SocketCall(Call):
         return json.dumps({**document, "requestID": request_id}).encode()
 
     def refuse(self, answer: Answer, text: str) -> web.Response:  # noqa: ARG002  # see Call
-        """Return the text as the message's error."""
+        """Return the text as the error of the message."""
         return web.Response(body=self.message.reply("error", text).content())
 
     async def until_gone(self) -> web.Response:
-        """Wait until the connection has ended, and return nothing to send."""
+        """Wait until the connection has ended, and return a response that sends nothing."""
         await self.socket.ended.wait()
         return web.Response()
 
@@ -137,21 +139,22 @@ class SocketCall(Call):
 class OrdersSockets:
     """The connections to the Orders WebSocket.
 
-    `answer` takes what was received and returns what goes out, `do` has a message done for an
-    account.
+    `answer` gives the response to what was received, `do` does what a message asks for an account.
     """
 
     def __init__(
         self,
         answer: Callable[[Received, Call], Awaitable[web.StreamResponse]],
         do: Callable[[Message, str], Answer],
+        clock: Clock,
     ) -> None:
         self._answer = answer
         self._do = do
+        self._clock = clock
         self._open: set[OrdersSocket] = set()
 
     def __len__(self) -> int:
-        """Count the connections that are open."""
+        """Count the open connections."""
         return sum(socket.open for socket in self._open)
 
     def drop(self, code: int | None) -> None:
@@ -172,7 +175,7 @@ class OrdersSockets:
     async def serve(
         self, request: web.Request, headers: Mapping[str, str], account: str
     ) -> web.WebSocketResponse:
-        """Shake hands, and answer each message on its own until the connection ends."""
+        """Shake hands, and answer each message in a task of its own until the connection ends."""
         stream = web.WebSocketResponse(autoping=False, compress=False)
         stream.headers.update({k: v for k, v in headers.items() if k == "X-Auth-Token"})
         await stream.prepare(request)
@@ -181,7 +184,7 @@ class OrdersSockets:
         try:
             async with asyncio.TaskGroup() as answers:
                 await self._read(socket, answers)
-                socket.settle()
+                socket.mark_ended()
         finally:
             self._open.discard(socket)
         return stream
@@ -189,7 +192,7 @@ class OrdersSockets:
     async def _read(self, socket: OrdersSocket, answers: asyncio.TaskGroup) -> None:
         async for message in socket.stream:
             if socket.deaf:
-                # It had come before; to take it may have resumed the reading.
+                # It came before, and taking it may have resumed reading.
                 socket.turn_deaf()
             elif message.type is WSMsgType.PING:
                 await socket.send(message.data, WSMsgType.PONG)
@@ -197,23 +200,20 @@ class OrdersSockets:
                 answers.create_task(self._take(socket, Message.read(message.data)))
 
     async def _take(self, socket: OrdersSocket, message: Message) -> None:
-        received = Received(
-            "WS", message.type, socket.request.headers, message.content(), socket.account
-        )
-        call = SocketCall(
-            socket.request, lambda: self._do(message, socket.account), message, socket
-        )
+        request, account = socket.request, socket.account
+        received = Received("WS", message.type, request.headers, message.content(), account)
+        call = SocketCall(request, lambda: self._do(message, account), self._clock, message, socket)
         response = await self._answer(received, call)
         if isinstance(response, web.Response) and isinstance(response.body, bytes):
             await socket.send(response.body)
 
 
 def frame(content: bytes, kind: WSMsgType) -> bytes:
-    """Return a whole frame as a server writes it."""
+    """Return a frame as a server writes it."""
     length = len(content)
     first = 0x80 | kind
-    if length < _SHORT:
+    if length < _TWO_BYTES:
         return struct.pack("!BB", first, length) + content
     if length < 2**16:
-        return struct.pack("!BBH", first, _SHORT, length) + content
-    return struct.pack("!BBQ", first, _LONG, length) + content
+        return struct.pack("!BBH", first, _TWO_BYTES, length) + content
+    return struct.pack("!BBQ", first, _EIGHT_BYTES, length) + content

@@ -1,14 +1,14 @@
-"""How the exchange writes its records over REST, as its documents say."""
+"""The documents that the exchange writes over REST, in the form that its OpenAPI gives them."""
 
 from datetime import datetime
 
-from fourcasters_async.testing.book import BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 
 Document = dict[str, object]
 
 
 def error(message: str, *, code: int | None = None) -> Document:
-    """Write an error: a string, or with a `code` the object that was seen too."""
+    """Write an error: a string, or with a `code` the object form."""
     return {"error": message if code is None else {"message": message, "code": code}}
 
 
@@ -29,7 +29,7 @@ def not_cancelled(order: BookOrder, reason: str) -> Document:
 
 
 def placed(order: BookOrder) -> Document:
-    """Write the result of an order that rests whole, as an order does where nothing matches."""
+    """Write the result of an order that was placed. All of it rests: nothing matches here."""
     offer: Document = {
         "orderID": order.order_id,
         "wagerRequestID": order.order_id[::-1],
@@ -51,7 +51,7 @@ def heartbeat(now: float, timeout: float) -> Document:
 
 
 def described(order: BookOrder) -> str:
-    """Write an order for a person to read."""
+    """Write an order as text."""
     number = "" if order.number is None else f" {order.number:+}"
     return f"{order.side or order.type}{number} {order.odds:+}"
 
@@ -69,7 +69,7 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         "filled": order.filled,
         "offered": order.offered,
         "remaining": order.remaining,
-        # The exchange sends the noise of its own floats.
+        # The exchange sends float noise here.
         "takenRatio": order.filled / order.offered if order.filled else -1.1102230246251565e-16,
         "expiry": None if order.expiry is None else _time(order.expiry),
         "createdAt": _time(order.created_at),
@@ -130,7 +130,7 @@ def matched(order: BookOrder, game: BookGame) -> Document:
         "origin": "offer",
         "adminRefund": False,
         "risk": f"{order.filled:.2f}",
-        "win": f"{order.filled * 100 / 110:.2f}",
+        "win": f"{_win(order):.2f}",
         "game": _game(game),
     }
     if order.type == "total":
@@ -140,8 +140,25 @@ def matched(order: BookOrder, game: BookGame) -> Document:
     return document | {"participantID": order.side, "side": order.side}
 
 
+def graded(order: BookOrder, game: BookGame) -> Document:
+    """Write what was matched of an order, as a bet that is graded."""
+    result = {"winner": _win(order), "loser": -order.filled}.get(str(order.outcome), 0.0)
+    return {
+        **matched(order, game),
+        "ticketNumber": order.order_id[-8:],
+        "platform": "api",
+        "cancelled": False,
+        "graded": True,
+        "closed": True,
+        "outcome": order.outcome,
+        "fee": "0.00",
+        "result": f"{result:.2f}",
+        "settledAt": _time(order.created_at),
+    }
+
+
 def user(account: BookAccount) -> Document:
-    """Write the account's own record."""
+    """Write an account."""
     return {
         "id": "5f" * 12,
         "username": account.name,
@@ -185,8 +202,8 @@ def _game(game: BookGame) -> Document:
         "isFutures": False,
         "isSpecials": False,
         "tournamentName": None,
-        "periodName": None,
-        "parentGameID": None,
+        "periodName": game.period_name,
+        "parentGameID": game.parent_id,
         "live": game.live,
         "participants": [
             _participant(game.away_id, game.away, "away", "501"),
@@ -205,6 +222,12 @@ def _participant(participant_id: str, name: str, side: str, rotation: str) -> Do
         "rotationNumber": rotation,
         "futuresSide": None,
     }
+
+
+def _win(order: BookOrder) -> float:
+    """Return what the filled part of an order wins, by its American odds."""
+    factor = order.odds / 100 if order.odds > 0 else 100 / -order.odds
+    return order.filled * factor
 
 
 def _team(order: BookOrder, game: BookGame) -> str:

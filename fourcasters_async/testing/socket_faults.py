@@ -1,4 +1,4 @@
-"""The ways in which a WebSocket fails, and HTTP cannot. They are named in `faults`."""
+"""Faults that only a WebSocket can have. `faults` has them all."""
 
 import json
 import secrets
@@ -6,8 +6,8 @@ import secrets
 from aiohttp import web
 from attrs import frozen
 
+from fourcasters_async.testing.answers import body_of
 from fourcasters_async.testing.calls import Call, Fault, respond
-from fourcasters_async.testing.rest import body_of
 from fourcasters_async.testing.sockets import SocketCall
 
 
@@ -19,7 +19,7 @@ def _socket(call: Call) -> SocketCall:
 
 @frozen
 class HalfOpen(Fault):
-    """From here on the connection stays open, and the server reads and sends nothing on it."""
+    """The connection stays open, but the server reads and sends nothing on it any more."""
 
     committed: bool = False
 
@@ -33,7 +33,7 @@ class HalfOpen(Fault):
 
 @frozen
 class CloseCode(Fault):
-    """A close frame comes in place of the answer."""
+    """A close frame is sent in place of the answer."""
 
     code: int = 1011
     committed: bool = False
@@ -48,7 +48,7 @@ class CloseCode(Fault):
 
 @frozen
 class UnknownID(Fault):
-    """The answer comes under an id that nobody asked with."""
+    """The answer has a `requestID` that no request had."""
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         document = body_of(_socket(call).commit().content())
@@ -59,7 +59,7 @@ class UnknownID(Fault):
 
 @frozen
 class Wrapped(Fault):
-    """The right answer, in the other form that is documented: inside `responses`."""
+    """The right answer in the other documented form, inside `responses`."""
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         document = body_of(_socket(call).commit().content())
@@ -69,7 +69,7 @@ class Wrapped(Fault):
 
 @frozen
 class Held(Fault):
-    """The right answer, after `until` later answers went out on the connection."""
+    """The right answer, sent after `until` other answers on the connection."""
 
     until: int
 

@@ -1,0 +1,64 @@
+"""The faults that were injected, and which requests each of them strikes."""
+
+from attrs import define, field
+
+from fourcasters_async.testing.calls import Fault
+from fourcasters_async.testing.received import Received
+
+
+@define
+class Injected:
+    """A fault, and which requests it strikes. `struck` counts those that it has struck."""
+
+    fault: Fault
+    endpoint: str | None
+    game_id: str | None
+    after: int
+    times: int | None
+    struck: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the fault has struck as often as it should, with `times=None` at least once."""
+        return self.struck >= (1 if self.times is None else self.times)
+
+    def __str__(self) -> str:
+        """Say what the fault is, what it strikes and how often it did."""
+        wanted = "at least 1" if self.times is None else self.times
+        where = f"endpoint={self.endpoint!r}, game_id={self.game_id!r}"
+        return f"{self.fault} on {where} struck {self.struck} of {wanted}"
+
+    def takes(self, received: Received) -> bool:
+        """Whether the fault strikes this request. Counts it if it is one that it could strike."""
+        if self.struck == self.times or not received.fits(self.endpoint, self.game_id):
+            return False
+        if self.after > 0:
+            self.after -= 1
+            return False
+        self.struck += 1
+        return True
+
+
+@define
+class InjectedFaults:
+    """The faults that were injected, in their order."""
+
+    _faults: list[Injected] = field(factory=list)
+
+    def add(self, injected: Injected) -> None:
+        """Add a fault behind the others."""
+        self._faults.append(injected)
+
+    def clear(self) -> None:
+        """Drop every fault."""
+        self._faults.clear()
+
+    def assert_all_struck(self) -> None:
+        """Raise AssertionError if a fault has not struck as often as it should."""
+        missing = [str(each) for each in self._faults if not each.done]
+        if missing:
+            raise AssertionError("; ".join(missing))
+
+    def choose(self, received: Received) -> Fault | None:
+        """Return the first fault that strikes a request, if any does."""
+        return next((each.fault for each in self._faults if each.takes(received)), None)

@@ -1,0 +1,113 @@
+"""What the book holds: accounts, games and orders."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from attrs import define, evolve, field
+
+_OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def moment(now: float) -> datetime:
+    """Return the date and time at so many seconds of the exchange's clock."""
+    return _OPENED + timedelta(seconds=now)
+
+
+def seconds_at(moment: datetime) -> float:
+    """Return the seconds of the exchange's clock at a date and time."""
+    return (moment - _OPENED).total_seconds()
+
+
+@define
+class BookGame:
+    """A game. `start` is aware.
+
+    A period or a derivative is a game of its own: it has a `parent_id` and a `period_name`.
+    """
+
+    game_id: str
+    league: str
+    sport: str
+    away_id: str
+    home_id: str
+    away: str
+    home: str
+    start: datetime
+    live: bool = False
+    ended: bool = False
+    parent_id: str | None = None
+    period_name: str | None = None
+
+
+@define
+class BookAccount:
+    """An account. `barred` stands for banned, locked or closed."""
+
+    name: str
+    password: str = field(default="", repr=False)
+    barred: bool = False
+    max_liability: float = math.inf
+    """The most that one order may risk."""
+    heartbeat_until: float | None = None
+    """When all orders are cancelled unless a heartbeat comes, in seconds of the clock."""
+
+
+@define
+class BookOrder:
+    """An order. Amounts are in account currency, `odds` American.
+
+    `offered` is the risk that it was placed with, `filled` the part of it that was matched.
+    `number` is the spread or the total. `market` is the outcome that a `moneyline1x2` is about.
+    The order is cancelled at `expiry`, which is aware. `placed_at` and `cancelled_at` are seconds
+    of the exchange's clock. `outcome` is set once what was filled is graded.
+
+    `Book.cancel` cancels an order and `Book.fill` fills it. To set `cancelled` works too, but then
+    the order counts as cancelled from the start: reads that lag do not show it.
+    """
+
+    order_id: str
+    account: str
+    game_id: str
+    type: str
+    odds: int
+    offered: float
+    filled: float = 0.0
+    number: float | None = None
+    side: str | None = None
+    market: str | None = None
+    user_reference: str | None = None
+    placed_at: float = 0.0
+    expiry: datetime | None = None
+    cancelled: bool = False
+    cancelled_at: float = -math.inf
+    outcome: str | None = None
+    fills: list[tuple[float, float]] = field(factory=list, repr=False)
+    """The time and the amount of each fill."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was placed. Aware."""
+        return moment(self.placed_at)
+
+    @property
+    def remaining(self) -> float:
+        """The risk that can still be matched."""
+        return 0.0 if self.cancelled else self.offered - self.filled
+
+    @property
+    def open(self) -> bool:
+        """Whether the order rests in the book."""
+        return self.remaining > 0
+
+    @property
+    def matched(self) -> bool:
+        """Whether some of it was filled and is not graded."""
+        return self.filled > 0 and self.outcome is None
+
+    def at(self, time: float) -> "BookOrder":
+        """Return the order as it was at a time, in seconds of the exchange's clock."""
+        later = sum(amount for filled_at, amount in self.fills if filled_at > time)
+        cancelled = self.cancelled and self.cancelled_at <= time
+        if not later and cancelled == self.cancelled:
+            return self
+        return evolve(self, filled=self.filled - later, cancelled=cancelled)

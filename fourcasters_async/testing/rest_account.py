@@ -1,0 +1,85 @@
+"""The handlers of the REST endpoints under `/user`: signing in and out, the account's orders."""
+
+from fourcasters_async.testing import wire
+from fourcasters_async.testing.answers import Answer, Asked, RefusedError, is_id
+from fourcasters_async.testing.book import Book
+
+_SHORTEST_HEARTBEAT = 5
+_LOGIN_ATTEMPTS = 5
+
+
+def login(book: Book, asked: Asked) -> Answer:
+    """Answer a username and a password with a new token."""
+    username, password = asked.fields.get("username"), asked.fields.get("password")
+    if not (isinstance(username, str) and isinstance(password, str) and username and password):
+        raise RefusedError(400, "Missing username or password")
+    failed = book.failed_logins.get(username, 0)
+    if failed >= _LOGIN_ATTEMPTS:
+        raise RefusedError(429, "Too many login attempts. Please try again later.")
+    account = book.accounts.get(username)
+    if account is None or account.password != password:
+        book.failed_logins[username] = failed + 1
+        raise RefusedError(401, "Username or password is incorrect")
+    if account.barred:
+        raise RefusedError(403, "Account banned, locked, or closed")
+    book.failed_logins.pop(username, None)
+    token = book.issue_token(username)
+    document = {"data": {"user": {**wire.user(account), "auth": token}}}
+    return Answer(200, document, {"Set-Cookie": f"auth={token}; Path=/; HttpOnly"})
+
+
+def logout(book: Book, asked: Asked) -> object:
+    """End the token that was used."""
+    del book.tokens[asked.token]
+    return {}
+
+
+def get_me(book: Book, asked: Asked) -> object:
+    """Show the account."""
+    return {"user": wire.user(book.account(asked.account))}
+
+
+def get_unmatched(book: Book, asked: Asked) -> object:
+    """Show every open order of the account. Trails the book by `read_lag`."""
+    orders = book.as_read(book.orders_of(asked.account), asked.lag)
+    return {
+        "unmatched": [wire.unmatched(o, book.games[o.game_id]) for o in orders if o.open],
+    }
+
+
+def get_orders_for_game(book: Book, asked: Asked) -> object:
+    """Show the open orders on a game, and what was matched. Trails the book by `read_lag`."""
+    game = book.games.get(str(asked.fields.get("gameID", "")))
+    if game is None:
+        raise RefusedError(404, "Invalid Game ID")
+    orders = book.as_read(book.orders_of(asked.account, [game.game_id]), asked.lag)
+    return {
+        "unmatched": [wire.unmatched(order, game) for order in orders if order.open],
+        "matched": [wire.matched(order, game) for order in orders if order.matched],
+    }
+
+
+def get_bet_by_user_reference(book: Book, asked: Asked) -> object:
+    """Show what became of the orders on a game that have a user reference."""
+    reference, game_id = asked.fields.get("userReference"), asked.fields.get("gameID")
+    if not reference or not is_id(game_id):
+        raise RefusedError(408, "Invalid User Reference or Game ID")
+    orders = [
+        (order, book.games[order.game_id])
+        for order in book.orders_of(asked.account, [str(game_id)])
+        if order.user_reference == reference
+    ]
+    return {
+        "unmatched": [wire.unmatched(*each) for each in orders if each[0].open],
+        "matched": [wire.matched(*each) for each in orders if each[0].matched],
+        "graded": [wire.graded(*each) for each in orders if each[0].outcome],
+    }
+
+
+def orders_heartbeat(book: Book, asked: Asked) -> object:
+    """Put off the cancelling of all orders by `timeout` seconds."""
+    timeout = asked.fields.get("timeout")
+    if type(timeout) is not int or timeout <= _SHORTEST_HEARTBEAT:
+        raise RefusedError(400, "Invalid timeout")
+    book.account(asked.account).heartbeat_until = book.now + timeout
+    return wire.heartbeat(book.now, timeout)
