@@ -77,14 +77,12 @@ def demo(games: int, orders: int, latency: float) -> None:
 
 
 async def _demo(console: Console, *, games: int, orders: int, latency: float) -> int:
-    # The commands that cancel should not wait for the sandbox's server to be imported.
-    from fourcasters_async.testing.process import sandbox  # noqa: PLC0415  # as above
+    from fourcasters_async.testing.process import sandbox  # noqa: PLC0415  # it is slow to import
 
-    needed = demo_job.games_needed(games)
-    async with sandbox(games=needed, orders=orders, latency=latency) as exchange:
-        console.print(f"SANDBOX at {exchange.url}: an exchange on this machine, not the real one")
+    async with sandbox(games=demo_job.games_needed(games), orders=orders, latency=latency) as fake:
+        console.print(f"SANDBOX at {fake.url}: an exchange on this machine, not the real one")
         with progress(console, games) as advance:
-            result = await demo_job.run(exchange, games, advance)
+            result = await demo_job.run(fake, games, advance)
     show_demo(console, result)
     return exit_status(result.report)
 
