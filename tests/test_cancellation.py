@@ -147,8 +147,11 @@ async def pool_is_full(exchange: FakeExchange, session: AsyncSession) -> tuple[W
     exchange.inject(faults.Stall(), times=None)
     others: Others = [asyncio.create_task(session.cancel_all_orders()) for _ in range(2)]
     await exchange.wait_for("cancelAllOrders", 2)
-    client = session._http._pool._client  # type: ignore[attr-defined]  # it is an HttpClient's
-    return lambda: bool(client.connector._waiters), others
+    client = session._http._pool._client
+    assert client is not None
+    assert client.connector is not None
+    connector = client.connector
+    return lambda: bool(connector._waiters), others
 
 
 async def limit_is_used_up(_: FakeExchange, session: AsyncSession) -> tuple[Waiting, Others]:
