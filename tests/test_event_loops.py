@@ -93,13 +93,15 @@ async def test_once_its_loop_has_ended_it_is_refused_and_nothing_leaves(
 @pytest.mark.parametrize("used", [False, True])
 @every_call
 async def test_without_a_loop_it_says_what_it_needs(
-    fake_exchange: FakeExchange, session: AsyncSession, call: Call, used: bool
+    fake_exchange: FakeExchange, call: Call, used: bool
 ) -> None:
+    session = AsyncSession(fake_exchange.token, base_url=fake_exchange.url)
     if used:
         await session.account.get_me()
     with pytest.raises(InvalidRequestError, match=r"asyncio\.run\(…\), and under trio"):
         await asyncio.to_thread(without_a_loop, call, session)
     assert fake_exchange.received() == used
+    await session.close()
 
 
 async def test_a_socket_in_the_loop_of_another_thread_is_refused_and_nothing_leaves(
