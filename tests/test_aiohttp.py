@@ -153,12 +153,14 @@ async def test_a_proxy_of_the_client_is_used_as_it_was_given(
     assert all("Proxy-Authorization: Basic" in head for head in proxy.heads)
 
 
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated")
 @every_way
 async def test_a_proxy_of_the_session_replaces_that_of_the_client(
     fake_exchange: FakeExchange, proxy: Proxy, other: Proxy, call: Call
 ) -> None:
+    who = aiohttp.BasicAuth("me", "x")
     async with (
-        aiohttp.ClientSession(proxy=URL(other.url).with_user("me").with_password("x")) as client,
+        aiohttp.ClientSession(proxy=other.url, proxy_auth=who) as client,
         session_at(fake_exchange, client, proxy=proxy.url) as session,
     ):
         await call(session)
