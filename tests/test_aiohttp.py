@@ -153,7 +153,7 @@ async def test_a_proxy_of_the_client_is_used_as_it_was_given(
     assert all("Proxy-Authorization: Basic" in head for head in proxy.heads)
 
 
-@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated")
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated", "ignore:The 'proxy_auth' parameter")
 @every_way
 async def test_a_proxy_of_the_session_replaces_that_of_the_client(
     fake_exchange: FakeExchange, proxy: Proxy, other: Proxy, call: Call
