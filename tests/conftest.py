@@ -79,10 +79,9 @@ async def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
         return loop.time()
 
     monkeypatch.setattr("aiohttp.connector.monotonic", now)
-    for module in ("fourcasters_async.dead_man", "fourcasters_async.testing.exchange"):
-        monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=now))
+    monkeypatch.setattr("fourcasters_async.dead_man.time", SimpleNamespace(monotonic=now))
     # How often a fault looks whether the client has left. Each look is a jump.
-    monkeypatch.setattr("fourcasters_async.testing.calls._GLANCE", 1.0)
+    monkeypatch.setattr("fourcasters_async.testing.calls._POLL", 1.0)
 
 
 class _Response(aiohttp.ClientResponse):
