@@ -22,8 +22,9 @@ from fourcasters_async import (
     ServerError,
 )
 from fourcasters_async._core.failures import no_response
-from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, conclude
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, without_answer
 from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.retry import Attempts
 from fourcasters_async._http.response import Response, classify, retry_after
 from fourcasters_async.models import CancelResult
 
@@ -201,7 +202,11 @@ def test_an_attempt_that_may_have_taken_effect_outweighs_later_ones_that_did_not
     complete: bool,
     error: type[FourcastersError] | None,
 ) -> None:
-    settled = conclude(CANCEL, last, attempts=unknowns + 1, unknowns=unknowns)
+    attempts = Attempts(CANCEL, POLICY)
+    for _ in range(unknowns):
+        attempts.note(_lost())
+    attempts.note(last)
+    settled = attempts.outcome()
     assert (settled.status, settled.complete) == (attempt, complete)
     assert type(settled.error) is (error or type(None))
 
@@ -213,12 +218,12 @@ def test_a_read_that_ends_unknown_raises_what_came(
     status: int, error: type[FourcastersError]
 ) -> None:
     verdict = classify(READ, Response(status, {}, b""))
-    assert type(conclude(READ, verdict, attempts=2, unknowns=2).error) is error
+    assert type(without_answer(READ, verdict, attempts=2, unknowns=2).error) is error
 
 
 def test_a_read_without_any_answer_does_not_speak_of_effects() -> None:
     verdict = classify(READ, NoResponse("lost", not_sent=False))
-    error = conclude(READ, verdict, attempts=2, unknowns=2).error
+    error = without_answer(READ, verdict, attempts=2, unknowns=2).error
     assert isinstance(error, OutcomeUnknownError)
     assert str(error) == "GET /read: no usable answer (tried 2 times): lost"
 

@@ -7,6 +7,8 @@ import pytest
 
 from fourcasters_async.testing.process import Sandbox, sandbox
 
+pytestmark = pytest.mark.real_time
+
 
 async def open_orders(exchange: Sandbox) -> list[Any]:
     headers = {"Authorization": exchange.token}

@@ -142,7 +142,7 @@ async def test_a_429_holds_back_what_comes_after_it(fake_exchange: FakeExchange)
         session.orders_socket() as orders,
     ):
         limited = asyncio.create_task(orders.cancel_all_orders())
-        await until(lambda: bool(orders._socket._holds._until))
+        await until(lambda: bool(orders._socket._holds))
         report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.01)
         limited.cancel()
         await asyncio.wait([limited])

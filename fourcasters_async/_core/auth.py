@@ -71,7 +71,8 @@ class Auth:
         self._on_token = on_token
         self._retired: deque[Secret] = deque(maxlen=_RETIRED)
         self._refusal: FourcastersError | None = None
-        self._unproven: tuple[Secret, float] | None = None
+        self.unproven: tuple[Secret, float] | None = None
+        """The token of the last login and its loop time, until an answer shows that it serves."""
         self._login: asyncio.Task[FourcastersError | None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._replace(token)
@@ -91,13 +92,13 @@ class Auth:
 
     def use(self, credentials: Credentials, token: Secret) -> None:
         """Take credentials that were just accepted, and their token."""
-        self._credentials, self._refusal, self._unproven = credentials, None, None
+        self._credentials, self._refusal, self.unproven = credentials, None, None
         self._set(token)
 
     def learn(self, used: Secret | None, *, accepted: bool, fresh: str | None) -> None:
         """Take from an answer what it says of the token `used`, and a `fresh` one beside it."""
-        if accepted and self._unproven is not None and self._unproven[0] == used:
-            self._unproven = None
+        if accepted and self.unproven is not None and self.unproven[0] == used:
+            self.unproven = None
         if fresh is None:
             return
         fresh = hidden(fresh)
@@ -124,9 +125,9 @@ class Auth:
             return True
         if self._credentials is None or self._refusal is not None:
             return False
-        if self._unproven is None or self._unproven[0] != used:
+        if self.unproven is None or self.unproven[0] != used:
             return True
-        return asyncio.get_running_loop().time() >= self._unproven[1] + _LOGIN_PAUSE
+        return asyncio.get_running_loop().time() >= self.unproven[1] + _LOGIN_PAUSE
 
     async def renew(self, used: Secret | None, deadline: float | None) -> FourcastersError | None:
         """Get another token than `used` by the loop time `deadline`; return why there is none.
@@ -178,7 +179,7 @@ class Auth:
             return not_sent
         # Somebody may have logged in as somebody else meanwhile.
         if credentials is self._credentials:
-            self._unproven = token, asyncio.get_running_loop().time()
+            self.unproven = token, asyncio.get_running_loop().time()
             self._set(token)
         return None
 

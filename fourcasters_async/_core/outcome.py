@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, frozen
 
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
 from fourcasters_async.errors import FourcastersError, NotSentError, OutcomeUnknownError
 
 T = TypeVar("T")
@@ -75,13 +75,14 @@ def unanswered(request: Request[T], observed: NoResponse) -> AttemptResult[T]:
     return AttemptResult(AttemptStatus.UNKNOWN, error=lost, stale=observed.stale)
 
 
-def conclude(
+def without_answer(
     request: Request[T], last: AttemptResult[T], *, attempts: int, unknowns: int
 ) -> RequestOutcome[T]:
-    """Say what `attempts` attempts prove, of which `unknowns` ended unknown and `last` was last."""
-    if last.status is AttemptStatus.ANSWERED:
-        return RequestOutcome(last.status, attempts, value=last.value, complete=unknowns == 0)
-    error, has_effect = last.error, request.rules.has_effect
+    """Say what `attempts` attempts prove of which none was answered.
+
+    `unknowns` of them ended unknown, and `last` was the last.
+    """
+    error, has_effect = last.error, RULES[request.kind].has_effect
     # One attempt that may have taken effect outweighs any later one that did not.
     if isinstance(error, FourcastersError) and not (has_effect and unknowns):
         return RequestOutcome(last.status, attempts, error=error)

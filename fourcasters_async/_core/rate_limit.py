@@ -87,8 +87,8 @@ class RateLimit:
 
     def leave(self, *, urgent: bool, counted: bool) -> None:
         """Give a place back; `counted` is `False` if the request provably never left."""
-        self._sliding_window.leave(urgent=urgent, now=_now(), counted=counted)
-        self._serve()
+        if self._sliding_window.leave(urgent=urgent, now=_now(), counted=counted):
+            self._serve()
 
     def _serve(self) -> None:
         if not self._sliding_window.anyone_waiting:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
-import orjson
 from attrs import define, field, frozen
 
 T = TypeVar("T")
@@ -87,12 +86,3 @@ class Request(Generic[T]):
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
     secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
-
-    @property
-    def rules(self) -> Rules:
-        """What follows from the kind of the request."""
-        return RULES[self.kind]
-
-    def content(self) -> bytes:
-        """Return the body as it goes out."""
-        return b"" if self.body is None else orjson.dumps(self.body)

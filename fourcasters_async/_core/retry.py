@@ -4,15 +4,15 @@ import random
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, define, field, frozen
 
 from fourcasters_async._core.outcome import (
     AttemptResult,
     AttemptStatus,
     RequestOutcome,
-    conclude,
+    without_answer,
 )
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import RateLimitedError
@@ -85,6 +85,7 @@ class RetryPolicy:
         return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32)))
 
 
+@define
 class Attempts(Generic[T]):
     """The attempts of one request so far, and the loop time by which it has to be decided.
 
@@ -93,30 +94,15 @@ class Attempts(Generic[T]):
     was asked for because of a 401, which is done once.
     """
 
-    __slots__ = (
-        "_last",
-        "_policy",
-        "_stale",
-        "_unknowns",
-        "deadline",
-        "made",
-        "renewed",
-        "request",
-        "token",
-    )
-
-    def __init__(
-        self, request: Request[T], policy: RetryPolicy, deadline: float | None = None
-    ) -> None:
-        self.request = request
-        self.deadline = deadline
-        self.token: Secret | None = None
-        self.made = 0
-        self.renewed = False
-        self._policy = policy
-        self._unknowns = 0
-        self._stale = False
-        self._last: AttemptResult[T] | None = None
+    request: Request[T]
+    policy: RetryPolicy
+    deadline: float | None = None
+    token: Secret | None = None
+    made: int = 0
+    renewed: bool = False
+    _unknowns: int = 0
+    _stale: bool = False
+    _last: AttemptResult[T] | None = None
 
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""
@@ -125,9 +111,9 @@ class Attempts(Generic[T]):
         if result.status is AttemptStatus.ANSWERED:
             return None
         self._unknowns += result.status is AttemptStatus.UNKNOWN
-        pause = self._policy.pause(
+        pause = self.policy.pause(
             result,
-            repeatable=self.request.rules.repeatable,
+            repeatable=RULES[self.request.kind].repeatable,
             attempts=self.made,
             stale_before=self._stale,
         )
@@ -140,4 +126,7 @@ class Attempts(Generic[T]):
         last = self._last or stopped
         if last is None:
             raise RuntimeError("nothing was attempted, and nothing says why")
-        return conclude(self.request, last, attempts=self.made, unknowns=self._unknowns)
+        if last.status is AttemptStatus.ANSWERED:
+            complete = self._unknowns == 0
+            return RequestOutcome(last.status, self.made, value=last.value, complete=complete)
+        return without_answer(self.request, last, attempts=self.made, unknowns=self._unknowns)

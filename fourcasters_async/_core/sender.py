@@ -13,7 +13,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.holds import Holds
@@ -24,7 +24,7 @@ from fourcasters_async._core.outcome import (
     not_attempted,
 )
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.tasks import Cancellation, HomeLoop
 from fourcasters_async.errors import (
@@ -42,6 +42,15 @@ T = TypeVar("T")
 _log = logging.getLogger("fourcasters_async")
 
 
+class Closable(Protocol):
+    """What the caller may close, and with it all that is sent over it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+
 class Sender(ABC):
     """Sends requests until they are decided.
 
@@ -49,6 +58,8 @@ class Sender(ABC):
     """
 
     _CLOSED = "the session is closed; make a new AsyncSession"
+    # Turns of the loop in which what came in on idle connections is read before any is used.
+    _CATCH_UP_TURNS = 0
 
     def __init__(
         self,
@@ -58,8 +69,10 @@ class Sender(ABC):
         timeout: float,
         retry: RetryPolicy,
         rate_limit: RateLimit | None,
+        lent: "Closable | None" = None,
     ) -> None:
         self.timeout = timeout
+        self._lent = lent
         self._auth = auth
         self._home = home
         self._retry = retry
@@ -69,8 +82,8 @@ class Sender(ABC):
         self._closed = False
 
     def is_closed(self) -> bool:
-        """Whether nothing can be sent any more."""
-        return self._closed
+        """Whether nothing can be sent any more: it was closed, or the caller's client was."""
+        return self._closed or (self._lent is not None and self._lent.closed)
 
     async def close(self) -> None:
         """Send nothing any more, and let go of what waits."""
@@ -80,25 +93,27 @@ class Sender(ABC):
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        self._home.enter()
+        if self._home.loop is None or self._home.loop is not asyncio.get_running_loop():
+            self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
-        if authorised and not self._auth.usable:
+        if authorised and self._auth.token is None and not self._auth.usable:
             raise InvalidRequestError(
                 "token: none was given; pass AsyncSession(token=…) or a username and a password, "
                 "or log in"
             )
 
-    @abstractmethod
     async def catch_up(self) -> None:
         """Take note of what happened to connections while they were idle."""
+        for _ in range(self._CATCH_UP_TURNS):
+            await asyncio.sleep(0)
 
     async def call(self, request: Request[T], *, deadline: float | None = None) -> T:
         """Send `request` and return its answer, or raise what came instead.
 
         `deadline` is a loop time; without one there are `timeout` seconds from now.
         """
-        self.ensure_usable(authorised=request.rules.authorised)
+        self.ensure_usable(authorised=RULES[request.kind].authorised)
         await self.catch_up()
         if deadline is None:
             deadline = asyncio.get_running_loop().time() + self.timeout
@@ -126,6 +141,8 @@ class Sender(ABC):
             if result.final:
                 return attempts.outcome(result)
             pause = attempts.note(result)
+            if result.status is AttemptStatus.ANSWERED:
+                return attempts.outcome()
             if _is_refused(result, RateLimitedError):
                 self._holds.hold(request.kind, clock() + self._asked_pause(result.error, pause))
             deadline = attempts.deadline
@@ -136,11 +153,10 @@ class Sender(ABC):
 
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt with a token, and once more with another if that one was refused."""
-        unable = await self._sign_in(attempts)
-        if unable is not None:
+        if self._auth.token is None and (unable := await self._sign_in(attempts)) is not None:
             return not_attempted(unable)
         result = await self._admitted(attempts)
-        if not _is_refused(result, AuthenticationError) or not self._may_renew(attempts):
+        if result.status is AttemptStatus.ANSWERED or not self._may_renew(attempts, result):
             return result
         unable = await self._renew(attempts)
         if unable is None:
@@ -157,40 +173,38 @@ class Sender(ABC):
         stopped = await self._admit(attempts)
         if stopped is not None:
             return not_attempted(stopped)
+        now = asyncio.get_running_loop().time()
         if attempts.deadline is None:
-            attempts.deadline = asyncio.get_running_loop().time() + self.timeout
+            attempts.deadline = now + self.timeout
+        ends = min(attempts.deadline, now + self._retry.attempt_timeout)
         counted = True
         try:
-            result = await self._attempt(attempts)
+            result = await self._attempt(attempts, ends)
             counted = result.status is not AttemptStatus.NOT_SENT
         finally:
             if self._rate_limit is not None:
-                urgent = attempts.request.rules.uses_reserve
+                urgent = RULES[attempts.request.kind].uses_reserve
                 self._rate_limit.leave(urgent=urgent, counted=counted)
         return result
 
     @abstractmethod
-    async def _attempt(self, attempts: Attempts[T]) -> AttemptResult[T]:
-        """Make one attempt inside `attempts.deadline`, and set `attempts.token` to what it used."""
-
-    def _ends(self, attempts: Attempts[T]) -> float:
-        """Return the loop time at which the attempt that begins now ends."""
-        ends = asyncio.get_running_loop().time() + self._retry.attempt_timeout
-        return ends if attempts.deadline is None else min(attempts.deadline, ends)
+    async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
+        """Make one attempt by the loop time `ends`, and set `attempts.token` to what it used."""
 
     async def _sign_in(self, attempts: Attempts[T]) -> FourcastersError | None:
         """Log in if there is no token yet. Return why that cannot be done."""
-        if self._auth.token is not None or not attempts.request.rules.authorised:
+        if not RULES[attempts.request.kind].authorised:
             return None
         return await self._auth.renew(None, attempts.deadline)
 
-    def _may_renew(self, attempts: Attempts[T]) -> bool:
-        """Whether another token than the refused one can be had, and was not tried yet."""
+    def _may_renew(self, attempts: Attempts[T], result: AttemptResult[T]) -> bool:
+        """Whether the token was refused, and another one can be had and was not tried yet."""
         used = attempts.token
         return (
-            used is not None
+            _is_refused(result, AuthenticationError)
+            and used is not None
             and not attempts.renewed
-            and attempts.request.rules.renews
+            and RULES[attempts.request.kind].renews
             and self._auth.can_renew(used)
         )
 
@@ -205,7 +219,7 @@ class Sender(ABC):
         while True:
             if self.is_closed():
                 return SessionClosedError(f"{request.endpoint}: {self._CLOSED}")
-            now, held_until = clock(), self._holds.until(request.kind)
+            now, held_until = clock(), self._holds.get(request.kind, float("-inf"))
             if deadline is not None and now >= deadline:
                 return _not_sent(request, "the deadline had passed")
             if deadline is not None and held_until >= deadline:
@@ -213,19 +227,20 @@ class Sender(ABC):
                 return _not_sent(request, f"the exchange asked to wait {wait}, past the deadline")
             if held_until > now:
                 await self._rest(held_until)
-            elif self._rate_limit is None:
+                continue
+            rate_limit, urgent = self._rate_limit, RULES[request.kind].uses_reserve
+            if rate_limit is None or rate_limit.admit(urgent=urgent):
                 return None
-            elif await self._take_place(self._rate_limit, attempts):
-                if not self.is_closed() and self._holds.until(request.kind) <= clock():
+            if await self._place(rate_limit, attempts):
+                if not self.is_closed() and self._holds.get(request.kind, now) <= clock():
                     return None
-                self._rate_limit.leave(urgent=request.rules.uses_reserve, counted=False)
+                rate_limit.leave(urgent=urgent, counted=False)
             elif not self.is_closed():
                 return _not_sent(request, "the rate limit left no place before the deadline")
 
-    async def _take_place(self, rate_limit: RateLimit, attempts: Attempts[T]) -> bool:
-        urgent = attempts.request.rules.uses_reserve
-        if rate_limit.admit(urgent=urgent):
-            return True
+    async def _place(self, rate_limit: RateLimit, attempts: Attempts[T]) -> bool:
+        """Wait for a place in the rate limit; `False` if there was none before the deadline."""
+        urgent = RULES[attempts.request.kind].uses_reserve
         with self._waiting() as place:
             return await rate_limit.wait(place, urgent=urgent, until=attempts.deadline)
         return False
@@ -261,8 +276,6 @@ class Sender(ABC):
 
     def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
         """Return what takes out of a text the secrets that the exchange may quote in it."""
-        if not request.secrets:
-            return self._auth.redact
 
         def redact(text: str) -> str:
             for secret in request.secrets:

@@ -65,12 +65,16 @@ class SlidingWindow(Generic[_Ticket]):
             self._held[urgent] += 1
         self._ended = deque(sorted([*self._ended, *left]))
 
-    def leave(self, *, urgent: bool, now: float, counted: bool) -> None:
-        """End a request at `now`; one that cannot have counted frees its place at once."""
+    def leave(self, *, urgent: bool, now: float, counted: bool) -> bool:
+        """End a request at `now`; one that cannot have counted frees its place at once.
+
+        Returns whether anyone is waiting.
+        """
         if counted:
             self._ended.append((now, urgent))
         else:
             self._held[urgent] -= 1
+        return self.anyone_waiting
 
     @property
     def anyone_waiting(self) -> bool:

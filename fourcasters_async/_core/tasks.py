@@ -32,7 +32,7 @@ class HomeLoop:
     """
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def enter(self) -> None:
         """Raise `InvalidRequestError` unless the running event loop is this one."""
@@ -43,10 +43,10 @@ class HomeLoop:
                 "session: no asyncio event loop is running; use it inside asyncio.run(…), "
                 "and under trio inside trio_asyncio.aio_as_trio(…)"
             ) from None
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            state = "has ended" if self._loop.is_closed() else "is another one"
+        if self.loop is None:
+            self.loop = loop
+        elif self.loop is not loop:
+            state = "has ended" if self.loop.is_closed() else "is another one"
             raise InvalidRequestError(
                 f"session: the event loop that it was first used in {state}; connections belong "
                 "to one loop, so make a new AsyncSession in each asyncio.run and each thread"

@@ -5,7 +5,8 @@ that has another name is told in an error: a request never goes past a proxy, an
 nobody asked for is never taken, without a word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import aiohttp
@@ -26,9 +27,8 @@ if not (hasattr(StreamWriter, "protocol") and hasattr(ResponseHandler, "should_c
     )
 
 
-def holds_unread_bytes(writer: AbstractStreamWriter) -> bool:
-    """Whether the connection behind a writer has received bytes that nobody asked for."""
-    return bool(getattr(getattr(writer, "protocol", None), "should_close", False))
+holds_unread_bytes: Callable[[AbstractStreamWriter], bool] = attrgetter("protocol.should_close")
+"""Whether the connection behind a writer has received bytes that nobody asked for."""
 
 
 class AiohttpClients:
@@ -47,7 +47,8 @@ class AiohttpClients:
         middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None,
         connect_timeout: float,
     ) -> None:
-        self._lent = lent
+        self.lent = lent
+        """The caller's client, to whom the connections belong then."""
         self._proxy: Any = proxy
         self._proxy_auth: Any = None
         if lent is not None and proxy is None:
@@ -60,16 +61,6 @@ class AiohttpClients:
         # An attempt as a whole is timed from outside: aiohttp's `total` can be outlived.
         self.timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
 
-    @property
-    def closed(self) -> bool:
-        """Whether the caller has closed the client that was lent."""
-        return self._lent is not None and self._lent.closed
-
-    @property
-    def lent(self) -> bool:
-        """Whether the connections are the caller's."""
-        return self._lent is not None
-
     def make(
         self,
         *,
@@ -78,7 +69,7 @@ class AiohttpClients:
         middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
     ) -> aiohttp.ClientSession:
         """Make a client. It has `max_connections` of its own, unless a connector is lent."""
-        lent = self._lent
+        lent = self.lent
         return aiohttp.ClientSession(
             connector=(
                 aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=_KEEP_ALIVE)

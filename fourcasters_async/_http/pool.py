@@ -1,20 +1,22 @@
 """One attempt of a request over aiohttp: the only module that writes HTTP to the network."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import aiohttp
+import orjson
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._core.request import Request
-from fourcasters_async._core.tasks import Cancellation
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, holds_unread_bytes
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
 from fourcasters_async._http.response import Response
+
+T = TypeVar("T")
 
 # Bytes, uncompressed. A larger body is no answer of the exchange.
 _BODY_LIMIT = 64 * 2**20
@@ -28,14 +30,11 @@ class Pool:
         self._base_url = str(base_url).rstrip("/")
         self._clients = clients
         self._max_connections = max_connections
+        self.lent = clients.lent
+        """The caller's client, to whom the connections belong then."""
         self._client: aiohttp.ClientSession | None = None
         # Those of the client are all that a POST needs, which aiohttp does not repeat.
         self._middlewares: Mapping[str, Any] = {"GET": (send_once, *clients.middlewares)}
-
-    @property
-    def closed(self) -> bool:
-        """Whether the caller has closed the client that was lent."""
-        return self._clients.closed
 
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
@@ -54,41 +53,14 @@ class Pool:
 
         Discarding connections with unread bytes does not count as an attempt: another is taken.
         """
-        tries = 0
-        while True:
-            observed = await self._try(request, headers, ends, redact)
-            tries += 1
-            discarded = isinstance(observed, NoResponse) and observed.not_sent and observed.stale
-            if not discarded or tries > self._max_connections:
-                return observed
-
-    async def _try(
-        self,
-        request: Request[Any],
-        headers: Mapping[str, str],
-        ends: float,
-        redact: Callable[[str], str],
-    ) -> Response | NoResponse:
-        cancellation = Cancellation()
-        body = _Body(request.content())
-        try:
-            async with asyncio.timeout_at(ends):
-                return await self._exchange(request, body, headers)
-        except asyncio.CancelledError as error:
-            if cancellation.requested:
-                # The frames of aiohttp hold the headers.
-                error.__context__ = None
-                raise error.with_traceback(None)  # noqa: B904  # it is the same exception
-            # aiohttp cancels those who wait for its pool when it is closed.
-            return no_response(error, left=body.left, redact=redact)
-        except ConnectionGoneError as gone:
-            failed: Exception = gone.error
-        except Exception as error:  # noqa: BLE001  # no exception of another library goes further
-            failed = error
-        if cancellation.requested:
-            # A hook of the caller's raised something else while the task was being cancelled.
-            raise asyncio.CancelledError
-        return no_response(failed, left=body.left, redact=redact)
+        observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
+        for _ in range(self._max_connections + 1):
+            body = _Body(b"" if request.body is None else orjson.dumps(request.body))
+            exchange = self._exchange(request, body, headers)
+            observed = await observe(exchange, ends=ends, body=body, redact=redact)
+            if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
+                break
+        return observed
 
     async def _exchange(
         self, request: Request[Any], body: "_Body", headers: Mapping[str, str]
@@ -113,7 +85,7 @@ class Pool:
         try:
             if body.left is False:
                 # An answer to no request, unless a middleware of the caller's sent another body.
-                if self._clients.lent and not body.refused:
+                if self._clients.lent is not None and not body.refused:
                     body.left = None
                 raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
             content = await _read(response)
@@ -122,6 +94,37 @@ class Pool:
             raise
         response.release()
         return Response(response.status, response.headers, content)
+
+
+async def observe(
+    exchange: Coroutine[Any, Any, T],
+    *,
+    ends: float,
+    redact: Callable[[str], str],
+    body: "_Body | None" = None,
+) -> T | NoResponse:
+    """Await what speaks to the exchange, by the loop time `ends`, and say why it got no answer.
+
+    No exception of aiohttp's goes further: its frames hold the headers. Without a `body` the kind
+    of the exception has to say whether the request can have left.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    failed: BaseException
+    try:
+        async with asyncio.timeout_at(ends):
+            return await exchange
+    except asyncio.CancelledError as error:
+        # aiohttp cancels those who wait for its pool when it is closed.
+        failed = error
+    except ConnectionGoneError as gone:
+        failed = gone.error
+    except Exception as error:  # noqa: BLE001  # as above
+        failed = error
+    if task is not None and task.cancelling() > before:
+        # A hook of the caller's may have raised something else meanwhile.
+        raise asyncio.CancelledError
+    return no_response(failed, left=None if body is None else body.left, redact=redact)
 
 
 class _Body(aiohttp.Payload):

@@ -7,7 +7,7 @@ them where the generated one takes 17; no other record is made often enough to b
 from collections.abc import Sequence
 from typing import Any
 
-from fourcasters_async._json.hooks import Hook, optional_number
+from fourcasters_async._json.hooks import Hook, number
 from fourcasters_async.models import CancelResult
 
 
@@ -41,7 +41,7 @@ def cancel_result_hook(
             order_id, game_id = get(order_id_), get(game_id_)
             user_reference, side, odds = get(user_reference_), get(side_), get(odds_)
             filled, offered = get(filled_), get(offered_)
-            remaining, number = get(remaining_), get(number_)
+            remaining, line = get(remaining_), get(number_)
             # One at a time and in place: a call for each field would take longer than the rest.
             if (
                 (success is True or success is False)
@@ -59,13 +59,13 @@ def cancel_result_hook(
                     order_id,
                     description,
                     odds,
-                    filled if type(filled) is float else optional_number(filled),
-                    offered if type(offered) is float else optional_number(offered),
-                    remaining if type(remaining) is float else optional_number(remaining),
+                    filled if type(filled) is float else _number(filled),
+                    offered if type(offered) is float else _number(offered),
+                    remaining if type(remaining) is float else _number(remaining),
                     game_id,
                     user_reference or None,
                     side,
-                    number if type(number) is float else optional_number(number),
+                    line if type(line) is float else _number(line),
                 )
             else:
                 result = generated(value, kind)
@@ -77,3 +77,9 @@ def cancel_result_hook(
         return result
 
     return structure
+
+
+def _number(value: Any) -> float | None:
+    if type(value) is int:
+        return float(value)
+    return None if value is None else number(value, None)

@@ -5,7 +5,7 @@ may arrive as a string, and an enum value that is not known stays a plain string
 coerced: a value that is not of its type makes the whole answer malformed.
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import attrs
 from cattrs import ClassValidationError, Converter
@@ -16,11 +16,9 @@ from fourcasters_async._json.forms import normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
     Hook,
-    ItemError,
     is_list,
     is_object,
     is_open_enum,
-    list_hook,
     object_,
     open_enum_hook,
 )
@@ -46,7 +44,7 @@ class Dialect:
             self._converter.register_structure_hook(kind, hook)
         self._converter.register_structure_hook_factory(is_open_enum, open_enum_hook)
         self._converter.register_structure_hook_factory(
-            is_list, lambda kind: list_hook(kind, self._converter)
+            is_list, lambda kind: _list_hook(kind, self._converter)
         )
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
@@ -93,7 +91,7 @@ class Dialect:
 
     def _first_mistake(self, error: BaseException, path: str) -> tuple[str, str]:
         while True:
-            if isinstance(error, ItemError) and error.__cause__ is not None:
+            if isinstance(error, _ItemError) and error.__cause__ is not None:
                 path = f"{path}[{error.index}]"
                 error = error.__cause__
             elif isinstance(error, ClassValidationError):
@@ -102,6 +100,39 @@ class Dialect:
                 path = f"{path}.{self._wire_name(getattr(attrs.fields(record), failed.name))}"
             else:
                 return path, "missing" if isinstance(error, KeyError) else str(error)
+
+
+class _ItemError(Exception):
+    """The item at `index` of a list is malformed, as its cause says."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+def _list_hook(kind: Any, converter: Converter) -> Hook:
+    """Return the hook of a list. It stops at the first mistake, however long the list is."""
+    (item_kind,) = get_args(kind)
+    structure = converter.get_structure_hook(item_kind)
+
+    def structure_list(value: Any, _: Any) -> Any:
+        # cattrs would iterate over an object or a string, and call an empty one no items.
+        if type(value) is not list:
+            raise TypeError("not a list")
+        try:
+            return [structure(item, item_kind) for item in value]
+        except Exception:  # noqa: BLE001  # any hook may fail at hostile JSON
+            return find_mistake(value)
+
+    def find_mistake(value: Any) -> Any:
+        for index, item in enumerate(value):
+            try:
+                structure(item, item_kind)
+            except Exception as error:
+                raise _ItemError(index) from error
+        raise TypeError("not the list that it was")
+
+    return structure_list
 
 
 def _camel_case(name: str) -> str:

@@ -8,8 +8,6 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-from cattrs import Converter
-
 # cattrs hands a hook any value, and the type to make of it in any form that a type can have.
 Hook = Callable[[Any, Any], Any]
 
@@ -28,29 +26,23 @@ def _flag(value: Any, _: Any) -> bool:
     return value
 
 
-def _number(value: Any, _: Any) -> float:
+def number(value: Any, _: Any) -> float:
+    """Return a finite JSON number, also one in a string."""
     # A bool is an int to isinstance, and not a number here.
     if type(value) in (float, int) or (type(value) is str and _NUMBER.fullmatch(value)):
-        number = float(value)
-        if math.isfinite(number):
-            return number
+        made = float(value)
+        if math.isfinite(made):
+            return made
     raise TypeError("not a number")
-
-
-def optional_number(value: Any) -> float | None:
-    """Return a number, or `None` for null."""
-    if type(value) is int:
-        return float(value)
-    return None if value is None else _number(value, None)
 
 
 def _integer(value: Any, _: Any) -> int:
     if type(value) is int:
         return value
-    number = _number(value, float)
-    if not number.is_integer():
+    made = number(value, float)
+    if not made.is_integer():
         raise TypeError("not a whole number")
-    return int(number)
+    return int(made)
 
 
 def _moment(value: Any, _: Any) -> datetime:
@@ -67,7 +59,7 @@ PRIMITIVES: Mapping[Any, Hook] = {
     str: _text,
     bool: _flag,
     int: _integer,
-    float: _number,
+    float: number,
     datetime: _moment,
 }
 
@@ -112,36 +104,3 @@ def open_enum_hook(kind: Any) -> Hook:
         return members.get(text, text)
 
     return structure
-
-
-class ItemError(Exception):
-    """The item at `index` of a list is malformed, as its cause says."""
-
-    def __init__(self, index: int) -> None:
-        super().__init__(index)
-        self.index = index
-
-
-def list_hook(kind: Any, converter: Converter) -> Hook:
-    """Return the hook of a list. It stops at the first mistake, however long the list is."""
-    (item_kind,) = get_args(kind)
-    structure = converter.get_structure_hook(item_kind)
-
-    def structure_list(value: Any, _: Any) -> Any:
-        # cattrs would iterate over an object or a string, and call an empty one no items.
-        if type(value) is not list:
-            raise TypeError("not a list")
-        try:
-            return [structure(item, item_kind) for item in value]
-        except Exception:  # noqa: BLE001  # any hook may fail at hostile JSON
-            return find_mistake(value)
-
-    def find_mistake(value: Any) -> Any:
-        for index, item in enumerate(value):
-            try:
-                structure(item, item_kind)
-            except Exception as error:
-                raise ItemError(index) from error
-        raise TypeError("not the list that it was")
-
-    return structure_list

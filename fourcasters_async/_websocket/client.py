@@ -73,21 +73,20 @@ class WebSocketClient(Sender):
         """Raise if the socket is closed, or belongs to another event loop."""
         super().ensure_usable(authorised=False)
 
-    async def catch_up(self) -> None:
-        """Do nothing: an answer names its request, whenever it comes."""
-
     async def _sign_in(self, attempts: Attempts[T]) -> None:
         """Do nothing: the handshake has."""
 
-    async def _attempt(self, attempts: Attempts[T]) -> AttemptResult[T]:
-        request, ends = attempts.request, self._ends(attempts)
-        deadline = ends if attempts.deadline is None else attempts.deadline
+    async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
+        request, deadline = attempts.request, attempts.deadline or ends
         attempts.token = None
-        connection = await self._connections.wait(deadline)
+        connection: Connection | FourcastersError | None = self._connections.current
+        if connection is None:
+            connection = await self._connections.wait(deadline)
+            ends = self._retry.attempt_timeout + asyncio.get_running_loop().time()
         if connection is None:
             reason = "the deadline passed before there was a connection"
             return not_attempted(NotSentError(f"{request.endpoint}: not sent: {reason}"))
-        if isinstance(connection, FourcastersError):
+        if not isinstance(connection, Connection):
             error = without_connection(request.endpoint, connection)
             refused = isinstance(error, ApiError)
             return AttemptResult(
@@ -96,13 +95,13 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
-        document = await connection.ask(partial(encode, request), self._ends(attempts))
+        document = await connection.ask(partial(encode, request), min(ends, deadline))
         if isinstance(document, NoResponse):
             return unanswered(request, document)
-        return classify(request, document, redact=self._redact_for(request))
+        return classify(request, document, redact=self._auth.redact)
 
-    def _may_renew(self, attempts: Attempts[T]) -> bool:
-        if not super()._may_renew(attempts):
+    def _may_renew(self, attempts: Attempts[T], result: AttemptResult[T]) -> bool:
+        if not super()._may_renew(attempts, result):
             return False
         used = attempts.token
         if self._auth.token == used != self._renewing:

@@ -10,16 +10,16 @@ import aiohttp
 from yarl import URL
 
 from fourcasters_async._core.auth import Auth
-from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.tasks import Cancellation, HomeLoop
+from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
-from fourcasters_async._http.middleware import ConnectionGoneError, send_once
+from fourcasters_async._http.middleware import send_once
+from fourcasters_async._http.pool import observe
 from fourcasters_async._http.response import Response, classify
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async.errors import (
@@ -57,7 +57,9 @@ class Handshake(Sender):
         retry: RetryPolicy,
         rate_limit: RateLimit,
     ) -> None:
-        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=rate_limit)
+        super().__init__(
+            auth, home, timeout=timeout, retry=retry, rate_limit=rate_limit, lent=clients.lent
+        )
         self._address = address
         self._clients = clients
         self._client: aiohttp.ClientSession | None = None
@@ -66,22 +68,16 @@ class Handshake(Sender):
         self.request = Request(f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE)
         """What is sent."""
 
-    def is_closed(self) -> bool:
-        """Whether it was closed, or the caller's client was."""
-        return self._closed or self._clients.closed
-
     async def close(self) -> None:
         """Make no connection any more. Those that were made are their owners' to close."""
         await super().close()
         if self._client is not None:
             await self._client.close()
 
-    async def catch_up(self) -> None:
-        """Do nothing: each handshake has a connection of its own."""
-
-    async def _attempt(self, attempts: Attempts[T]) -> AttemptResult[T]:
+    async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         token = attempts.token = self._auth.token
-        observed = await self._connect(Secret(token or ""), self._ends(attempts))
+        connecting = self._connect(Secret(token or ""))
+        observed = await observe(connecting, ends=ends, redact=self._auth.redact)
         if isinstance(observed, NoResponse):
             return unanswered(attempts.request, observed)
         answer = observed.response if isinstance(observed, BufferedWebSocket) else observed
@@ -98,11 +94,7 @@ class Handshake(Sender):
             return unanswered(attempts.request, missing)
         return classify(attempts.request, observed, redact=self._auth.redact)
 
-    async def _connect(
-        self, token: Secret, ends: float
-    ) -> BufferedWebSocket | Response | NoResponse:
-        """Shake hands by the loop time `ends`."""
-        redact, cancellation = self._auth.redact, Cancellation()
+    async def _connect(self, token: Secret) -> BufferedWebSocket | Response:
         if self._client is None:
             self._client = self._clients.make(
                 max_connections=1,
@@ -110,36 +102,20 @@ class Handshake(Sender):
                 middlewares=(self._look_at_the_answer, send_once),
             )
         try:
-            async with asyncio.timeout_at(ends):
-                socket = await self._client.ws_connect(
-                    self._address,
-                    # Unlike over REST, the token stands alone.
-                    headers={**self._auth.anonymous, "Authorization": token},
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),  # pyright: ignore[reportCallIssue]  # it has that parameter
-                    heartbeat=_PING_AFTER,
-                    max_msg_size=_FRAME_LIMIT,
-                    decode_text=False,
-                )
+            socket = await self._client.ws_connect(
+                self._address,
+                # Unlike over REST, the token stands alone.
+                headers={**self._auth.anonymous, "Authorization": token},
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),  # pyright: ignore[reportCallIssue]  # it has that parameter
+                heartbeat=_PING_AFTER,
+                max_msg_size=_FRAME_LIMIT,
+                decode_text=False,
+            )
         except _RefusedError as refused:
             return refused.response
-        except asyncio.CancelledError as error:
-            if cancellation.requested:
-                # The frames of aiohttp hold the headers.
-                error.__context__ = None
-                raise error.with_traceback(None)  # noqa: B904  # it is the same exception
-            return no_response(error, left=None, redact=redact)
-        except ConnectionGoneError as gone:
-            failed: Exception = gone.error
-        except Exception as error:  # noqa: BLE001  # no exception of another library goes further
-            failed = error
-        else:
-            made = cast(BufferedWebSocket, socket)
-            made.token, made.response = token, self._answers.pop()
-            return made
-        if cancellation.requested:
-            # A hook of the caller's raised something else while the task was being cancelled.
-            raise asyncio.CancelledError
-        return no_response(failed, left=None, redact=redact)
+        made = cast(BufferedWebSocket, socket)
+        made.token, made.response = token, self._answers.pop()
+        return made
 
     async def _look_at_the_answer(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

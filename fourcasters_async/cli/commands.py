@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -20,18 +20,23 @@ from fourcasters_async.cli.display import (
     show_results,
     to_json,
 )
-from fourcasters_async.errors import ApiError, FourcastersError, InvalidRequestError
+from fourcasters_async.cli.exits import (
+    ALL_CONFIRMED,
+    NOT_CANCELLED,
+    NOT_KNOWN,
+    exit_status,
+    run,
+)
+from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelReport, CancelResult, MarketType, OpenOrder
+from fourcasters_async.orders.verify import read_until_clear
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
 # `None` where an order does not say what would have to be known.
 _Wanted = Callable[[OpenOrder], bool | None]
 
-# 2 is click's own, for wrong usage.
-_ALL_CONFIRMED, _NOT_CANCELLED, _NOT_KNOWN = 0, 1, 3
 _VERIFY_SECONDS = 10.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
 _dry_run = click.option(
     "--dry-run", is_flag=True, help="Show the orders that it would take; change nothing."
@@ -68,20 +73,18 @@ def demo(games: int, orders: int, latency: float) -> None:
     the real exchange, whatever the environment says.
     """
     console = Console(highlight=False)
-    sys.exit(_run(_demo(console, games=games, orders=orders, latency=latency)))
+    sys.exit(run(_demo(console, games=games, orders=orders, latency=latency)))
 
 
 async def _demo(console: Console, *, games: int, orders: int, latency: float) -> int:
-    # The commands that cancel should not wait for the sandbox's server to be imported.
-    from fourcasters_async.testing.process import sandbox  # noqa: PLC0415  # as above
+    from fourcasters_async.testing.process import sandbox  # noqa: PLC0415  # it is slow to import
 
-    needed = demo_job.games_needed(games)
-    async with sandbox(games=needed, orders=orders, latency=latency) as exchange:
-        console.print(f"SANDBOX at {exchange.url}: an exchange on this machine, not the real one")
+    async with sandbox(games=demo_job.games_needed(games), orders=orders, latency=latency) as fake:
+        console.print(f"SANDBOX at {fake.url}: an exchange on this machine, not the real one")
         with progress(console, games) as advance:
-            result = await demo_job.run(exchange, games, advance)
+            result = await demo_job.run(fake, games, advance)
     show_demo(console, result)
-    return _exit_status(result.report)
+    return exit_status(result.report)
 
 
 @main.command()
@@ -89,7 +92,7 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
 def orders(*, as_json: bool) -> None:
     """Show what is open, by game, with totals."""
     session = _session()
-    found = _run(_with(session, session.account.get_unmatched))
+    found = run(_with(session, session.account.get_unmatched))
     if as_json:
         click.echo(to_json({"exchange": session.base_url, "orders": found}))
     else:
@@ -132,7 +135,7 @@ def cancel_games(
             lambda order: (order.game_id or "").casefold() in games and type_ in (None, order.type),
         )
         return
-    report = _run(_cancel_games(session, ids, type_, deadline, verify=verify))
+    report = run(_cancel_games(session, ids, type_, deadline, verify=verify))
     if as_json:
         exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
         click.echo(to_json(exchange | report_document(report)))
@@ -140,9 +143,9 @@ def cancel_games(
         console = Console(highlight=False)
         show_outcomes(console, report.outcomes)
         console.print(f"[bold]{_name(session)}: {report}[/]", soft_wrap=True)
-    status = _exit_status(report)
+    status = exit_status(report)
     unproved = verify and not report.verified_clear
-    sys.exit(_NOT_KNOWN if status == _ALL_CONFIRMED and unproved else status)
+    sys.exit(NOT_KNOWN if status == ALL_CONFIRMED and unproved else status)
 
 
 async def _cancel_games(
@@ -227,8 +230,8 @@ def _cancel(
     session = _session()
     if dry_run:
         _show_what_would_go(session, wanted)
-        sys.exit(_ALL_CONFIRMED)
-    done, resting = _run(_act(session, act, wanted, verify=verify))
+        sys.exit(ALL_CONFIRMED)
+    done, resting = run(_act(session, act, wanted, verify=verify))
     console = Console(highlight=False)
     failed = False
     if isinstance(done, list):
@@ -240,11 +243,11 @@ def _cancel(
         click.echo(f"{_name(session)}: the exchange has taken note; nothing is known to be gone")
     if resting is None:
         known = isinstance(done, list) and not verify
-        sys.exit(_NOT_CANCELLED if failed else _ALL_CONFIRMED if known else _NOT_KNOWN)
+        sys.exit(NOT_CANCELLED if failed else ALL_CONFIRMED if known else NOT_KNOWN)
     click.echo("verified: none of them is open" if not resting else "still open when last seen:")
     if resting:
         show_orders(console, resting)
-    sys.exit(_NOT_CANCELLED if resting or failed else _ALL_CONFIRMED)
+    sys.exit(NOT_CANCELLED if resting or failed else ALL_CONFIRMED)
 
 
 async def _act(
@@ -260,26 +263,26 @@ async def _act(
 
 
 async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder] | None:
-    """Read until none of the wanted orders is open, or for so long; `None` if reading failed."""
-    clock = asyncio.get_running_loop().time
-    until, pause = clock() + _VERIFY_SECONDS, _FIRST_PAUSE
-    while True:
-        try:
-            found = await session.account.get_unmatched()
-        except FourcastersError as error:
-            click.echo(str(error), err=True)
-            return None
-        answers = [wanted(order) for order in found]
-        resting = [order for order, answer in zip(found, answers, strict=True) if answer]
-        proof = bool(resting) or None not in answers
-        if (proof and not resting) or clock() + pause >= until:
-            return resting if proof else None
-        await asyncio.sleep(pause)
-        pause = min(_LONGEST_PAUSE, 2 * pause)
+    """Read until none of the wanted orders is open, or for so long; `None` if nothing is proved."""
+
+    def resting_of(orders: list[OpenOrder]) -> list[OpenOrder] | None:
+        answers = [wanted(order) for order in orders]
+        resting = [order for order, answer in zip(orders, answers, strict=True) if answer]
+        return resting or (None if None in answers else [])
+
+    async def wait(_: list[OpenOrder]) -> None:
+        """Change nothing: the cancels were sent before."""
+
+    until = asyncio.get_running_loop().time() + _VERIFY_SECONDS
+    read = session.account.get_unmatched
+    proof = await read_until_clear(read, wait, resting_of=resting_of, until=until)
+    if proof.error is not None:
+        click.echo(str(proof.error), err=True)
+    return proof.resting
 
 
 def _show_what_would_go(session: AsyncSession, wanted: _Wanted) -> None:
-    found = _run(_with(session, session.account.get_unmatched))
+    found = run(_with(session, session.account.get_unmatched))
     click.echo("dry run, nothing was changed; these would go:")
     show_orders(Console(highlight=False), [order for order in found if wanted(order)])
 
@@ -298,24 +301,6 @@ async def _with(session: AsyncSession, verb: Callable[[], Awaitable[T]]) -> T:
         return await verb()
 
 
-def _run(job: Coroutine[Any, Any, T]) -> T:
-    """Run `job`; turn what it cannot do into an exit status."""
-    try:
-        return asyncio.run(job)
-    except InvalidRequestError as error:
-        raise click.UsageError(str(error)) from None
-    except FourcastersError as error:
-        refused = isinstance(error, ApiError)
-        _fail(f"{type(error).__name__}: {error}", _NOT_CANCELLED if refused else _NOT_KNOWN)
-    except KeyboardInterrupt:
-        _fail("interrupted: what was in flight may have been cancelled or not", _NOT_KNOWN)
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    click.echo(message, err=True)
-    sys.exit(status)
-
-
 def _expanded(game_id: str) -> Iterable[str]:
     return sys.stdin.read().split() if game_id == "-" else [game_id]
 
@@ -324,9 +309,3 @@ def _name(session: AsyncSession) -> str:
     """Name the exchange so that a sandbox cannot be taken for the real one."""
     kind = "sandbox on this machine" if is_local(session.base_url) else "REAL exchange"
     return f"{kind} at {session.base_url}"
-
-
-def _exit_status(report: CancelReport) -> int:
-    if report.unknown or report.not_sent:
-        return _NOT_KNOWN
-    return _ALL_CONFIRMED if report.ok else _NOT_CANCELLED

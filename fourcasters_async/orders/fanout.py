@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import evolve
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
-from fourcasters_async._core.tasks import Cancellation
 from fourcasters_async.errors import OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
     CancelResult,
@@ -49,12 +48,12 @@ async def fan_out(
     todo = iter(enumerate(markets))
 
     async def work() -> None:
-        cancellation = Cancellation()
         for index, market in todo:
             try:
                 settled = await cancel(market)
             except asyncio.CancelledError as error:
-                if cancellation.requested:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
                     raise
                 settled = crashed(market, error)
             except Exception as error:  # noqa: BLE001  # no game's failure may touch another's

@@ -1,6 +1,7 @@
 """The order verbs over REST."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.validation import (
@@ -54,7 +55,7 @@ class RestOrders(Orders):
             _RESULTS,
             Kind.CANCEL,
             body=body,
-            check=lambda results: another_game(market.game_id, results),
+            check=partial(another_game, market.game_id),
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
@@ -89,7 +90,7 @@ class RestOrders(Orders):
             _RESULTS,
             Kind.CANCEL,
             body={"gameID": game_id, "userReferences": references},
-            check=lambda results: another_game(game_id, results),
+            check=partial(another_game, game_id),
         )
         return await self._sender.call(request)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from attrs import evolve
 
@@ -155,7 +156,7 @@ class OrdersSocket(Orders):
             _RESULTS,
             Kind.CANCEL,
             body=body,
-            check=lambda results: another_game(market.game_id, results),
+            check=partial(another_game, market.game_id),
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:

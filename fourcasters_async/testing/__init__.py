@@ -1,8 +1,19 @@
 """A sandbox exchange on this machine, for the tests of bots and of this library.
 
-`FakeExchange` serves it; `faults` are the ways in which it can fail; the module `fixtures` has a
-pytest fixture. It shares no path and no converter with the client, so that neither can hide a
-mistake of the other.
+`FakeExchange` is the exchange, `faults` are the ways in which it can fail, `fixtures` has a pytest
+fixture, and `process` runs an exchange in a process of its own. The sandbox shares no path and no
+converter with the client: a mistake that both made would pass its own tests.
+
+Inside, from the bottom up:
+
+- `records`, `book`: accounts, games and orders, and what can happen to them. No I/O, no clock.
+- `placing`, `wire`: how requests become orders, and how orders are written.
+- `answers`, `rest` (with `rest_orders`, `rest_account`, `rest_markets`), `orders_channel`: the
+  services, a request and the book in, an answer out. No I/O.
+- `clock`, `limit`, `received`: the time, the rate limit, and what was received.
+- `calls`, `injected`, `faults` (with `http_faults`, `socket_faults`): the faults, and which
+  requests they strike.
+- `http_server`, `sockets`, `exchange`: the servers around it all.
 """
 
 from fourcasters_async.testing import faults

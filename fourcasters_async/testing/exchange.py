@@ -37,7 +37,7 @@ class FakeExchange:
 
     `getUnmatched` and `getOrdersForGame` show the book as it was `read_lag` seconds ago. To that
     `appear_lag` adds seconds for new orders, `vanish_lag` for cancels and fills. All three can be
-    set at any time. What was in the book from the start has to be that old too: move the clock on.
+    set at any time. Orders that a test puts in the book are new too: move the clock on.
 
     All times are seconds of the exchange's clock, which follows that of the event loop and can be
     moved on with `move_clock`.

@@ -11,6 +11,10 @@ from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Fault
 
 _REMEMBERED = 100_000
+# The names of games and orders in requests, over both transports.
+_GAME_KEYS = ("gameID", "gameId")
+_ORDER_ID_KEYS = ("sessionID", "orderID", "orderId")
+_ORDER_IDS_KEYS = ("sessionIDs", "orderIDs")
 
 
 @define
@@ -79,8 +83,3 @@ def games_of(fields: Body, book: Book) -> frozenset[str]:
     orders = [book.orders.get(order_id) for order_id in ids if isinstance(order_id, str)]
     games += [order.game_id for order in orders if order is not None]
     return frozenset(game_id for game_id in games if isinstance(game_id, str))
-
-
-_GAME_KEYS = ("gameID", "gameId")
-_ORDER_ID_KEYS = ("sessionID", "orderID", "orderId")
-_ORDER_IDS_KEYS = ("sessionIDs", "orderIDs")
