@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from support import SECOND
 
 from fourcasters_async import AsyncSession, RateLimit, RetryPolicy
 from fourcasters_async._http.pool import Pool
@@ -34,7 +35,7 @@ async def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_turn(
 ) -> None:
     games = [fake_exchange.add_game(orders=1).game_id for _ in range(4)]
     limit = RateLimit(requests=3, window=0.001, reserve=1)
-    policy = RetryPolicy(backoff_base=0.001, backoff_cap=0.001, attempt_timeout=0.05)
+    policy = RetryPolicy(backoff_base=0.001, backoff_cap=0.001, attempt_timeout=0.5 * SECOND)
     turns = 0
     finished = False
     async with AsyncSession(
