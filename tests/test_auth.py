@@ -101,7 +101,7 @@ async def test_a_token_that_dies_half_way_costs_one_login_and_no_outcome(
 ) -> None:
     games = [fake_exchange.add_game(orders=1, account=NAME).game_id for _ in range(500)]
     old = fake_exchange.add_account(NAME, PASSWORD)
-    told: list[str] = []
+    told: list[tuple[str, int]] = []
     done = 0
 
     def kill(_: object) -> None:
@@ -110,17 +110,23 @@ async def test_a_token_that_dies_half_way_costs_one_login_and_no_outcome(
         if done == 200:
             fake_exchange.revoke(old)
 
-    async with with_password(fake_exchange, token=old, on_token=told.append) as session:
+    def note(token: str) -> None:
+        told.append((token, fake_exchange.received()))
+
+    async with with_password(fake_exchange, token=old, on_token=note) as session:
         report = await session.cancel_all_orders_for_games(games, on_outcome=kill)
     assert report.ok
     assert len(report.results) == 500
     assert fake_exchange.received("login") == len(told) == 1
-    requests = list(fake_exchange.requests)
-    login = next(i for i, r in enumerate(requests) if r.endpoint == "login")
-    with_new = [f"Bearer {told[0]}" == r.headers.get("Authorization") for r in requests]
-    assert not any(with_new[:login])
-    # Only what was on its way when the login was answered can still have the old token.
-    assert all(with_new[login + 101 :])
+    ((new, received),) = told
+    with_new = [
+        f"Bearer {new}" == r.headers["Authorization"]
+        for r in fake_exchange.requests
+        if r.endpoint != "login"
+    ]
+    assert not any(with_new[: received - 1])
+    # What is on its way when the login is answered, at most 100 requests, has the old token.
+    assert all(with_new[received - 1 + 100 :])
 
 
 async def test_without_credentials_a_dead_token_is_a_refusal_and_nothing_is_repeated(
@@ -202,7 +208,7 @@ async def test_a_deadline_holds_while_another_request_logs_in(fake_exchange: Fak
     fake_exchange.inject(faults.Stall(), endpoint="login", times=None)
     game = fake_exchange.add_game().game_id
     async with with_password(fake_exchange) as session:
-        report = await session.cancel_all_orders_for_games([game, "f" * 24], deadline=0.05)
+        report = await session.cancel_all_orders_for_games([game, "f" * 24], deadline=0.5 * SECOND)
     assert {outcome.status for outcome in report.outcomes} == {OutcomeStatus.NOT_SENT}
 
 
@@ -337,7 +343,7 @@ async def test_a_login_that_is_overtaken_by_another_account_is_forgotten(
     fake_exchange: FakeExchange,
 ) -> None:
     fake_exchange.add_account("bob", "secret")
-    fake_exchange.inject(faults.Slow(0.05), endpoint="login")
+    fake_exchange.inject(faults.Slow(0.5 * SECOND), endpoint="login")
     async with with_password(fake_exchange) as session:
         waiting = asyncio.create_task(session.account.get_me())
         await until(lambda: fake_exchange.received("login") == 1)
@@ -349,7 +355,7 @@ async def test_a_login_that_is_overtaken_by_another_account_is_forgotten(
 async def test_a_refusal_of_credentials_that_were_replaced_fails_nobody_and_does_not_stick(
     fake_exchange: FakeExchange,
 ) -> None:
-    fake_exchange.inject(faults.Slow(1.0), endpoint="login")
+    fake_exchange.inject(faults.Slow(10 * SECOND), endpoint="login")
     async with with_password(fake_exchange, password="wrong") as session:
         waiting = asyncio.create_task(session.account.get_me())
         await until(lambda: fake_exchange.received("login") == 1)
@@ -382,10 +388,10 @@ async def test_a_dead_token_and_a_login_that_fails_is_not_sent_and_repeated(
 async def test_a_login_outlives_the_deadlines_of_those_who_wait_for_it(
     fake_exchange: FakeExchange,
 ) -> None:
-    fake_exchange.inject(faults.Slow(0.06), endpoint="login")
+    fake_exchange.inject(faults.Slow(0.6 * SECOND), endpoint="login")
     game = fake_exchange.add_game(orders=1, account=NAME).game_id
     async with with_password(fake_exchange) as session:
-        too_soon = await session.cancel_all_orders_for_games([game], deadline=0.02)
+        too_soon = await session.cancel_all_orders_for_games([game], deadline=0.2 * SECOND)
         later = await session.cancel_all_orders_for_games([game], deadline=5.0)
     assert not too_soon.ok
     assert later.ok
@@ -472,6 +478,7 @@ async def test_logging_out_amid_a_fan_out_sends_nothing_without_a_token(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:
     games = [fake_exchange.add_game().game_id for _ in range(300)]
+    fake_exchange.inject(faults.Slow(SECOND), endpoint="cancelAllOrdersForGame", times=None)
     fan_out = asyncio.create_task(session.cancel_all_orders_for_games(games))
     await until(lambda: fake_exchange.received() > 0)
     await session.logout()

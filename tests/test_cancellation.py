@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 import support
 from attrs import evolve
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -48,7 +48,7 @@ async def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_turn(
 ) -> None:
     games = [fake_exchange.add_game(orders=1).game_id for _ in range(4)]
     limit = RateLimit(requests=3, window=0.001, reserve=1)
-    policy = RetryPolicy(backoff_base=0.001, backoff_cap=0.001, attempt_timeout=0.05)
+    policy = RetryPolicy(backoff_base=0.001, backoff_cap=0.001, attempt_timeout=0.5 * SECOND)
     turns = 0
     finished = False
     async with AsyncSession(
