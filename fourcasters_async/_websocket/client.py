@@ -1,4 +1,4 @@
-"""Requests as messages on one WebSocket: what the send loop needs for one attempt."""
+"""Requests as messages on one WebSocket: one attempt, for the send loop."""
 
 import asyncio
 from functools import partial
@@ -29,14 +29,15 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
-# Seconds before a message that is refused for its token is worth another login.
+# Seconds between two logins that are caused by refused messages.
 _RENEWAL_PAUSE = 10.0
 
 
 class WebSocketClient(Sender):
-    """Sends messages over one connection at a time. Only the handshake counts and signs in.
+    """Sends messages over one connection at a time.
 
-    Finding no connection is an attempt that was not sent.
+    Only the handshake signs in and counts in the rate limit. Without a connection, an attempt ends
+    as not sent.
     """
 
     _CLOSED = "the orders socket is closed; open another"
@@ -61,7 +62,7 @@ class WebSocketClient(Sender):
         return self._connections.current is not None
 
     async def open(self) -> None:
-        """Make the first connection, and keep one up from now on. Raises why there is none."""
+        """Make the first connection, and keep one open from now on. Raises if there is none."""
         await self._connections.open()
 
     async def close(self) -> None:
@@ -69,12 +70,12 @@ class WebSocketClient(Sender):
         await super().close()
         await self._connections.close()
 
-    def ensure_usable(self, *, authorised: bool = False) -> None:  # noqa: ARG002  # the handshake was
+    def ensure_usable(self, *, authorised: bool = False) -> None:  # noqa: ARG002  # only the handshake needs a token
         """Raise if the socket is closed, or belongs to another event loop."""
         super().ensure_usable(authorised=False)
 
     async def _sign_in(self, attempts: Attempts[T]) -> None:
-        """Do nothing: the handshake has."""
+        """Do nothing: the handshake signs in."""
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
@@ -105,7 +106,7 @@ class WebSocketClient(Sender):
             return False
         used = attempts.token
         if self._auth.token == used != self._renewing:
-            # A handshake that is served does not prove that messages are.
+            # A handshake that is accepted does not prove that messages are.
             now = asyncio.get_running_loop().time()
             if now < self._renewed_at + _RENEWAL_PAUSE:
                 return False
@@ -113,7 +114,7 @@ class WebSocketClient(Sender):
         return True
 
     async def _renew(self, attempts: Attempts[T]) -> FourcastersError | None:
-        """Get another token than the refused one, and give up the connection made with that."""
+        """Get another token, and drop the connection that was made with the refused one."""
         unable = await super()._renew(attempts)
         connection = self._connections.current
         if unable is None and connection is not None and connection.token == attempts.token:
