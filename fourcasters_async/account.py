@@ -7,7 +7,7 @@ from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import check_id
 from fourcasters_async.models import GameOrders, OpenOrder, User
 
-# Values of their own because others send them too: a verified cancel, and a pool that is warmed up.
+# Constants, because a verified cancel and `warm_up` send them too.
 ME: Final = Request("GET /user/getMe", User, Kind.READ, data_path=("data", "user"))
 UNMATCHED: Final = Request(
     "GET /user/getUnmatched", list[OpenOrder], Kind.READ, data_path=("data", "unmatched")
@@ -15,7 +15,7 @@ UNMATCHED: Final = Request(
 
 
 class Account:
-    """What the exchange knows of the account: `session.account`."""
+    """The reads of the account: `session.account`."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -30,10 +30,10 @@ class Account:
         return await self._sender.call(UNMATCHED)
 
     async def get_orders_for_game(self, game_id: str) -> GameOrders:
-        """Return what the account has on a game: `GET /user/getOrdersForGame`.
+        """Return the account's orders on a game: `GET /user/getOrdersForGame`.
 
-        Open orders, and bets that are matched and not graded. Raises `NotFoundError` for a game
-        that the exchange does not know, and otherwise as `get_unmatched`.
+        These are open orders, and matched bets that are not graded. Raises `NotFoundError` for a
+        game that the exchange does not know, and otherwise what `get_unmatched` raises.
         """
         request = Request(
             "GET /user/getOrdersForGame",
@@ -44,5 +44,5 @@ class Account:
         return await self._sender.call(request)
 
     async def get_me(self) -> User:
-        """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
+        """Return the account: `GET /user/getMe`. Raises what `get_unmatched` raises."""
         return await self._sender.call(ME)

@@ -1,20 +1,20 @@
-"""What the exchange says of orders that it was asked to cancel."""
+"""What the exchange answers about orders that it was asked to cancel."""
 
 from attrs import define, field, frozen
 
 from fourcasters_async.models.wire import wire
 
 
-# Not frozen: these are made by the thousand while the market moves, and frozen records cost
-# nearly half as much again to make.
+# Not frozen: a burst makes thousands while the market moves, and a frozen record takes over 40 %
+# longer to make.
 @define
 class CancelResult:
-    """One order's answer to a cancel.
+    """The answer to a cancel for one order.
 
-    Only `success` is always there. `reason` is the exchange's own words on failure. `odds` are
+    Only `success` is always present. `reason` is the exchange's text for a failure. `odds` are
     American. `filled` (risk matched before the cancel), `offered` (0 after a cancel) and
-    `remaining` (risk that was still open and is released now) are in account currency. `side`
-    and `number` come over the Orders WebSocket alone.
+    `remaining` (risk that was still open and is released now) are in account currency. Only the
+    Orders WebSocket sends `side` and `number`.
     """
 
     success: bool
@@ -33,10 +33,10 @@ class CancelResult:
 
 @frozen
 class LeagueCancelAccepted:
-    """The exchange has taken note of a cancel for a league. Nothing is known to be cancelled yet.
+    """The exchange accepted a cancel for a league. Nothing is known to be cancelled yet.
 
-    `orders_received` is its word for that. The cancels run afterwards: read
-    `session.account.get_unmatched()` until no order on the league is left.
+    `orders_received` is its acknowledgement. The cancels run afterwards: read
+    `session.account.get_unmatched()` until no order in the league is left.
     """
 
     orders_received: bool
