@@ -74,7 +74,8 @@ class Request(Generic[T]):
     `answer` is the type that the answer decodes to, and `data_path` the keys that lead to it in
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
     answer cannot be the answer to this request, `None` if it can. `secrets` are never shown, also
-    where the exchange quotes them.
+    where the exchange quotes them. `leave` is
+    asked at the last moment before the request is written: why it may not leave, or `None`.
     """
 
     endpoint: str
@@ -86,3 +87,4 @@ class Request(Generic[T]):
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
     secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
+    leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)

@@ -27,6 +27,7 @@ from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.tasks import Cancellation, HomeLoop
+from fourcasters_async._core.validation import check_seconds
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
@@ -40,6 +41,9 @@ from fourcasters_async.errors import (
 T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
+
+# Seconds in which no attempt is worth while any more.
+_TOO_LATE = 0.005
 
 
 class Closable(Protocol):
@@ -108,19 +112,31 @@ class Sender(ABC):
         for _ in range(self._CATCH_UP_TURNS):
             await asyncio.sleep(0)
 
+    def until(self, deadline: float | None) -> float:
+        """Return the loop time that is `deadline` seconds from now, by default `timeout`."""
+        self._home.enter()
+        seconds = self.timeout if deadline is None else check_seconds(deadline, "deadline")
+        return asyncio.get_running_loop().time() + seconds
+
     async def call(self, request: Request[T], *, deadline: float | None = None) -> T:
         """Send `request` and return its answer, or raise what came instead.
 
-        `deadline` is a loop time; without one there are `timeout` seconds from now.
+        `deadline` is in seconds, by default `timeout`.
         """
+        return await self.call_until(request, self.until(deadline))
+
+    async def call_until(self, request: Request[T], until: float) -> T:
+        """Send `request` and return its answer by the loop time `until`, or raise what came."""
+        return (await self.outcome_until(request, until))[0]
+
+    async def outcome_until(self, request: Request[T], until: float) -> tuple[T, RequestOutcome[T]]:
+        """Return the answer as `call_until` does, and beside it what all attempts prove."""
         self.ensure_usable(authorised=RULES[request.kind].authorised)
         await self.catch_up()
-        if deadline is None:
-            deadline = asyncio.get_running_loop().time() + self.timeout
-        outcome = await self.send(request, deadline=deadline)
+        outcome = await self.send(request, deadline=until)
         if outcome.error is not None:
             raise outcome.error
-        return cast(T, outcome.value)
+        return cast(T, outcome.value), outcome
 
     async def send(
         self,
@@ -145,8 +161,11 @@ class Sender(ABC):
                 return attempts.outcome()
             if _is_refused(result, RateLimitedError):
                 self._holds.hold(request.kind, clock() + self._asked_pause(result.error, pause))
-            deadline = attempts.deadline
-            if pause is None or (deadline is not None and clock() + pause >= deadline):
+            left = attempts.deadline - clock() if attempts.deadline is not None else self.timeout
+            if pause is not None and not isinstance(result.error, RateLimitedError):
+                # A pause of the library's own leaves time for another attempt.
+                pause = min(pause, left / 2)
+            if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
             await self._rest(clock() + pause)
@@ -164,6 +183,7 @@ class Sender(ABC):
             attempts.note(result)
             return await self._admitted(attempts)
         # A login that was refused is as final as the 401; one that failed is not.
+        attempts.refused = result
         refused = attempts.renewed = isinstance(unable, ApiError)
         status = AttemptStatus.REFUSED if refused else AttemptStatus.NOT_SENT
         return AttemptResult(status, error=unable)
@@ -176,7 +196,7 @@ class Sender(ABC):
         now = asyncio.get_running_loop().time()
         if attempts.deadline is None:
             attempts.deadline = now + self.timeout
-        ends = min(attempts.deadline, now + self._retry.attempt_timeout)
+        ends = now + attempts.time_for_next(attempts.deadline - now)
         counted = True
         try:
             result = await self._attempt(attempts, ends)

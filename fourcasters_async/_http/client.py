@@ -56,6 +56,8 @@ class HttpClient(Sender):
             headers=auth.headers if authorised else auth.anonymous,
             ends=ends,
             redact=redact,
+            # A connection on which nothing came is not trusted with another attempt.
+            fresh=attempts.timed_out,
         )
         if authorised and isinstance(observed, Response):
             fresh = observed.headers.get("X-Auth-Token")

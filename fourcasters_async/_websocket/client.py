@@ -83,7 +83,8 @@ class WebSocketClient(Sender):
         connection: Connection | FourcastersError | None = self._connections.current
         if connection is None:
             connection = await self._connections.wait(deadline)
-            ends = self._retry.attempt_timeout + asyncio.get_running_loop().time()
+            now = asyncio.get_running_loop().time()
+            ends = now + attempts.time_for_next(deadline - now)
         if connection is None:
             reason = "the deadline passed before there was a connection"
             return not_attempted(NotSentError(f"{request.endpoint}: not sent: {reason}"))
@@ -96,7 +97,7 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
-        document = await connection.ask(partial(encode, request), min(ends, deadline))
+        document = await connection.ask(partial(encode, request), ends, request.leave)
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)
