@@ -222,10 +222,8 @@ class AsyncSession(HaltingOrders):
         With credentials, the next verb logs in again. A token that is dead already counts as
         ended. An orders socket that is open stays open, as long as the exchange lets it.
         """
-        used = self._auth.token
         with suppress(AuthenticationError):
             await self._http.call(logout_request())
-        self._auth.forget(used)
 
     async def warm_up(self, connections: int) -> int:
         """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.

@@ -80,6 +80,8 @@ async def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("aiohttp.connector.monotonic", now)
     monkeypatch.setattr("fourcasters_async.dead_man.time", SimpleNamespace(monotonic=now))
+    # How often a fault looks whether the client has left. Each look is a jump.
+    monkeypatch.setattr("fourcasters_async.testing.calls._POLL", 1.0)
 
 
 class _Response(aiohttp.ClientResponse):

@@ -33,7 +33,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 # Real seconds in which what is on its way to a socket arrives.
 _GRACE = 0.0005
 # Seconds after which a test is stuck.
-_STUCK = 60.0
+_STUCK = 30.0
 
 
 class _Selector(selectors.DefaultSelector):
@@ -54,8 +54,11 @@ class _Selector(selectors.DefaultSelector):
             return events
         if timeout is None or self.threads:
             started = time.monotonic()
-            events = super().select(timeout)
-            self.now += time.monotonic() - started
+            events = super().select(_STUCK if timeout is None else timeout)
+            waited = time.monotonic() - started
+            self.now += waited
+            if timeout is None and not self.threads and waited >= _STUCK:
+                raise RuntimeError("the loop waits for something that nothing will do")
             return events
         time.sleep(_GRACE)
         events = super().select(0)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from attrs import evolve, field, frozen
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -158,7 +158,7 @@ async def test_a_burst_outlasts_a_connection_that_falls_silent(
 ) -> None:
     games = [fake_exchange.add_game(orders=2).game_id for _ in range(GAMES)]
     fake_exchange.inject(faults.HalfOpen(committed), endpoint="cancelAllByGame", after=k)
-    async with opened(fake_exchange, retry=evolve(QUICK, attempt_timeout=0.5)) as orders:
+    async with opened(fake_exchange, retry=evolve(QUICK, attempt_timeout=5 * SECOND)) as orders:
         first = connection_of(orders)
         report = await orders.cancel_all_orders_for_games(games)
         assert connection_of(orders) is not first
@@ -196,7 +196,7 @@ class Deaf:
         await stream.prepare(request)
         while len(self.received) < self.reads:
             await self._take(stream)
-        assert isinstance(request.transport, asyncio.Transport)
+        assert request.transport is not None
         request.transport.pause_reading()
         await self.wakes.wait()
         if not request.transport.is_closing():
@@ -361,8 +361,8 @@ async def test_an_answer_that_is_late_is_nobody_s_and_not_that_of_the_repetition
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     other = fake_exchange.add_game(orders=1).game_id
-    fake_exchange.inject(faults.Slow(0.6), game_id=game)
-    async with opened(fake_exchange, retry=evolve(QUICK, attempt_timeout=0.5)) as orders:
+    fake_exchange.inject(faults.Slow(6 * SECOND), game_id=game)
+    async with opened(fake_exchange, retry=evolve(QUICK, attempt_timeout=5 * SECOND)) as orders:
         report = await orders.cancel_all_orders_for_games([game])
         (outcome,) = report.outcomes
         assert (outcome.status, outcome.complete, len(outcome.results)) == (CONFIRMED, False, 1)
@@ -378,7 +378,7 @@ async def test_an_answer_that_names_nobody_leaves_a_request_unknown_in_its_time(
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     fake_exchange.inject(fault, endpoint="cancelAllByGame")
-    async with opened(fake_exchange, retry=evolve(ONCE, attempt_timeout=0.3)) as orders:
+    async with opened(fake_exchange, retry=evolve(ONCE, attempt_timeout=3 * SECOND)) as orders:
         with pytest.raises(OutcomeUnknownError, match="the time was up"):
             await orders.cancel_all_orders_for_game(game)
         assert not connection_of(orders)._pending
@@ -407,7 +407,7 @@ every_verb = pytest.mark.parametrize("message", VERBS)
 async def test_every_verb_ends_in_its_time_limit_though_nothing_is_ever_answered(
     fake_exchange: FakeExchange, message: str
 ) -> None:
-    async with opened(fake_exchange, timeout=0.3) as orders:
+    async with opened(fake_exchange, timeout=3 * SECOND) as orders:
         fake_exchange.inject(faults.Stall(), times=None)
         with pytest.raises(OutcomeUnknownError) as caught:
             await VERBS[message](orders, "f" * 24)
@@ -447,6 +447,6 @@ async def test_without_a_connection_a_verb_is_not_sent_in_its_time_limit(
         await until(lambda: not orders.connected)
         with pytest.raises(NotSentError):
             await orders.cancel_all_orders()
-        report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.001)
+        report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.01 * SECOND)
     assert [outcome.status for outcome in report.outcomes] == [NOT_SENT]
     assert fake_exchange.received("cancelAllByGame") == 0

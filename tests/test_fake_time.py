@@ -1,11 +1,12 @@
 """The clock of the sandbox: what takes effect when, and that it follows the event loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import aiohttp
 import pytest
 from fake_client import ask, place
+from support import JumpingLoop
 
 from fourcasters_async.testing import FakeExchange, faults
 from fourcasters_async.testing.clock import Clock
@@ -14,58 +15,35 @@ from fourcasters_async.testing.clock import Clock
 HOUR = 3600.0
 
 
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock can be put forward."""
-
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
-
-
-def in_a_loop_that_jumps(test: Callable[[JumpingLoop], Awaitable[None]]) -> None:
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, JumpingLoop)
-        await test(loop)
-
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(run())
+@pytest.mark.virtual_time
+async def test_orders_expire_when_the_clock_of_the_loop_says_so(
+    fake_exchange: FakeExchange,
+) -> None:
+    await place(fake_exchange, fake_exchange.add_game().game_id, expirationMinutes=59)
+    await asyncio.sleep(HOUR)
+    assert fake_exchange.open_orders() == []
 
 
-def test_orders_expire_when_the_clock_of_the_loop_says_so() -> None:
-    async def test(loop: JumpingLoop) -> None:
-        async with FakeExchange() as exchange:
-            await place(exchange, exchange.add_game().game_id, expirationMinutes=59)
-            loop.ahead += HOUR
-            assert exchange.open_orders() == []
-
-    in_a_loop_that_jumps(test)
-
-
-def test_latency_passes_when_the_clock_of_the_loop_jumps() -> None:
-    async def test(loop: JumpingLoop) -> None:
-        async with FakeExchange(latency=HOUR) as exchange:
-            asked = asyncio.create_task(ask(exchange, "GET /user/getMe"))
-            await exchange.wait_for("getMe")
-            loop.ahead += HOUR
-            assert (await asked).status == 200
-
-    in_a_loop_that_jumps(test)
+@pytest.mark.virtual_time
+async def test_latency_passes_by_the_clock_of_the_loop() -> None:
+    started = asyncio.get_running_loop().time()
+    async with FakeExchange(latency=HOUR) as exchange:
+        assert (await ask(exchange, "GET /user/getMe")).status == 200
+    assert asyncio.get_running_loop().time() - started >= HOUR
 
 
 def test_the_clock_goes_on_from_where_it_was_when_the_exchange_begins_to_serve() -> None:
     exchange = FakeExchange()
     exchange.move_clock(HOUR)
 
-    async def test(loop: JumpingLoop) -> None:
-        loop.ahead = 10 * HOUR
+    async def serve() -> None:
         async with exchange:
             assert HOUR <= exchange.now() < 2 * HOUR
-            loop.ahead += HOUR
+            await asyncio.sleep(HOUR)
             assert 2 * HOUR <= exchange.now() < 3 * HOUR
 
-    in_a_loop_that_jumps(test)
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(serve())
 
 
 def test_an_exchange_outside_a_loop_has_a_clock_that_can_be_moved() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from support import QUICK, Transport
+from support import QUICK, SECOND, Transport
 
 from fourcasters_async import (
     AsyncSession,
@@ -64,7 +64,7 @@ async def test_outcomes_are_in_input_order_and_duplicates_are_sent_once(
     fake_exchange: FakeExchange, orders: Orders, transport: Transport
 ) -> None:
     a, b = games_of(fake_exchange, 2, orders=3)
-    fake_exchange.inject(faults.Slow(0.02), game_id=a)
+    fake_exchange.inject(faults.Slow(0.2 * SECOND), game_id=a)
     report = await orders.cancel_all_orders_for_games(
         [a, b, GameMarket(a), a, GameMarket(b, "spread"), GameMarket(b, MarketType.SPREAD)]
     )
@@ -122,7 +122,9 @@ async def test_at_the_deadline_what_is_known_is_kept(fake_exchange: FakeExchange
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, max_connections=1
     ) as session:
-        report = await session.cancel_all_orders_for_games([done, stuck, waiting], deadline=0.5)
+        report = await session.cancel_all_orders_for_games(
+            [done, stuck, waiting], deadline=5 * SECOND
+        )
     assert [outcome.status for outcome in report.outcomes] == [
         OutcomeStatus.CONFIRMED,
         OutcomeStatus.UNKNOWN,
@@ -140,7 +142,7 @@ async def test_the_callback_is_told_of_each_outcome_as_it_comes(
     fake_exchange: FakeExchange, orders: Orders
 ) -> None:
     slow, quick = games_of(fake_exchange, 2)
-    fake_exchange.inject(faults.Slow(0.05), game_id=slow)
+    fake_exchange.inject(faults.Slow(0.5 * SECOND), game_id=slow)
     told: list[GameOutcome] = []
     report = await orders.cancel_all_orders_for_games([slow, quick], on_outcome=told.append)
     assert [outcome.game_id for outcome in told] == [quick, slow]

@@ -15,6 +15,7 @@ from support import (
     ECHOES,
     QUICK,
     REST,
+    SECOND,
     SOCKET,
     Transport,
     everything_shown_of,
@@ -109,7 +110,10 @@ every_row = pytest.mark.parametrize(
     ("transport", "row"), MATRIX, ids=[f"{transport}-{row.fault}" for transport, row in MATRIX]
 )
 HARMLESS = [
-    *product([REST, SOCKET], [faults.Slow(0.03), faults.Duplicate(), faults.Duplicate(pause=0.01)]),
+    *product(
+        [REST, SOCKET],
+        [faults.Slow(0.3 * SECOND), faults.Duplicate(), faults.Duplicate(pause=0.1 * SECOND)],
+    ),
     *product([SOCKET], [faults.Wrapped(), faults.Held(3)]),
 ]
 
@@ -308,7 +312,7 @@ async def test_a_pool_full_of_soiled_connections_costs_no_attempt(
     games = [fake_exchange.add_game(orders=1).game_id for _ in range(20)]
     stray = Stray()
     fake_exchange.inject(stray, times=20)
-    fake_exchange.latency = 0.02
+    fake_exchange.latency = 0.2 * SECOND
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, retry=RetryPolicy(max_attempts=1)
     ) as session:
@@ -338,7 +342,7 @@ async def test_the_token_is_in_nothing_that_a_failure_shows(
             await session.cancel_all_orders_for_game(game)
         with pytest.raises(FourcastersError) as read:
             await session.account.get_unmatched()
-        report = await session.cancel_all_orders_for_games([game], verify=True, deadline=0.3)
+        report = await session.cancel_all_orders_for_games([game], verify=True, deadline=3 * SECOND)
         with pytest.raises(FourcastersError) as many:
             report.raise_for_unsettled()
         shown += [repr(session), repr(vars(session)), repr(vars(session._http)), repr(report)]
@@ -352,7 +356,7 @@ async def test_the_token_is_in_nothing_that_a_cancelled_call_shows(canary: FakeE
     game = canary.add_game().game_id
     async with AsyncSession(CANARY, base_url=canary.url) as session:
         with pytest.raises(TimeoutError) as caught:
-            async with asyncio.timeout(0.05):
+            async with asyncio.timeout(0.5 * SECOND):
                 await session.cancel_all_orders_for_game(game)
     assert CANARY[:12] not in "\n".join(everything_shown_of(caught.value))
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve, frozen
-from support import CANARY, ECHOES, QUICK, everything_shown_of, until
+from support import CANARY, ECHOES, QUICK, SECOND, everything_shown_of, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -225,7 +225,7 @@ async def test_a_handshake_that_fails_once_is_repeated(
     fake_exchange: FakeExchange, fault: faults.Fault
 ) -> None:
     fake_exchange.inject(fault, endpoint="ws")
-    async with opened(session_at(fake_exchange, retry=evolve(QUICK, attempt_timeout=1.0))):
+    async with opened(session_at(fake_exchange, retry=evolve(QUICK, attempt_timeout=10 * SECOND))):
         assert fake_exchange.received("ws") == 2
 
 
@@ -249,7 +249,7 @@ async def test_a_refused_connection_is_not_sent(fake_exchange: FakeExchange) -> 
 
 async def test_entering_ends_in_the_time_limit(fake_exchange: FakeExchange) -> None:
     fake_exchange.inject(faults.Stall(), endpoint="ws", times=None)
-    assert type(await error_of(session_at(fake_exchange, timeout=0.1))) is NotSentError
+    assert type(await error_of(session_at(fake_exchange, timeout=SECOND))) is NotSentError
 
 
 async def test_without_a_token_nothing_is_dialled(fake_exchange: FakeExchange) -> None:
@@ -274,7 +274,7 @@ async def test_without_a_place_in_the_rate_limit_a_verb_is_not_sent(
     fake_exchange: FakeExchange,
 ) -> None:
     limit = RateLimit(requests=1, window=3600, reserve=0)
-    async with opened(session_at(fake_exchange, rate_limit=limit, timeout=0.2)) as orders:
+    async with opened(session_at(fake_exchange, rate_limit=limit, timeout=2 * SECOND)) as orders:
         await fake_exchange.drop_sockets()
         await until(lambda: not orders.connected)
         with pytest.raises(NotSentError):
@@ -327,7 +327,7 @@ async def test_connections_that_do_not_last_are_made_anew_after_a_pause(
 ) -> None:
     never = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
     fake_exchange.inject(faults.CloseCode(1012), endpoint="cancelAll", times=None)
-    async with opened(session_at(fake_exchange, retry=never, timeout=0.5)) as orders:
+    async with opened(session_at(fake_exchange, retry=never, timeout=5 * SECOND)) as orders:
         with pytest.raises(OutcomeUnknownError):
             await orders.cancel_all_orders()
         with pytest.raises(NotSentError):

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     ApiError,
@@ -34,7 +34,7 @@ from fourcasters_async.testing import FakeExchange, faults
 
 PATIENT = evolve(QUICK, attempt_timeout=10.0)
 REST, WS = "cancelAllOrdersForGame", "cancelAllByGame"
-HEDGE = 0.05
+HEDGE = 0.5 * SECOND
 
 
 @asynccontextmanager
@@ -126,7 +126,9 @@ async def test_with_neither_every_game_ends_at_the_deadline(fake_exchange: FakeE
     fake_exchange.inject(faults.Stall(), endpoint=WS, times=None)
     fake_exchange.inject(faults.Stall(), endpoint=REST, times=None)
     async with opened(fake_exchange) as orders:
-        report = await orders.cancel_all_orders_for_games(games, hedge=0.02, deadline=0.5)
+        report = await orders.cancel_all_orders_for_games(
+            games, hedge=0.2 * SECOND, deadline=5 * SECOND
+        )
     assert [outcome.game_id for outcome in report.outcomes] == games
     assert {o.status for o in report.outcomes} == {OutcomeStatus.UNKNOWN}
     assert {o.attempts for o in report.outcomes} == {2}
@@ -137,7 +139,7 @@ async def test_when_nothing_can_be_reached_everything_is_not_sent(
 ) -> None:
     async with opened(fake_exchange) as orders, fake_exchange.refusing():
         await until(lambda: not orders.connected)
-        report = await orders.cancel_all_orders_for_games(["f" * 24], hedge=0.01)
+        report = await orders.cancel_all_orders_for_games(["f" * 24], hedge=0.1 * SECOND)
     assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.NOT_SENT]
 
 
@@ -156,7 +158,7 @@ async def test_a_caller_that_gives_up_ends_both(fake_exchange: FakeExchange) -> 
     fake_exchange.inject(faults.Stall(), endpoint=REST, times=None)
     async with opened(fake_exchange) as orders:
         before = asyncio.all_tasks()
-        cancel = asyncio.create_task(orders.cancel_all_orders_for_games([game], hedge=0.01))
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games([game], hedge=0.1 * SECOND))
         await until(lambda: fake_exchange.received(REST) == 1)
         cancel.cancel()
         with pytest.raises(asyncio.CancelledError):

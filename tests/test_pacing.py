@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import QUICK
+from support import QUICK, SECOND
 
 from fourcasters_async import AsyncSession, NotSentError, RateLimit, RateLimitedError, RetryPolicy
 from fourcasters_async._core.sliding_window import SlidingWindow
@@ -204,7 +204,7 @@ async def test_a_request_that_the_limit_holds_past_the_deadline_is_not_sent(
     async with AsyncSession(
         fake_exchange.token,
         base_url=fake_exchange.url,
-        timeout=0.05,
+        timeout=0.5 * SECOND,
         rate_limit=RateLimit(requests=1, window=3600, reserve=0),
     ) as session:
         await session.cancel_all_orders_for_game(game.game_id)
@@ -219,9 +219,11 @@ async def test_sessions_can_share_one_limit(fake_exchange: FakeExchange) -> None
     sent = 0
     for _ in range(3):
         async with AsyncSession(
-            fake_exchange.token, base_url=fake_exchange.url, timeout=0.05, rate_limit=shared
+            fake_exchange.token, base_url=fake_exchange.url, timeout=0.5 * SECOND, rate_limit=shared
         ) as session:
-            report = await session.cancel_all_orders_for_games([game.game_id], deadline=0.05)
+            report = await session.cancel_all_orders_for_games(
+                [game.game_id], deadline=0.5 * SECOND
+            )
             sent += len(report.confirmed)
     assert sent == fake_exchange.received() == 2
 
@@ -234,7 +236,7 @@ async def test_a_429_holds_back_the_whole_session_and_what_was_answered_stands(
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, max_connections=1, retry=QUICK
     ) as session:
-        report = await session.cancel_all_orders_for_games(games, deadline=0.5)
+        report = await session.cancel_all_orders_for_games(games, deadline=5 * SECOND)
     assert [outcome.game_id for outcome in report.confirmed] == games[:2]
     assert [outcome.game_id for outcome in report.refused] == [games[2]]
     assert [outcome.game_id for outcome in report.not_sent] == games[3:]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -127,7 +127,7 @@ async def test_a_verb_after_the_end_says_so_and_sends_nothing(
             orders.cancel_multiple([GAME]),
             orders.cancel_all_orders_for_game(GAME),
             orders.cancel_all_orders_for_games([GAME]),
-            orders.cancel_all_orders_for_games([GAME], hedge=0.01),
+            orders.cancel_all_orders_for_games([GAME], hedge=0.1 * SECOND),
             orders.cancel_all_orders(),
             orders.place([NewOrder("g", "moneyline", "a", odds=-110, bet=1.0)]),
             orders.heartbeat(5),
@@ -204,7 +204,9 @@ async def nothing_left(exchange: FakeExchange, session: AsyncSession) -> AsyncIt
 
 
 @pytest.mark.parametrize(
-    "fault", [None, faults.Slow(0.005), faults.Close(), faults.TooManyRequests("0")], ids=repr
+    "fault",
+    [None, faults.Slow(0.05 * SECOND), faults.Close(), faults.TooManyRequests("0")],
+    ids=repr,
 )
 async def test_nothing_is_left_of_an_entering_that_is_cancelled_at_any_turn(
     fake_exchange: FakeExchange, session: AsyncSession, fault: faults.Fault | None
@@ -231,7 +233,7 @@ async def test_nothing_is_left_of_an_entering_that_is_cancelled_at_any_turn(
 CALLS: dict[str, Callable[[OrdersSocket, list[str]], Awaitable[object]]] = {
     "one game": lambda orders, games: orders.cancel_all_orders_for_game(games[0]),
     "many games": lambda orders, games: orders.cancel_all_orders_for_games(games),
-    "hedged": lambda orders, games: orders.cancel_all_orders_for_games(games, hedge=0.0001),
+    "hedged": lambda orders, games: orders.cancel_all_orders_for_games(games, hedge=0.001 * SECOND),
     "verified": lambda orders, games: orders.cancel_all_orders_for_games(games, verify=True),
     "a heartbeat": lambda orders, _: orders.heartbeat(3600),
 }
@@ -239,7 +241,7 @@ WAITS: dict[str, faults.Fault | None] = {
     "all goes well": None,
     "the connection is reset": faults.Reset(),
     "the connection is closed": faults.CloseCode(1011),
-    "an answer is slow": faults.Slow(0.002),
+    "an answer is slow": faults.Slow(0.02 * SECOND),
 }
 
 

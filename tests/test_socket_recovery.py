@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -128,9 +128,9 @@ async def test_a_caller_in_a_hurry_costs_nobody_the_connection(
     fake_exchange: FakeExchange, orders: OrdersSocket
 ) -> None:
     game = fake_exchange.add_game().game_id
-    fake_exchange.inject(faults.Slow(0.1), endpoint="cancelAllByGame", times=None)
+    fake_exchange.inject(faults.Slow(SECOND), endpoint="cancelAllByGame", times=None)
     for _ in range(5):
-        await orders.cancel_all_orders_for_games([game], deadline=0.02)
+        await orders.cancel_all_orders_for_games([game], deadline=0.2 * SECOND)
     assert await orders.cancel_all_orders() == []
     assert fake_exchange.received("ws") == 1
 
@@ -143,7 +143,7 @@ async def test_a_429_holds_back_what_comes_after_it(fake_exchange: FakeExchange)
     ):
         limited = asyncio.create_task(orders.cancel_all_orders())
         await until(lambda: bool(orders._socket._holds))
-        report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.01)
+        report = await orders.cancel_all_orders_for_games(["f" * 24], deadline=0.1 * SECOND)
         limited.cancel()
         await asyncio.wait([limited])
     assert isinstance(report.outcomes[0].error, NotSentError)
@@ -191,7 +191,7 @@ async def test_a_cancel_just_after_every_task_was_cancelled_goes_out(
 
 @pytest.mark.real_time
 async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_time() -> None:
-    limit = RetryPolicy(max_attempts=1, attempt_timeout=1.0)
+    limit = RetryPolicy(max_attempts=1, attempt_timeout=10 * SECOND)
     async with (
         sandbox(games=1, orders=3, latency=20) as exchange,
         AsyncSession(
@@ -231,7 +231,7 @@ async def test_a_request_that_stalls_leaves_the_connection_to_those_that_do_not(
     fake_exchange: FakeExchange,
 ) -> None:
     fake_exchange.inject(faults.Stall(), endpoint="cancelAll")
-    fake_exchange.inject(faults.Slow(0.1), endpoint="heartbeat", times=None)
+    fake_exchange.inject(faults.Slow(SECOND), endpoint="heartbeat", times=None)
     async with session_at(fake_exchange, retry=QUICK) as session, session.orders_socket() as orders:
         stalled = asyncio.create_task(orders.cancel_all_orders())
         while not stalled.done():

@@ -4,7 +4,7 @@ import asyncio
 from itertools import product
 
 import pytest
-from support import OVER_REST, OVER_THE_SOCKET, QUICK, REFERENCE, VERBS, Verb
+from support import OVER_REST, OVER_THE_SOCKET, QUICK, REFERENCE, SECOND, VERBS, Verb
 
 from fourcasters_async import (
     AsyncSession,
@@ -168,7 +168,7 @@ async def test_a_call_that_is_cancelled_leaves_nothing_running(
 ) -> None:
     fake_exchange.inject(faults.Stall(), times=None)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02):
+        async with asyncio.timeout(0.2 * SECOND):
             await verb(session, order)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 from attrs import field, frozen
-from support import Transport
+from support import SECOND, Transport
 
 from fourcasters_async import (
     GameMarket,
@@ -76,7 +76,7 @@ async def test_an_order_that_cannot_be_cancelled_is_reported_resting(
     nothing = faults.Respond(b'{"data": []}')
     fake_exchange.inject(Pretend(nothing.body), endpoint=transport.game)
     fake_exchange.inject(faults.Unavailable(), endpoint="cancelMultiple", times=None)
-    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=0.3)
+    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=3 * SECOND)
     (outcome,) = report.outcomes
     assert outcome.status is OutcomeStatus.CONFIRMED
     assert outcome.resting is not None
@@ -132,7 +132,7 @@ async def test_a_failed_read_proves_nothing(
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     fake_exchange.inject(fault, endpoint="getUnmatched", times=None)
-    report = await orders.cancel_all_orders_for_games([game], verify=True)
+    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=3 * SECOND)
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
     assert report.ok
@@ -152,7 +152,7 @@ async def test_an_order_that_does_not_say_its_game_leaves_no_game_proved_clear(
     game = fake_exchange.add_game().game_id
     body = b'{"data": {"unmatched": [' + order + b"]}}"
     fake_exchange.inject(faults.Respond(body), endpoint="getUnmatched", times=None)
-    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=0.2)
+    report = await orders.cancel_all_orders_for_games([game], verify=True, deadline=2 * SECOND)
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
 
@@ -169,7 +169,7 @@ async def test_an_order_rests_on_a_market_unless_it_says_that_it_is_on_another(
     body = f'{{"data": {{"unmatched": [{order}]}}}}'.encode()
     fake_exchange.inject(faults.Respond(body), endpoint="getUnmatched", times=None)
     report = await orders.cancel_all_orders_for_games(
-        [GameMarket(game, MarketType.SPREAD)], verify=True, deadline=0.2
+        [GameMarket(game, MarketType.SPREAD)], verify=True, deadline=2 * SECOND
     )
     assert bool(report.outcomes[0].resting) == may_rest
     assert report.verified_clear != may_rest

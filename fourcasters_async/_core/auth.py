@@ -76,6 +76,7 @@ class Auth:
         """The token of the last login and its loop time, until an answer accepts the token."""
         self._login: asyncio.Task[FourcastersError | None] | None = None
         self._notifying: asyncio.Task[None] | None = None
+        self._closed = False
         self._replace(token)
 
     @property
@@ -136,25 +137,30 @@ class Auth:
         A refused login is not repeated until `use` sets new credentials. A login continues when
         the requests that wait for it give up: later requests need it.
         """
-        if self._has_other_than(used):
-            return None
-        if self._refusal is not None:
-            return copy.copy(self._refusal)
-        if self._credentials is None:
-            return NotSentError("not sent: the token was logged out")
-        if self._login is None or self._login.done():
-            self._login = asyncio.create_task(self._log_in_for_all(self._credentials))
-        login = self._login
-        remaining = None if deadline is None else deadline - asyncio.get_running_loop().time()
-        await asyncio.wait([login], timeout=remaining)
-        # Another login may have set a token meanwhile.
-        return None if self._has_other_than(used) else _login_error(login)
+        clock = asyncio.get_running_loop().time
+        # Another login may set a token meanwhile.
+        while not self._has_other_than(used):
+            if self._closed:
+                return SessionClosedError("the session was closed while it logged in")
+            if self._refusal is not None:
+                return copy.copy(self._refusal)
+            if self._credentials is None:
+                return NotSentError("not sent: the token was logged out")
+            if self._login is None or self._login.done():
+                self._login = asyncio.create_task(self._log_in_for_all(self._credentials))
+            login = self._login
+            await asyncio.wait([login], timeout=None if deadline is None else deadline - clock())
+            # A program may cancel all of its tasks, and then still cancel its orders.
+            if not login.cancelled():
+                return None if self._has_other_than(used) else _login_error(login)
+        return None
 
     def _has_other_than(self, used: Secret | None) -> bool:
         return self.token is not None and self.token != used
 
     async def close(self) -> None:
         """Cancel a login, and wait a few seconds for callbacks that were given a token."""
+        self._closed = True
         if self._login is not None:
             self._login.cancel()
             await asyncio.wait([self._login])
@@ -217,8 +223,6 @@ def _replace_secret(secret: Secret | None, placeholder: str, text: str) -> str:
 def _login_error(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:
     if not login.done():
         return NotSentError("not sent: the deadline passed before the login was answered")
-    if login.cancelled():
-        return SessionClosedError("the session was closed while it logged in")
     error = login.result()
     # Every waiting request gets a copy of its own, without the frames of another.
     return None if error is None else copy.copy(error)

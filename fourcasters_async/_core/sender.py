@@ -11,7 +11,7 @@ It reads from the outside in, and each layer can be read alone:
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar, cast
 
@@ -97,8 +97,7 @@ class Sender(ABC):
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        if self._home.loop is None or self._home.loop is not asyncio.get_running_loop():
-            self._home.enter()
+        self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
         if authorised and self._auth.token is None and not self._auth.usable:
@@ -172,8 +171,10 @@ class Sender(ABC):
 
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt with a token, and once more with another if that one was refused."""
-        if self._auth.token is None and (unable := await self._sign_in(attempts)) is not None:
-            return not_attempted(unable)
+        if self._lacks_token(attempts.request):
+            unable = await self._auth.renew(None, attempts.deadline)
+            if unable is not None:
+                return not_attempted(unable)
         result = await self._admitted(attempts)
         if result.status is AttemptStatus.ANSWERED or not self._may_renew(attempts, result):
             return result
@@ -193,6 +194,10 @@ class Sender(ABC):
         stopped = await self._admit(attempts)
         if stopped is not None:
             return not_attempted(stopped)
+        if self._lacks_token(attempts.request):
+            self._leave(attempts, counted=False)
+            logged_out = _not_sent(attempts.request, "the token was logged out meanwhile")
+            return AttemptResult(AttemptStatus.NOT_SENT, error=logged_out)
         now = asyncio.get_running_loop().time()
         if attempts.deadline is None:
             attempts.deadline = now + self.timeout
@@ -202,20 +207,22 @@ class Sender(ABC):
             result = await self._attempt(attempts, ends)
             counted = result.status is not AttemptStatus.NOT_SENT
         finally:
-            if self._rate_limit is not None:
-                urgent = RULES[attempts.request.kind].uses_reserve
-                self._rate_limit.leave(urgent=urgent, counted=counted)
+            self._leave(attempts, counted=counted)
         return result
+
+    def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:
+        """Give the place of an attempt in the rate limit back."""
+        if self._rate_limit is not None:
+            urgent = RULES[attempts.request.kind].uses_reserve
+            self._rate_limit.leave(urgent=urgent, counted=counted)
 
     @abstractmethod
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         """Make one attempt by the loop time `ends`, and set `attempts.token` to what it used."""
 
-    async def _sign_in(self, attempts: Attempts[T]) -> FourcastersError | None:
-        """Log in if there is no token yet. Return why that cannot be done."""
-        if not RULES[attempts.request.kind].authorised:
-            return None
-        return await self._auth.renew(None, attempts.deadline)
+    def _lacks_token(self, request: Request[T]) -> bool:
+        """Whether `request` carries the token, and there is none, or none any more."""
+        return self._auth.token is None and RULES[request.kind].authorised
 
     def _may_renew(self, attempts: Attempts[T], result: AttemptResult[T]) -> bool:
         """Whether the token was refused, and another one can be had and was not tried yet."""
@@ -254,7 +261,7 @@ class Sender(ABC):
             if await self._place(rate_limit, attempts):
                 if not self.is_closed() and self._holds.get(request.kind, now) <= clock():
                     return None
-                rate_limit.leave(urgent=urgent, counted=False)
+                self._leave(attempts, counted=False)
             elif not self.is_closed():
                 return _not_sent(request, "the rate limit left no place before the deadline")
 
@@ -293,16 +300,6 @@ class Sender(ABC):
                 raise
         finally:
             self._resting.discard(future)
-
-    def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
-        """Return what takes out of a text the secrets that the exchange may quote in it."""
-
-        def redact(text: str) -> str:
-            for secret in request.secrets:
-                text = text.replace(secret, "[secret]")
-            return self._auth.redact(text)
-
-        return redact
 
 
 def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:

@@ -1,9 +1,10 @@
 """An aiohttp WebSocket that writes many frames at once."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import aiohttp
+from aiohttp.http_websocket import WebSocketWriter
 
 from fourcasters_async._core.secret import Secret
 
@@ -14,16 +15,18 @@ _BUFFER_SIZE = 2**15
 _CONTROL = 0x08
 
 
+if not hasattr(WebSocketWriter(cast(Any, None), cast(Any, None)), "transport"):
+    raise ImportError(
+        "with this release of aiohttp, fourcasters_async cannot write several frames at once; "
+        "install the newest aiohttp that fourcasters_async supports"
+    )
+
+
 class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
     """A WebSocket that gathers data frames until `flush`; aiohttp writes them one by one."""
 
     def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
         super().__init__(reader, writer, *more, **named)
-        if not hasattr(writer, "transport"):
-            raise ImportError(
-                "with this release of aiohttp, fourcasters_async cannot write several frames at "
-                "once; install the newest aiohttp that fourcasters_async supports"
-            )
         self._buffered = writer.transport = _BufferedTransport(writer.transport)
         self.token = Secret()
         """The token of the handshake."""

@@ -12,6 +12,7 @@ from fourcasters_async._core.outcome import (
     not_attempted,
     unanswered,
 )
+from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
@@ -74,8 +75,9 @@ class WebSocketClient(Sender):
         """Raise if the socket is closed, or belongs to another event loop."""
         super().ensure_usable(authorised=False)
 
-    async def _sign_in(self, attempts: Attempts[T]) -> None:
-        """Do nothing: the handshake signs in."""
+    def _lacks_token(self, request: Request[T]) -> bool:  # noqa: ARG002  # see Sender
+        """Return `False`: only the handshake carries the token."""
+        return False
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
