@@ -34,11 +34,11 @@ class CancelResult:
 
 
 class CancelResults(list[CancelResult]):
-    """The results of a cancel, one an order, and whether they are complete.
+    """The results of a cancel, one per order, and whether they are complete.
 
     `complete` is `False` if an attempt before the answer ended unknown: orders that it cancelled
-    may be missing from the list, or may be called "already cancelled". Then an empty list is not
-    the exchange's word that there was nothing to cancel. `attempts` is how many times it was tried.
+    may be missing from the list, or may be reported as "already cancelled". Then an empty list
+    does not mean that there was nothing to cancel. `attempts` is the number of attempts.
     """
 
     __slots__ = ("attempts", "complete")

@@ -109,9 +109,9 @@ class MatchedBet:
 
 @frozen
 class BetsByReference:
-    """All that came of the orders on one game with one reference.
+    """The orders and bets on one game with one reference.
 
-    `unmatched` rest, `matched` are bets that are not graded, `graded` are settled.
+    `unmatched` orders rest, `matched` bets are not graded, `graded` bets are settled.
     """
 
     unmatched: list[OpenOrder] = field(factory=list)
@@ -121,7 +121,7 @@ class BetsByReference:
 
 @frozen
 class OpenOrdersPage:
-    """Every open order of the account, or signs that the answer was cut short."""
+    """Every open order of the account, with the fields that show an incomplete answer."""
 
     unmatched: list[OpenOrder]
     has_more: bool | None = None
