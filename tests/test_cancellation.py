@@ -95,7 +95,7 @@ def places_held(limit: RateLimit) -> int:
 def connections_in_use(session: AsyncSession) -> int:
     carrier = session._http._pool
     assert isinstance(carrier, Pool)
-    client = carrier._client
+    client = carrier._generation.client
     return 0 if client is None or client.connector is None else len(client.connector._acquired)
 
 
@@ -147,7 +147,7 @@ async def pool_is_full(exchange: FakeExchange, session: AsyncSession) -> tuple[W
     exchange.inject(faults.Stall(), times=None)
     others: Others = [asyncio.create_task(session.cancel_all_orders()) for _ in range(2)]
     await exchange.wait_for("cancelAllOrders", 2)
-    client = session._http._pool._client
+    client = session._http._pool._generation.client
     assert client is not None
     assert client.connector is not None
     connector = client.connector

@@ -72,14 +72,7 @@ class AiohttpClients:
         """Make a client. It has `max_connections` of its own, unless a connector is lent."""
         lent = self.lent
         return aiohttp.ClientSession(
-            connector=(
-                # One connection more, so that a single verb does not wait for a fan-out to end.
-                aiohttp.TCPConnector(limit=max_connections + 1, keepalive_timeout=_KEEP_ALIVE)
-                if keep_alive
-                else aiohttp.TCPConnector(limit=max_connections + 1, force_close=True)
-                if lent is None
-                else lent.connector
-            ),
+            connector=_connector(max_connections, keep_alive) if lent is None else lent.connector,
             connector_owner=lent is None,
             headers=None if lent is None else lent.headers,
             skip_auto_headers=None if lent is None else lent.skip_auto_headers,
@@ -92,6 +85,14 @@ class AiohttpClients:
             middlewares=(*middlewares, *self.middlewares),
             ws_response_class=ws_response_class or aiohttp.ClientWebSocketResponse,
         )
+
+
+def _connector(max_connections: int, keep_alive: bool) -> aiohttp.TCPConnector:  # noqa: FBT001  # handed on
+    # One connection more, so that a single verb does not wait for a fan-out to end.
+    limit = max_connections + 1
+    if keep_alive:
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=_KEEP_ALIVE)
+    return aiohttp.TCPConnector(limit=limit, force_close=True)
 
 
 def _hidden(client: aiohttp.ClientSession, name: str, option: str) -> Any:
