@@ -188,7 +188,9 @@ async def test_orders_on_other_games_and_markets_are_left_alone(
 async def test_an_id_that_the_exchange_refuses_is_not_proved_clear(
     fake_exchange: FakeExchange, orders: Orders
 ) -> None:
-    report = await orders.cancel_all_orders_for_games(["f" * 24], verify=True)
+    report = await orders.cancel_all_orders_for_games(
+        ["f" * 24], verify=True, deadline=3 * SECOND
+    )
     assert report.outcomes[0].resting is None
     assert not report.verified_clear
 
