@@ -14,6 +14,7 @@ from fourcasters_async.errors import (
     DecodeError,
     ForbiddenError,
     FourcastersError,
+    HaltedError,
     InvalidRequestError,
     NotFoundError,
     NotSentError,
@@ -24,7 +25,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
     UnsettledCancelsError,
 )
-from fourcasters_async.flatten import FlatOnExit, FlatReport
+from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
 from fourcasters_async.orders.socket import OrdersSocket
@@ -42,9 +43,9 @@ __all__ = [  # the records follow, from where they are declared
     "DeadManSwitch",
     "DecodeError",
     "FlatOnExit",
-    "FlatReport",
     "ForbiddenError",
     "FourcastersError",
+    "HaltedError",
     "InvalidRequestError",
     "Markets",
     "NotFoundError",

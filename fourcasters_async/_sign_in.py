@@ -22,7 +22,6 @@ def login_request(credentials: Credentials) -> Request[AuthenticatedUser]:
         data_path=("data", "user"),
         body={"username": credentials.username, "password": str.__str__(credentials.password)},
         check=_no_token,
-        secrets=(credentials.password,),
     )
 
 

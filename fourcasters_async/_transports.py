@@ -1,6 +1,5 @@
 """The composition root: a session's ways to the exchange, what they share, and their end."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -77,7 +76,7 @@ class Transports:
             self._close_with(stack, http)
 
             async def beat(within: float) -> None:
-                await http.call(request, deadline=asyncio.get_running_loop().time() + within)
+                await http.call(request, deadline=within)
 
             yield beat
 

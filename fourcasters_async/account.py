@@ -4,13 +4,17 @@ from typing import Final
 
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_id
-from fourcasters_async.models import GameOrders, OpenOrder, User
+from fourcasters_async._core.validation import check_id, check_text
+from fourcasters_async.models import BetsByReference, GameOrders, OpenOrder, User
+from fourcasters_async.models.order import OpenOrdersPage
 
 # Values of their own because others send them too: a verified cancel, and a pool that is warmed up.
 ME: Final = Request("GET /user/getMe", User, Kind.READ, data_path=("data", "user"))
 UNMATCHED: Final = Request(
-    "GET /user/getUnmatched", list[OpenOrder], Kind.READ, data_path=("data", "unmatched")
+    "GET /user/getUnmatched",
+    OpenOrdersPage,
+    Kind.READ,
+    check=lambda page: "the list of open orders is cut short" if page.cut_short else None,
 )
 
 
@@ -20,16 +24,20 @@ class Account:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    async def get_unmatched(self) -> list[OpenOrder]:
+    async def get_unmatched(self, *, deadline: float | None = None) -> list[OpenOrder]:
         """Return every open order of the account, on all games: `GET /user/getUnmatched`.
 
+        It does not tell what became of a place that ended unknown: a fill does not show here.
+        `AsyncSession.reconcile` does. `deadline` is in seconds, by default the session's `timeout`.
         Raises an `ApiError` (`AuthenticationError`, `RateLimitedError`, `ServerError`),
-        `DecodeError` if the answer is malformed, `NotSentError`, or `OutcomeUnknownError` if no
-        answer came.
+        `DecodeError` if the answer is malformed or cut short, `NotSentError`, or
+        `OutcomeUnknownError` if no answer came.
         """
-        return await self._sender.call(UNMATCHED)
+        return (await self._sender.call(UNMATCHED, deadline=deadline)).unmatched
 
-    async def get_orders_for_game(self, game_id: str) -> GameOrders:
+    async def get_orders_for_game(
+        self, game_id: str, *, deadline: float | None = None
+    ) -> GameOrders:
         """Return what the account has on a game: `GET /user/getOrdersForGame`.
 
         Open orders, and bets that are matched and not graded. Raises `NotFoundError` for a game
@@ -41,8 +49,26 @@ class Account:
             Kind.READ,
             params={"gameID": check_id(game_id, "game_id")},
         )
-        return await self._sender.call(request)
+        return await self._sender.call(request, deadline=deadline)
 
-    async def get_me(self) -> User:
+    async def get_me(self, *, deadline: float | None = None) -> User:
         """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
-        return await self._sender.call(ME)
+        return await self._sender.call(ME, deadline=deadline)
+
+    async def get_bet_by_user_reference(
+        self, game_id: str, user_reference: str, *, deadline: float | None = None
+    ) -> BetsByReference:
+        """Return all orders and bets on a game with a reference: `GET /user/getBetByUserReference`.
+
+        Raises as `get_unmatched`.
+        """
+        request = Request(
+            "GET /user/getBetByUserReference",
+            BetsByReference,
+            Kind.READ,
+            params={
+                "userReference": check_text(user_reference, "user_reference"),
+                "gameID": check_id(game_id, "game_id"),
+            },
+        )
+        return await self._sender.call(request, deadline=deadline)

@@ -1,7 +1,7 @@
 """The errors of the library. Everything it raises on purpose is a `FourcastersError`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 _Parts = tuple[type["FourcastersError"], tuple[Any, ...], dict[str, Any]]
 
@@ -31,6 +31,13 @@ class SessionClosedError(FourcastersError):
     """The session was closed, and a closed session stays closed. Nothing was sent."""
 
 
+class HaltedError(FourcastersError):
+    """A place or an edit on a game that is halted. Nothing was sent.
+
+    `AsyncSession.resume` opens the game again.
+    """
+
+
 class NotSentError(FourcastersError):
     """The request provably never reached the exchange: it had no effect."""
 
@@ -38,14 +45,32 @@ class NotSentError(FourcastersError):
 class OutcomeUnknownError(FourcastersError):
     """The request left and no usable answer came: it may have taken effect.
 
-    `attempts` is how many times it was tried; `__cause__` is what ended the last attempt.
+    `attempts` is how many times it was tried; `__cause__` is what ended the last attempt. For a
+    place, `orders` are the orders in doubt, each with the `user_reference` that it was sent with:
+    `AsyncSession.reconcile(error.orders)` tells what became of them.
     """
 
     attempts: int
+    orders: "tuple[ReferencedOrder, ...]"
 
     def __init__(self, message: str, *, attempts: int = 1) -> None:
         super().__init__(message)
         self.attempts = attempts
+        self.orders = ()
+
+
+class ReferencedOrder(Protocol):
+    """An order that can be found by its game and its reference."""
+
+    @property
+    def game_id(self) -> str | None:
+        """The id of its game."""
+        ...
+
+    @property
+    def user_reference(self) -> str | None:
+        """The reference that it was placed with."""
+        ...
 
 
 class DecodeError(FourcastersError):

@@ -7,82 +7,17 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from attrs import field, frozen
-
 from fourcasters_async.errors import (
-    AuthenticationError,
-    ForbiddenError,
     FourcastersError,
     InvalidRequestError,
 )
-from fourcasters_async.models import CancelResult, OpenOrder
-from fourcasters_async.orders.verify import Read, read_until_clear
+from fourcasters_async.models import FlatReport
 
 _log = logging.getLogger("fourcasters_async")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CLEAR, _NOT_KNOWN_CLEAR = 0, 3
 _BEGINNINGS = 3
-
-
-@frozen
-class FlatReport:
-    """What cancelling everything came to.
-
-    `resting` is the orders last seen open: an empty list is proof that none was, `None` means
-    that no read succeeded. `error` is the last thing that went wrong, if anything did. `elapsed`
-    is in seconds.
-    """
-
-    results: list[CancelResult] = field(factory=list)
-    resting: list[OpenOrder] | None = None
-    error: FourcastersError | None = None
-    elapsed: float = 0.0
-
-    @property
-    def clear(self) -> bool:
-        """Whether a read after the cancels proved that no order rests."""
-        return self.resting == []
-
-    def __str__(self) -> str:
-        """Sum the report up in one line."""
-        cancelled = sum(result.success for result in self.results)
-        if self.clear:
-            state = "nothing rests"
-        elif self.resting is None:
-            state = "not known what rests"
-        else:
-            state = f"{len(self.resting)} orders still open when last seen"
-        return f"{cancelled} orders cancelled; {state}; {self.elapsed * 1000:.0f} ms"
-
-
-async def flatten(
-    cancel_all: Callable[[], Awaitable[list[CancelResult]]], read: Read, *, until: float
-) -> FlatReport:
-    """Cancel everything and read, again and again, until nothing is open.
-
-    Ends at the loop time `until`, or when the account may not do it.
-    """
-    clock = asyncio.get_running_loop().time
-    started = clock()
-    results: dict[object, CancelResult] = {}
-
-    async def cancel(_: object = None) -> None:
-        for result in await cancel_all():
-            results[result.order_id or object()] = result
-
-    error: FourcastersError | None = None
-    try:
-        await cancel()
-    except (AuthenticationError, ForbiddenError) as failed:
-        # One read tells what rests; the account may do no more.
-        error, until = failed, started
-    except FourcastersError as failed:
-        error = failed
-    proof = await read_until_clear(read, cancel, until=until)
-    return FlatReport(
-        list(results.values()), proof.resting, proof.error or error, clock() - started
-    )
 
 
 class FlatOnExit:

@@ -11,13 +11,16 @@ class Markets:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    async def get_leagues(self, sport: str | None = None) -> list[str]:
+    async def get_leagues(
+        self, sport: str | None = None, *, deadline: float | None = None
+    ) -> list[str]:
         """Return the codes of the leagues with open markets: `GET /exchange/getLeagues`.
 
         With a `sport`, such as `"basketball"`, only its leagues. The exchange adds `"LIVE"` where
-        games are in play, and `"all"` for soccer and golf. Raises an `ApiError`
-        (`AuthenticationError`, `RateLimitedError`, `ServerError`), `DecodeError` if the answer is
-        malformed, `NotSentError`, or `OutcomeUnknownError` if no answer came.
+        games are in play, and `"all"` for soccer and golf. `deadline` is in seconds, by default
+        the session's `timeout`. Raises an `ApiError` (`AuthenticationError`, `RateLimitedError`,
+        `ServerError`), `DecodeError` if the answer is malformed, `NotSentError`, or
+        `OutcomeUnknownError` if no answer came.
         """
         sport = optional(check_id, sport, "sport")
         request = Request(
@@ -27,4 +30,4 @@ class Markets:
             data_path=("data", "availableLeagues"),
             params=None if sport is None else {"sport": sport},
         )
-        return await self._sender.call(request)
+        return await self._sender.call(request, deadline=deadline)

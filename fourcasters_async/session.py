@@ -3,15 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
-from attrs import evolve, fields
+from attrs import fields
 
 from fourcasters_async._core.auth import Auth, Credentials, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._core.request import Kind
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.validation import (
@@ -25,13 +24,14 @@ from fourcasters_async._core.validation import (
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._sign_in import check_credentials, login_request, logout_request
 from fourcasters_async._transports import Transports
-from fourcasters_async.account import ME, UNMATCHED, Account
+from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
-from fourcasters_async.flatten import FlatOnExit, FlatReport, flatten
+from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
-from fourcasters_async.orders.rest import RestOrders
+from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.halting import HaltingOrders
 from fourcasters_async.orders.socket import OrdersSocket
 
 BASE_URL = "https://api.4casters.io"
@@ -53,9 +53,11 @@ class SessionOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     rate_limit: RateLimit | None
     on_token: OnToken | None
+    late_effect: float
+    read_lag: float
 
 
-class AsyncSession(RestOrders):
+class AsyncSession(HaltingOrders):
     """An account at the exchange, and the pool of connections to it.
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
@@ -74,6 +76,10 @@ class AsyncSession(RestOrders):
     says how requests are repeated, and `rate_limit` how many may be sent: give one object to all
     sessions that leave from one address.
 
+    `late_effect` is the seconds after which a place that was not answered can no longer put an
+    order into the book: the exchange's load balancer gives up on a request after 120. `read_lag`
+    is the seconds by which a read of the open orders may trail the book.
+
     Making a session does no I/O and needs no event loop. It belongs to the event loop that it is
     first used in. Use it as `async with AsyncSession(…) as session`, or close it with `close()`;
     closed, it stays closed.
@@ -81,8 +87,6 @@ class AsyncSession(RestOrders):
     Raises `InvalidRequestError`, naming the argument, for what can only be a mistake.
     """
 
-    account: Account
-    """What the exchange knows of the account."""
     markets: Markets
     """What can be bet on."""
 
@@ -102,6 +106,8 @@ class AsyncSession(RestOrders):
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
         on_token: OnToken | None = None,
+        late_effect: float = 120.0,
+        read_lag: float = 1.0,
     ) -> None:
         # A mistake in any argument shows the locals of this frame.
         token, password, proxy = hidden(token), hidden(password), hidden(proxy)
@@ -135,8 +141,11 @@ class AsyncSession(RestOrders):
             rate_limit=rate_limit or RateLimit(),
         )
         self._http = self._transports.http
-        super().__init__(self._http, self._http, max_in_flight=max_connections)
-        self.account = Account(self._http)
+        gate = Gate(
+            late_effect=check_seconds(late_effect, "late_effect"),
+            read_lag=check_seconds(read_lag, "read_lag"),
+        )
+        super().__init__(self._http, gate, max_in_flight=max_connections)
         self.markets = Markets(self._http)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -188,7 +197,10 @@ class AsyncSession(RestOrders):
         beating. Closing again does nothing. Raises `InvalidRequestError` in another event loop
         than the one that the session was used in.
         """
-        await self._transports.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._reads.close)
+            stack.push_async_callback(self._gate.close)
+            stack.push_async_callback(self._transports.close)
 
     async def login(self, username: str, password: str) -> User:
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
@@ -210,10 +222,8 @@ class AsyncSession(RestOrders):
         With credentials, the next verb logs in again. A token that is dead already counts as
         ended. An orders socket that is open stays open, as long as the exchange lets it.
         """
-        used = self._auth.token
         with suppress(AuthenticationError):
             await self._http.call(logout_request())
-        self._auth.forget(used)
 
     async def warm_up(self, connections: int) -> int:
         """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
@@ -260,29 +270,7 @@ class AsyncSession(RestOrders):
         connection is kept up. Leaving closes it; what is in flight then ends unknown.
         """
         async with self._transports.orders_socket() as socket:
-            yield OrdersSocket(socket, self._http, self._send_cancel)
-
-    async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
-        """Cancel every order of the account until a read shows none, for `deadline` seconds.
-
-        Sends `POST /session/cancelAllOrders` and `GET /user/getUnmatched` in turn. What goes
-        wrong is in the report. Raises `InvalidRequestError` and `SessionClosedError` alone.
-        """
-        until = check_seconds(deadline, "deadline")
-        self._http.ensure_usable()
-        clock = asyncio.get_running_loop().time
-        until += clock()
-        read = evolve(UNMATCHED, kind=Kind.VERIFY)
-
-        def step() -> float:
-            # A request that stalls must leave time for another.
-            return min(until, clock() + max(1.0, deadline / 4))
-
-        return await flatten(
-            lambda: self._http.call(self._cancel_everything(), deadline=step()),
-            lambda: self._http.call(read, deadline=step()),
-            until=until,
-        )
+            yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
 
     def flat_on_exit(self, *, deadline: float = 10.0) -> FlatOnExit:
         """Return a block that ends with `flatten`, however it ends.

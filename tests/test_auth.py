@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
+from aiohttp import web
 from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
     AuthenticationError,
+    BadRequestError,
     DecodeError,
     ForbiddenError,
     FourcastersError,
@@ -20,6 +22,7 @@ from fourcasters_async import (
     OutcomeStatus,
     RateLimit,
     RateLimitedError,
+    RetryPolicy,
     User,
 )
 from fourcasters_async.testing import FakeExchange, faults
@@ -522,3 +525,120 @@ async def test_logging_out_a_dead_token_does_not_log_in_for_it(
     async with with_password(fake_exchange, token="dead") as session:
         await session.logout()
     assert [r.endpoint for r in fake_exchange.requests] == ["logout"]
+
+
+async def test_after_a_refused_login_the_orders_socket_says_so_at_once(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with AsyncSession(
+        username=NAME,
+        password="wrong",
+        base_url=fake_exchange.url,
+        orders_url=fake_exchange.orders_url,
+        retry=RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0),
+    ) as session:
+        with pytest.raises(AuthenticationError):
+            await session.account.get_me()
+        for _ in range(2):
+            with pytest.raises(AuthenticationError):
+                async with asyncio.timeout(SECOND), session.orders_socket():
+                    pass
+    assert [r.endpoint for r in fake_exchange.requests] == ["login"]
+
+
+@pytest.mark.parametrize("secret", ["e", "ti", "horse"])
+async def test_what_is_too_short_to_be_a_secret_leaves_messages_as_they_are(
+    fake_exchange: FakeExchange, secret: str
+) -> None:
+    said = "the time of the horse race is over"
+    body = f'{{"error": "{said}"}}'.encode()
+    fake_exchange.inject(faults.Respond(body, 400), times=None)
+    async with AsyncSession(
+        secret, username=NAME, password=secret, base_url=fake_exchange.url, retry=QUICK
+    ) as session:
+        with pytest.raises(BadRequestError) as read:
+            await session.account.get_me()
+        with pytest.raises(BadRequestError) as login:
+            await session.login(NAME, secret)
+    assert read.value.message == said
+    assert said not in login.value.message
+
+
+async def test_a_long_password_is_taken_out_of_what_any_request_is_told(
+    fake_exchange: FakeExchange,
+) -> None:
+    body = f'{{"error": "neither {PASSWORD} nor long-token"}}'.encode()
+    fake_exchange.inject(faults.Respond(body, 400), times=None)
+    async with with_password(fake_exchange, token="long-token") as session:
+        with pytest.raises(BadRequestError) as caught:
+            await session.account.get_me()
+    assert caught.value.message == "neither [password] nor [token]"
+
+
+async def test_a_login_that_somebody_cancels_is_made_again(fake_exchange: FakeExchange) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="login")
+    async with with_password(fake_exchange) as session:
+        waiting = asyncio.create_task(session.account.get_me())
+        await until(lambda: fake_exchange.received("login") == 1)
+        assert session._auth._login is not None
+        session._auth._login.cancel()
+        assert (await waiting).username == NAME
+    assert fake_exchange.received("login") == 2
+
+
+async def test_what_waits_while_the_session_logs_out_does_not_go_without_a_token(
+    fake_exchange: FakeExchange,
+) -> None:
+    token = fake_exchange.add_account(NAME, PASSWORD)
+    limit = RateLimit(requests=1, window=SECOND, reserve=0)
+    async with AsyncSession(
+        token, base_url=fake_exchange.url, retry=QUICK, rate_limit=limit
+    ) as session:
+        fake_exchange.inject(faults.Slow(SECOND), endpoint="logout")
+        logging_out = asyncio.create_task(session.logout())
+        await until(lambda: fake_exchange.received("logout") == 1)
+        waiting = asyncio.create_task(session.cancel_all_orders())
+        await until(lambda: bool(session._http._resting))
+        await logging_out
+        with pytest.raises(NotSentError):
+            await waiting
+    assert [r.endpoint for r in fake_exchange.requests] == ["logout"]
+
+
+class WithFreshToken(faults.Fault):
+    """The answer brings a token in place of the one that was used."""
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        response = faults.respond(call.commit())
+        response.headers["X-Auth-Token"] = "fresh-token"
+        return response
+
+
+async def test_a_token_that_the_logout_itself_brings_is_not_taken(
+    fake_exchange: FakeExchange,
+) -> None:
+    told: list[str] = []
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, retry=QUICK, on_token=told.append
+    ) as session:
+        fake_exchange.inject(WithFreshToken(), endpoint="logout")
+        await session.logout()
+        with pytest.raises(InvalidRequestError, match=r"^token: none"):
+            await session.account.get_me()
+    assert told == []
+
+
+async def test_a_token_that_came_while_the_logout_waited_is_the_one_that_ends(
+    fake_exchange: FakeExchange,
+) -> None:
+    limit = RateLimit(requests=1, window=SECOND, reserve=0)
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, retry=QUICK, rate_limit=limit
+    ) as session:
+        fake_exchange.move_clock(TOKEN_LIFE)
+        reading = asyncio.create_task(session.account.get_me())
+        await until(lambda: fake_exchange.received("getMe") == 1)
+        await session.logout()
+        await reading
+        with pytest.raises(InvalidRequestError, match=r"^token: none"):
+            await session.account.get_me()

@@ -75,6 +75,7 @@ class Auth:
         """The token of the last login and its loop time, until an answer shows that it serves."""
         self._login: asyncio.Task[FourcastersError | None] | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._closed = False
         self._replace(token)
 
     @property
@@ -135,25 +136,30 @@ class Auth:
         A refused login is not tried again: only `use` makes it possible. The login goes on when
         those who wait for it give up, for those who come next.
         """
-        if self._has_other_than(used):
-            return None
-        if self._refusal is not None:
-            return copy.copy(self._refusal)
-        if self._credentials is None:
-            return NotSentError("not sent: the token was logged out")
-        if self._login is None or self._login.done():
-            self._login = asyncio.create_task(self._renewed(self._credentials))
-        login = self._login
-        left = None if deadline is None else deadline - asyncio.get_running_loop().time()
-        await asyncio.wait([login], timeout=left)
-        # It may be another login that has brought a token meanwhile.
-        return None if self._has_other_than(used) else _why_not(login)
+        clock = asyncio.get_running_loop().time
+        # It may be another login that brings a token.
+        while not self._has_other_than(used):
+            if self._closed:
+                return SessionClosedError("the session was closed while it logged in")
+            if self._refusal is not None:
+                return copy.copy(self._refusal)
+            if self._credentials is None:
+                return NotSentError("not sent: the token was logged out")
+            if self._login is None or self._login.done():
+                self._login = asyncio.create_task(self._renewed(self._credentials))
+            login = self._login
+            await asyncio.wait([login], timeout=None if deadline is None else deadline - clock())
+            # Somebody may cancel every task there is, and still want to be flat.
+            if not login.cancelled():
+                return None if self._has_other_than(used) else _why_not(login)
+        return None
 
     def _has_other_than(self, used: Secret | None) -> bool:
         return self.token is not None and self.token != used
 
     async def close(self) -> None:
         """End a login, and wait a while until whoever is told of tokens has been."""
+        self._closed = True
         if self._login is not None:
             self._login.cancel()
             await asyncio.wait([self._login])
@@ -216,8 +222,6 @@ def _without(secret: Secret | None, stand_in: str, text: str) -> str:
 def _why_not(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:
     if not login.done():
         return NotSentError("not sent: the deadline passed before the login was answered")
-    if login.cancelled():
-        return SessionClosedError("the session was closed while it logged in")
     error = login.result()
     # Each who waited gets an exception of its own, and none another's frames.
     return None if error is None else copy.copy(error)

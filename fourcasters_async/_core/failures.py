@@ -33,6 +33,7 @@ def no_response(
         reason=_describe(error, redact),
         not_sent=never_left,
         stale=isinstance(error, _CONNECTION_GONE),
+        timed_out=isinstance(error, TimeoutError),
     )
 
 

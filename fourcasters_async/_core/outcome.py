@@ -25,12 +25,13 @@ class NoResponse:
     """No answer came, for this `reason`. `not_sent` says that the request provably did not leave.
 
     `reason` is text, because the exceptions of aiohttp hold request headers. `stale` says that the
-    connection may have been dead before it was used.
+    connection may have been dead before it was used, and `timed_out` that its time was up.
     """
 
     reason: str
     not_sent: bool
     stale: bool = False
+    timed_out: bool = False
 
 
 @define
@@ -44,6 +45,7 @@ class AttemptResult(Generic[T]):
     value: T | None = None
     error: Exception | None = None
     stale: bool = False
+    timed_out: bool = False
     final: bool = False
 
 
@@ -72,7 +74,9 @@ def unanswered(request: Request[T], observed: NoResponse) -> AttemptResult[T]:
         not_sent = NotSentError(f"{request.endpoint}: not sent: {observed.reason}")
         return AttemptResult(AttemptStatus.NOT_SENT, error=not_sent, stale=observed.stale)
     lost = ConnectionError(observed.reason)
-    return AttemptResult(AttemptStatus.UNKNOWN, error=lost, stale=observed.stale)
+    return AttemptResult(
+        AttemptStatus.UNKNOWN, error=lost, stale=observed.stale, timed_out=observed.timed_out
+    )
 
 
 def without_answer(

@@ -78,7 +78,9 @@ class RateLimit:
             async with asyncio.timeout_at(until):
                 await place
         except BaseException as error:
-            if not self._sliding_window.withdraw(place) and not place.cancelled():
+            self._sliding_window.withdraw(place)
+            # One that outlived its loop holds no place, whether it was in the queue or not.
+            if place.done() and not place.cancelled():
                 self.leave(urgent=urgent, counted=False)
             if isinstance(error, TimeoutError):
                 return False

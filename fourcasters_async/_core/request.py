@@ -40,6 +40,8 @@ class Rules:
     """Whether it carries the token."""
     renews: bool = True
     """Whether a 401 is worth a login."""
+    quotable: bool = True
+    """Whether an error's text may be shown: that to a login can hold the password in any form."""
 
 
 # The exchange has limits of their own for single reads, for logins and for placing. So a 429 holds
@@ -55,7 +57,11 @@ RULES: Mapping[Kind, Rules] = {
     # Not idempotent: repeated only if provably unsent.
     Kind.PLACE: Rules(has_effect=True, repeatable=False, holds_back=(Kind.PLACE,)),
     Kind.LOGIN: Rules(
-        uses_reserve=True, authorised=False, renews=False, holds_back=(Kind.LOGIN, Kind.LOGOUT)
+        uses_reserve=True,
+        authorised=False,
+        renews=False,
+        quotable=False,
+        holds_back=(Kind.LOGIN, Kind.LOGOUT),
     ),
     Kind.LOGOUT: Rules(
         has_effect=True, uses_reserve=True, renews=False, holds_back=(Kind.LOGIN, Kind.LOGOUT)
@@ -73,8 +79,8 @@ class Request(Generic[T]):
     `endpoint` is the method and the path, or the type of a message on the Orders WebSocket.
     `answer` is the type that the answer decodes to, and `data_path` the keys that lead to it in
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
-    answer cannot be the answer to this request, `None` if it can. `secrets` are never shown, also
-    where the exchange quotes them.
+    answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
+    moment before the request is written: it returns why the request may not leave, or `None`.
     """
 
     endpoint: str
@@ -85,4 +91,4 @@ class Request(Generic[T]):
     # A body can hold a password.
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
-    secrets: tuple[str, ...] = field(default=(), kw_only=True, repr=False)
+    leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from attrs import Attribute, define, field, frozen
+from attrs.validators import optional
 
 from fourcasters_async._core.outcome import (
     AttemptResult,
@@ -18,6 +19,11 @@ from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import RateLimitedError
 
 T = TypeVar("T")
+
+# Of the time left: one attempt that is not answered leaves as much for those after it.
+_SHARE = 0.5
+# Seconds: less is too short for an answer.
+_LEAST_SHARE = 0.25
 
 
 def _is_seconds(_: object, attribute: "Attribute[float]", value: float) -> None:
@@ -37,10 +43,14 @@ class RetryPolicy:
     repeated only if they provably were not sent. `RetryPolicy(max_attempts=1)` never repeats.
     """
 
-    max_attempts: int = field(default=8, validator=_is_count)
-    """Attempts a request, the first included."""
+    max_attempts: int | None = field(default=None, validator=optional(_is_count))
+    """Attempts for each request, the first included; `None` for as many as the deadline allows."""
     attempt_timeout: float = field(default=10.0, validator=_is_seconds)
-    """Seconds that one attempt may take at most, the body of its answer included."""
+    """Seconds that one attempt may take at most, the body of its answer included.
+
+    It gets half of the time left at most, so that there is time for another. Placing and editing
+    are not cut: a taker's order on a live game is answered after up to 10 s.
+    """
     connect_timeout: float = field(default=5.0, validator=_is_seconds)
     """Seconds that making one connection may take at most."""
     backoff_base: float = field(default=0.05, validator=_is_seconds)
@@ -69,7 +79,7 @@ class RetryPolicy:
         again = result.status is AttemptStatus.NOT_SENT or (
             repeatable and (result.status is AttemptStatus.UNKNOWN or limited is not None)
         )
-        if not again or attempts >= self.max_attempts:
+        if not again or (self.max_attempts is not None and attempts >= self.max_attempts):
             return None
         if result.stale and not stale_before:
             return 0.0
@@ -91,7 +101,8 @@ class Attempts(Generic[T]):
 
     `deadline` is `None` until the first attempt is admitted, if the caller gave none. `token` is
     the one that the last attempt used, `None` if it used none. `renewed` says that another token
-    was asked for because of a 401, which is done once.
+    was asked for because of a 401, which is done once. `refused` is the last refusal.
+    `timed_out` says that the last attempt was not answered in time.
     """
 
     request: Request[T]
@@ -100,14 +111,18 @@ class Attempts(Generic[T]):
     token: Secret | None = None
     made: int = 0
     renewed: bool = False
+    timed_out: bool = False
     _unknowns: int = 0
     _stale: bool = False
     _last: AttemptResult[T] | None = None
+    refused: AttemptResult[T] | None = None
 
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""
         self._last = result
         self.made += 1
+        if result.status is AttemptStatus.REFUSED:
+            self.refused = result
         if result.status is AttemptStatus.ANSWERED:
             return None
         self._unknowns += result.status is AttemptStatus.UNKNOWN
@@ -118,12 +133,23 @@ class Attempts(Generic[T]):
             stale_before=self._stale,
         )
         self._stale = self._stale or result.stale
+        self.timed_out = result.timed_out
         return pause
+
+    def time_for_next(self, left: float) -> float:
+        """Return the seconds that the next attempt may take, of those left until the deadline."""
+        if not RULES[self.request.kind].repeatable:
+            return left
+        share = max(left * _SHARE, min(left, _LEAST_SHARE))
+        return min(share, self.policy.attempt_timeout)
 
     def outcome(self, stopped: AttemptResult[T] | None = None) -> RequestOutcome[T]:
         """Say what they prove. `stopped` says why there was no other, or none at all."""
         # What an attempt met says more than that there was no time for another.
         last = self._last or stopped
+        if last is not None and last.status is AttemptStatus.NOT_SENT:
+            # Something did reach the exchange before, which refused it.
+            last = self.refused or last
         if last is None:
             raise RuntimeError("nothing was attempted, and nothing says why")
         if last.status is AttemptStatus.ANSWERED:

@@ -11,7 +11,7 @@ It reads from the outside in, and each layer can be read alone:
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar, cast
 
@@ -27,6 +27,7 @@ from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.tasks import Cancellation, HomeLoop
+from fourcasters_async._core.validation import check_seconds
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
@@ -40,6 +41,9 @@ from fourcasters_async.errors import (
 T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
+
+# Seconds in which no attempt is worth while any more.
+_TOO_LATE = 0.005
 
 
 class Closable(Protocol):
@@ -93,8 +97,7 @@ class Sender(ABC):
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        if self._home.loop is None or self._home.loop is not asyncio.get_running_loop():
-            self._home.enter()
+        self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
         if authorised and self._auth.token is None and not self._auth.usable:
@@ -108,19 +111,31 @@ class Sender(ABC):
         for _ in range(self._CATCH_UP_TURNS):
             await asyncio.sleep(0)
 
+    def until(self, deadline: float | None) -> float:
+        """Return the loop time that is `deadline` seconds from now, by default `timeout`."""
+        self._home.enter()
+        seconds = self.timeout if deadline is None else check_seconds(deadline, "deadline")
+        return asyncio.get_running_loop().time() + seconds
+
     async def call(self, request: Request[T], *, deadline: float | None = None) -> T:
         """Send `request` and return its answer, or raise what came instead.
 
-        `deadline` is a loop time; without one there are `timeout` seconds from now.
+        `deadline` is in seconds, by default `timeout`.
         """
+        return await self.call_until(request, self.until(deadline))
+
+    async def call_until(self, request: Request[T], until: float) -> T:
+        """Send `request` and return its answer by the loop time `until`, or raise what came."""
+        return (await self.outcome_until(request, until))[0]
+
+    async def outcome_until(self, request: Request[T], until: float) -> tuple[T, RequestOutcome[T]]:
+        """Return the answer as `call_until` does, and beside it what all attempts prove."""
         self.ensure_usable(authorised=RULES[request.kind].authorised)
         await self.catch_up()
-        if deadline is None:
-            deadline = asyncio.get_running_loop().time() + self.timeout
-        outcome = await self.send(request, deadline=deadline)
+        outcome = await self.send(request, deadline=until)
         if outcome.error is not None:
             raise outcome.error
-        return cast(T, outcome.value)
+        return cast(T, outcome.value), outcome
 
     async def send(
         self,
@@ -145,16 +160,21 @@ class Sender(ABC):
                 return attempts.outcome()
             if _is_refused(result, RateLimitedError):
                 self._holds.hold(request.kind, clock() + self._asked_pause(result.error, pause))
-            deadline = attempts.deadline
-            if pause is None or (deadline is not None and clock() + pause >= deadline):
+            left = attempts.deadline - clock() if attempts.deadline is not None else self.timeout
+            if pause is not None and not isinstance(result.error, RateLimitedError):
+                # A pause of the library's own leaves time for another attempt.
+                pause = min(pause, left / 2)
+            if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
             await self._rest(clock() + pause)
 
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt with a token, and once more with another if that one was refused."""
-        if self._auth.token is None and (unable := await self._sign_in(attempts)) is not None:
-            return not_attempted(unable)
+        if self._lacks_token(attempts.request):
+            unable = await self._auth.renew(None, attempts.deadline)
+            if unable is not None:
+                return not_attempted(unable)
         result = await self._admitted(attempts)
         if result.status is AttemptStatus.ANSWERED or not self._may_renew(attempts, result):
             return result
@@ -164,6 +184,7 @@ class Sender(ABC):
             attempts.note(result)
             return await self._admitted(attempts)
         # A login that was refused is as final as the 401; one that failed is not.
+        attempts.refused = result
         refused = attempts.renewed = isinstance(unable, ApiError)
         status = AttemptStatus.REFUSED if refused else AttemptStatus.NOT_SENT
         return AttemptResult(status, error=unable)
@@ -173,29 +194,35 @@ class Sender(ABC):
         stopped = await self._admit(attempts)
         if stopped is not None:
             return not_attempted(stopped)
+        if self._lacks_token(attempts.request):
+            self._leave(attempts, counted=False)
+            logged_out = _not_sent(attempts.request, "the token was logged out meanwhile")
+            return AttemptResult(AttemptStatus.NOT_SENT, error=logged_out)
         now = asyncio.get_running_loop().time()
         if attempts.deadline is None:
             attempts.deadline = now + self.timeout
-        ends = min(attempts.deadline, now + self._retry.attempt_timeout)
+        ends = now + attempts.time_for_next(attempts.deadline - now)
         counted = True
         try:
             result = await self._attempt(attempts, ends)
             counted = result.status is not AttemptStatus.NOT_SENT
         finally:
-            if self._rate_limit is not None:
-                urgent = RULES[attempts.request.kind].uses_reserve
-                self._rate_limit.leave(urgent=urgent, counted=counted)
+            self._leave(attempts, counted=counted)
         return result
+
+    def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:
+        """Give the place of an attempt in the rate limit back."""
+        if self._rate_limit is not None:
+            urgent = RULES[attempts.request.kind].uses_reserve
+            self._rate_limit.leave(urgent=urgent, counted=counted)
 
     @abstractmethod
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         """Make one attempt by the loop time `ends`, and set `attempts.token` to what it used."""
 
-    async def _sign_in(self, attempts: Attempts[T]) -> FourcastersError | None:
-        """Log in if there is no token yet. Return why that cannot be done."""
-        if not RULES[attempts.request.kind].authorised:
-            return None
-        return await self._auth.renew(None, attempts.deadline)
+    def _lacks_token(self, request: Request[T]) -> bool:
+        """Whether `request` carries the token, and there is none, or none any more."""
+        return self._auth.token is None and RULES[request.kind].authorised
 
     def _may_renew(self, attempts: Attempts[T], result: AttemptResult[T]) -> bool:
         """Whether the token was refused, and another one can be had and was not tried yet."""
@@ -234,7 +261,7 @@ class Sender(ABC):
             if await self._place(rate_limit, attempts):
                 if not self.is_closed() and self._holds.get(request.kind, now) <= clock():
                     return None
-                rate_limit.leave(urgent=urgent, counted=False)
+                self._leave(attempts, counted=False)
             elif not self.is_closed():
                 return _not_sent(request, "the rate limit left no place before the deadline")
 
@@ -273,16 +300,6 @@ class Sender(ABC):
                 raise
         finally:
             self._resting.discard(future)
-
-    def _redact_for(self, request: Request[T]) -> Callable[[str], str]:
-        """Return what takes out of a text the secrets that the exchange may quote in it."""
-
-        def redact(text: str) -> str:
-            for secret in request.secrets:
-                text = text.replace(secret, "[secret]")
-            return self._auth.redact(text)
-
-        return redact
 
 
 def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:

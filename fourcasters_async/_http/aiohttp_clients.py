@@ -65,6 +65,7 @@ class AiohttpClients:
         self,
         *,
         max_connections: int,
+        keep_alive: bool = True,
         ws_response_class: type[aiohttp.ClientWebSocketResponse[Any]] | None = None,
         middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
     ) -> aiohttp.ClientSession:
@@ -72,7 +73,10 @@ class AiohttpClients:
         lent = self.lent
         return aiohttp.ClientSession(
             connector=(
-                aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=_KEEP_ALIVE)
+                # One connection more, so that a single verb does not wait for a fan-out to end.
+                aiohttp.TCPConnector(limit=max_connections + 1, keepalive_timeout=_KEEP_ALIVE)
+                if keep_alive
+                else aiohttp.TCPConnector(limit=max_connections + 1, force_close=True)
                 if lent is None
                 else lent.connector
             ),

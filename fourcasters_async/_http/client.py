@@ -5,14 +5,15 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from fourcasters_async._core.auth import Auth
-from fourcasters_async._core.outcome import AttemptResult
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._core.request import RULES
+from fourcasters_async._core.request import RULES, Kind
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._http.pool import Pool
 from fourcasters_async._http.response import Response, classify
+from fourcasters_async.errors import AuthenticationError
 
 T = TypeVar("T")
 
@@ -49,17 +50,29 @@ class HttpClient(Sender):
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, auth = attempts.request, self._auth
         authorised = RULES[request.kind].authorised
-        redact = self._redact_for(request) if request.secrets else auth.redact
         attempts.token = used = auth.token if authorised else None
         observed = await self._pool.attempt(
             request,
             headers=auth.headers if authorised else auth.anonymous,
             ends=ends,
-            redact=redact,
+            redact=auth.redact,
+            # A connection on which nothing came is not trusted with another attempt.
+            fresh=attempts.timed_out,
         )
         if authorised and isinstance(observed, Response):
-            fresh = observed.headers.get("X-Auth-Token")
+            # Whoever logs out wants no other token.
+            fresh = observed.headers.get("X-Auth-Token") if RULES[request.kind].renews else None
             if fresh is not None or auth.unproven is not None:
                 accepted = observed.status != HTTPStatus.UNAUTHORIZED
                 auth.learn(used, accepted=accepted, fresh=fresh)
-        return classify(request, observed, redact=redact)
+        redact = auth.redact if RULES[request.kind].quotable else _not_shown
+        result = classify(request, observed, redact=redact)
+        if request.kind is Kind.LOGOUT and (
+            result.status is AttemptStatus.ANSWERED or isinstance(result.error, AuthenticationError)
+        ):
+            auth.forget(used)
+        return result
+
+
+def _not_shown(_: str) -> str:
+    return "(what is said of a login is not shown)"

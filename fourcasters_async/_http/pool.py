@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
+from attrs import define
 from yarl import URL
 
 from fourcasters_async._core.failures import no_response
@@ -20,7 +22,22 @@ T = TypeVar("T")
 
 # Bytes, uncompressed. A larger body is no answer of the exchange.
 _BODY_LIMIT = 64 * 2**20
+# Turns of the loop in which an answer is read that came while the loop was blocked.
+_CATCH_UP_TURNS = 5
 _UNREAD_BYTES = "the connection holds bytes that nobody asked for"
+
+
+@define(eq=False)
+class _Generation:
+    """Connections that are trusted as long as answers come, and closed together once idle."""
+
+    client: aiohttp.ClientSession | None = None
+    in_flight: int = 0
+    retired: bool = False
+
+    async def close_if_done(self) -> None:
+        if self.retired and not self.in_flight and self.client is not None:
+            await self.client.close()
 
 
 class Pool:
@@ -32,14 +49,18 @@ class Pool:
         self._max_connections = max_connections
         self.lent = clients.lent
         """The caller's client, to whom the connections belong then."""
-        self._client: aiohttp.ClientSession | None = None
+        self._generation, self._fresh = _Generation(), _Generation()
+        self._retired: set[_Generation] = set()
+        # When an answer was last received, in loop time.
+        self._heard = float("-inf")
         # Those of the client are all that a POST needs, which aiohttp does not repeat.
         self._middlewares: Mapping[str, Any] = {"GET": (send_once, *clients.middlewares)}
 
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
-        if self._client is not None:
-            await self._client.close()
+        for generation in (self._generation, self._fresh, *self._retired):
+            if generation.client is not None:
+                await generation.client.close()
 
     async def attempt(
         self,
@@ -48,28 +69,65 @@ class Pool:
         headers: Mapping[str, str],
         ends: float,
         redact: Callable[[str], str],
+        fresh: bool = False,
     ) -> Response | NoResponse:
         """Send `request` once and read the answer, by the loop time `ends`.
 
+        A `fresh` one goes out on a connection made for it, unless the connections are the caller's.
         Discarding connections with unread bytes does not count as an attempt: another is taken.
         """
+        started = asyncio.get_running_loop().time()
+        generation = self._fresh if fresh else self._generation
+        if generation.client is None:
+            # Made here, where there is an event loop.
+            generation.client = self._clients.make(
+                max_connections=self._max_connections, keep_alive=not fresh
+            )
+        generation.in_flight += 1
+        try:
+            observed = await self._send(generation.client, request, headers, ends, redact)
+        finally:
+            generation.in_flight -= 1
+            await generation.close_if_done()
+        if isinstance(observed, Response):
+            self._heard = asyncio.get_running_loop().time()
+        elif observed.timed_out and self._heard < started:
+            await self._retire(generation)
+        return observed
+
+    async def _send(
+        self,
+        client: aiohttp.ClientSession,
+        request: Request[Any],
+        headers: Mapping[str, str],
+        ends: float,
+        redact: Callable[[str], str],
+    ) -> Response | NoResponse:
+        content = b"" if request.body is None else orjson.dumps(request.body)
         observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
         for _ in range(self._max_connections + 1):
-            body = _Body(b"" if request.body is None else orjson.dumps(request.body))
-            exchange = self._exchange(request, body, headers)
+            body = _Body(content, request.leave)
+            exchange = self._exchange(client, request, body, headers)
             observed = await observe(exchange, ends=ends, body=body, redact=redact)
             if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
                 break
         return observed
 
+    async def _retire(self, generation: "_Generation") -> None:
+        """Trust no idle connection that was silent as long as an attempt took in vain."""
+        if generation is self._generation and self.lent is None:
+            self._generation = _Generation()
+            self._retired.add(generation)
+            generation.retired = True
+            await generation.close_if_done()
+
     async def _exchange(
-        self, request: Request[Any], body: "_Body", headers: Mapping[str, str]
+        self,
+        client: aiohttp.ClientSession,
+        request: Request[Any],
+        body: "_Body",
+        headers: Mapping[str, str],
     ) -> Response:
-        client = self._client
-        if client is None:
-            # Made here, where there is an event loop. One connection more, so that a single verb
-            # does not wait for the end of a fan-out.
-            client = self._client = self._clients.make(max_connections=self._max_connections + 1)
         method, _, path = request.endpoint.partition(" ")
         response = await client.request(
             method,
@@ -112,8 +170,12 @@ async def observe(
     before = 0 if task is None else task.cancelling()
     failed: BaseException
     try:
-        async with asyncio.timeout_at(ends):
-            return await exchange
+        async with asyncio.timeout(None) as limit:
+            timer = asyncio.get_running_loop().call_at(ends, _end, limit, _CATCH_UP_TURNS)
+            try:
+                return await exchange
+            finally:
+                timer.cancel()
     except asyncio.CancelledError as error:
         # aiohttp cancels those who wait for its pool when it is closed.
         failed = error
@@ -127,6 +189,16 @@ async def observe(
     return no_response(failed, left=None if body is None else body.left, redact=redact)
 
 
+def _end(limit: asyncio.Timeout, turns: int) -> None:
+    """End an attempt whose time is up, once an answer that is in the kernel has had its turns."""
+    loop = asyncio.get_running_loop()
+    if turns:
+        loop.call_soon(_end, limit, turns - 1)
+        return
+    with suppress(RuntimeError):  # the attempt has ended meanwhile
+        limit.reschedule(loop.time())
+
+
 class _Body(aiohttp.Payload):
     """A request's body that knows whether it left, and stays off a connection with unread bytes.
 
@@ -136,13 +208,14 @@ class _Body(aiohttp.Payload):
     written cannot be told from its answer.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, leave: Callable[[], Exception | None] | None) -> None:
         super().__init__(content, content_type="application/json")
         self._content = content
+        self._leave = leave
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request of it."""
         self.refused = False
-        """Whether it was kept off a connection with unread bytes."""
+        """Whether it was kept off the connection."""
 
     @property
     def size(self) -> int:
@@ -173,6 +246,9 @@ class _Body(aiohttp.Payload):
         if holds_unread_bytes(writer):
             self.refused = True
             raise ConnectionResetError(_UNREAD_BYTES)
+        if self._leave is not None and (refusal := self._leave()) is not None:
+            self.refused = True
+            raise refusal
         self.left = True
         await writer.write(self._content)
 

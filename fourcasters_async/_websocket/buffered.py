@@ -1,9 +1,10 @@
 """A WebSocket of aiohttp's that writes many frames at once."""
 
 import asyncio
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import aiohttp
+from aiohttp.http_websocket import WebSocketWriter
 
 from fourcasters_async._core.secret import Secret
 
@@ -13,16 +14,18 @@ _GATHERED = 2**15
 _CONTROL = 0x08
 
 
+if not hasattr(WebSocketWriter(cast(Any, None), cast(Any, None)), "transport"):
+    raise ImportError(
+        "fourcasters_async cannot write several frames at once with this release of aiohttp; "
+        "install the newest one that fourcasters_async supports"
+    )
+
+
 class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
     """A WebSocket whose data frames are gathered until `flush`; aiohttp writes one by one."""
 
     def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
         super().__init__(reader, writer, *more, **named)
-        if not hasattr(writer, "transport"):
-            raise ImportError(
-                "fourcasters_async cannot write several frames at once with this release of "
-                "aiohttp; install the newest one that fourcasters_async supports"
-            )
         self._buffered = writer.transport = _BufferedTransport(writer.transport)
         self.token = Secret()
         """The token of the handshake."""

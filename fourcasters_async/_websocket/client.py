@@ -12,6 +12,7 @@ from fourcasters_async._core.outcome import (
     not_attempted,
     unanswered,
 )
+from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
@@ -73,8 +74,9 @@ class WebSocketClient(Sender):
         """Raise if the socket is closed, or belongs to another event loop."""
         super().ensure_usable(authorised=False)
 
-    async def _sign_in(self, attempts: Attempts[T]) -> None:
-        """Do nothing: the handshake has."""
+    def _lacks_token(self, request: Request[T]) -> bool:  # noqa: ARG002  # see Sender
+        """Return `False`: it is the handshake that carries the token."""
+        return False
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
@@ -82,7 +84,8 @@ class WebSocketClient(Sender):
         connection: Connection | FourcastersError | None = self._connections.current
         if connection is None:
             connection = await self._connections.wait(deadline)
-            ends = self._retry.attempt_timeout + asyncio.get_running_loop().time()
+            now = asyncio.get_running_loop().time()
+            ends = now + attempts.time_for_next(deadline - now)
         if connection is None:
             reason = "the deadline passed before there was a connection"
             return not_attempted(NotSentError(f"{request.endpoint}: not sent: {reason}"))
@@ -95,7 +98,7 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
-        document = await connection.ask(partial(encode, request), min(ends, deadline))
+        document = await connection.ask(partial(encode, request), ends, request.leave)
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)

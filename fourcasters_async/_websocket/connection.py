@@ -34,6 +34,7 @@ class _Pending:
     frame: bytes
     answer: "asyncio.Future[Document | NoResponse]"
     ends: float
+    leave: Callable[[], Exception | None] | None
     left: float | None = None
 
 
@@ -74,14 +75,22 @@ class Connection:
             asyncio.create_task(self._write()),
         )
 
-    async def ask(self, encode: Callable[[str], bytes], ends: float) -> Document | NoResponse:
-        """Send what `encode` makes with an id, and return the answer, by the loop time `ends`."""
+    async def ask(
+        self,
+        encode: Callable[[str], bytes],
+        ends: float,
+        leave: Callable[[], Exception | None] | None = None,
+    ) -> Document | NoResponse:
+        """Send what `encode` makes with an id, and return the answer, by the loop time `ends`.
+
+        `leave` is asked at the last moment before it is written: why it may not, or `None`.
+        """
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
         self._count += 1
         request_id = f"{self._prefix}-{self._count}"
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
-        pending = self._pending[request_id] = _Pending(encode(request_id), answer, ends)
+        pending = self._pending[request_id] = _Pending(encode(request_id), answer, ends, leave)
         self._unwritten.append(pending)
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
@@ -112,6 +121,9 @@ class Connection:
                 while self._unwritten:
                     pending = self._unwritten.popleft()
                     if pending.answer.done():
+                        continue
+                    if pending.leave is not None and (refusal := pending.leave()) is not None:
+                        _end(pending, NoResponse(str(refusal), not_sent=True))
                         continue
                     pending.left = self._loop.time()
                     # Waits where the other end does not read; what is behind has not left then.

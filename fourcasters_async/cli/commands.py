@@ -1,6 +1,5 @@
 """The command line: `fourcasters`."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NoReturn, TypeVar
@@ -29,7 +28,6 @@ from fourcasters_async.cli.exits import (
 )
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelReport, CancelResult, MarketType, OpenOrder
-from fourcasters_async.orders.verify import read_until_clear
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
@@ -264,18 +262,7 @@ async def _act(
 
 async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder] | None:
     """Read until none of the wanted orders is open, or for so long; `None` if nothing is proved."""
-
-    def resting_of(orders: list[OpenOrder]) -> list[OpenOrder] | None:
-        answers = [wanted(order) for order in orders]
-        resting = [order for order, answer in zip(orders, answers, strict=True) if answer]
-        return resting or (None if None in answers else [])
-
-    async def wait(_: list[OpenOrder]) -> None:
-        """Change nothing: the cancels were sent before."""
-
-    until = asyncio.get_running_loop().time() + _VERIFY_SECONDS
-    read = session.account.get_unmatched
-    proof = await read_until_clear(read, wait, resting_of=resting_of, until=until)
+    proof = await session.prove_clear(wanted, deadline=_VERIFY_SECONDS)
     if proof.error is not None:
         click.echo(str(proof.error), err=True)
     return proof.resting

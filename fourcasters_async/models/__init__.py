@@ -1,9 +1,15 @@
 """The records of the exchange and of what a cancel came to, a noun a module."""
 
-from fourcasters_async.models.cancel import CancelResult, LeagueCancelAccepted
+from fourcasters_async.models.cancel import CancelResult, CancelResults, LeagueCancelAccepted
 from fourcasters_async.models.game import Game, Participant
 from fourcasters_async.models.market import GameMarket, MarketType
-from fourcasters_async.models.order import GameOrders, MatchedBet, OpenOrder, OrderDetail
+from fourcasters_async.models.order import (
+    BetsByReference,
+    GameOrders,
+    MatchedBet,
+    OpenOrder,
+    OrderDetail,
+)
 from fourcasters_async.models.place import (
     EditResult,
     MatchedFill,
@@ -13,17 +19,23 @@ from fourcasters_async.models.place import (
     PlaceResult,
     UnmatchedOffer,
 )
-from fourcasters_async.models.report import CancelReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
+from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
 
 __all__ = [
+    "BetsByReference",
     "CancelReport",
     "CancelResult",
+    "CancelResults",
     "EditResult",
+    "FlatReport",
     "Game",
     "GameMarket",
     "GameOrders",
     "GameOutcome",
+    "Halted",
     "LeagueCancelAccepted",
     "MarketType",
     "MatchedBet",
@@ -31,11 +43,14 @@ __all__ = [
     "NewOrder",
     "OpenOrder",
     "OrderDetail",
+    "OrderFate",
     "OrderType",
     "OutcomeStatus",
     "Participant",
     "PlaceErrorType",
     "PlaceResult",
+    "ReconciledOrder",
+    "UndecidedOrder",
     "UnmatchedOffer",
     "User",
     "UserType",

@@ -1,5 +1,7 @@
 """What the exchange says of orders that it was asked to cancel."""
 
+from collections.abc import Iterable
+
 from attrs import define, field, frozen
 
 from fourcasters_async.models.wire import wire
@@ -29,6 +31,24 @@ class CancelResult:
     user_reference: str | None = None
     side: str | None = None
     number: float | None = None
+
+
+class CancelResults(list[CancelResult]):
+    """The results of a cancel, one an order, and whether they are complete.
+
+    `complete` is `False` if an attempt before the answer ended unknown: orders that it cancelled
+    may be missing from the list, or may be called "already cancelled". Then an empty list is not
+    the exchange's word that there was nothing to cancel. `attempts` is how many times it was tried.
+    """
+
+    __slots__ = ("attempts", "complete")
+
+    def __init__(
+        self, results: Iterable[CancelResult] = (), *, complete: bool = True, attempts: int = 1
+    ) -> None:
+        super().__init__(results)
+        self.complete = complete
+        self.attempts = attempts
 
 
 @frozen

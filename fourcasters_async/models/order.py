@@ -107,6 +107,35 @@ class MatchedBet:
 
 
 @frozen
+class BetsByReference:
+    """All that came of the orders on one game with one reference.
+
+    `unmatched` rest, `matched` are bets that are not graded, `graded` are settled.
+    """
+
+    unmatched: list[OpenOrder] = field(factory=list)
+    matched: list[MatchedBet] = field(factory=list)
+    graded: list[MatchedBet] = field(factory=list)
+
+
+@frozen
+class OpenOrdersPage:
+    """Every open order of the account, or signs that the answer was cut short."""
+
+    unmatched: list[OpenOrder]
+    has_more: bool | None = None
+    total: float | None = None
+    next: str | None = None
+    next_cursor: str | None = None
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the answer says that there are more orders than it has."""
+        more = self.total is not None and self.total > len(self.unmatched)
+        return bool(more or self.has_more or self.next or self.next_cursor)
+
+
+@frozen
 class GameOrders:
     """What the account has on one game: open orders, and bets that are matched and not graded."""
 

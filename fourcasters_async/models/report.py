@@ -12,6 +12,7 @@ from fourcasters_async.errors import (
 from fourcasters_async.models.cancel import CancelResult
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import OpenOrder
+from fourcasters_async.models.undecided import UndecidedOrder
 
 
 class OutcomeStatus(StrEnum):
@@ -72,11 +73,17 @@ class GameOutcome:
 class CancelReport:
     """One `GameOutcome` for each distinct game of the input, in input order.
 
-    `elapsed` is the seconds that the whole call took.
+    `elapsed` is the seconds that the whole call took. `undecided` are own orders that may be on the
+    games, or may still come there: while there are some, nothing is proved clear. After a halt of
+    everything `whole_account` is true, and `resting` is what was last seen open on any game: an
+    empty list is proof that nothing was.
     """
 
     outcomes: tuple[GameOutcome, ...] = ()
     elapsed: float = 0.0
+    undecided: tuple[UndecidedOrder, ...] = ()
+    whole_account: bool = False
+    resting: list[OpenOrder] | None = None
 
     @property
     def results(self) -> list[CancelResult]:
@@ -85,8 +92,15 @@ class CancelReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every outcome is `CONFIRMED` and no order was seen open afterwards."""
-        return all(outcome.unsettled is None for outcome in self.outcomes)
+        """Whether every outcome is `CONFIRMED` and no order was seen open afterwards.
+
+        Without any game it is false: nothing was asked, so nothing is known. After a halt of
+        everything it is whether the account was proved clear.
+        """
+        if self.whole_account:
+            return self.verified_clear
+        settled = all(outcome.unsettled is None for outcome in self.outcomes)
+        return bool(self.outcomes) and settled
 
     @property
     def confirmed(self) -> tuple[GameOutcome, ...]:
@@ -115,7 +129,12 @@ class CancelReport:
 
     @property
     def verified_clear(self) -> bool:
-        """Whether a read after the cancels proved every game clear; never so for no game."""
+        """Whether a read after the cancels proved every game clear; never so for no game.
+
+        After a halt of everything it is whether the whole account was proved clear.
+        """
+        if self.whole_account:
+            return self.resting == []
         return bool(self.outcomes) and all(outcome.resting == [] for outcome in self.outcomes)
 
     def raise_for_unsettled(self) -> None:
@@ -128,6 +147,10 @@ class CancelReport:
     def _with(self, status: OutcomeStatus) -> tuple[GameOutcome, ...]:
         return tuple(outcome for outcome in self.outcomes if outcome.status is status)
 
+    @property
+    def _nothing(self) -> str:
+        return "no order was named" if self.whole_account else "nothing asked"
+
     def __str__(self) -> str:
         """Sum the report up in one line."""
         statuses = [
@@ -135,21 +158,66 @@ class CancelReport:
             for status in OutcomeStatus
             if (outcomes := self._with(status))
         ]
+        if incomplete := sum(not outcome.complete for outcome in self.outcomes):
+            statuses[-1] += f" ({incomplete} incomplete)"
         results = self.results
         cancelled = sum(result.success for result in results)
         parts = [
-            f"{_count(len(self.outcomes), 'game')}: {', '.join(statuses) or 'nothing to do'}",
+            f"{_count(len(self.outcomes), 'game')}: {', '.join(statuses) or self._nothing}",
             f"{_count(cancelled, 'order')} cancelled",
         ]
         if failed := len(results) - cancelled:
             parts.append(f"{failed} not cancelled")
-        looked = [outcome.resting for outcome in self.outcomes if outcome.resting is not None]
+        if self.undecided:
+            parts.append(f"{_count(len(self.undecided), 'own order')} undecided")
+        seen = self.resting or [o for outcome in self.outcomes for o in outcome.resting or ()]
+        proved = sum(outcome.resting == [] for outcome in self.outcomes)
         if self.verified_clear:
             parts.append("verified clear")
-        elif looked:
-            parts.append(f"{sum(map(len, looked))} still open when last seen")
+        elif seen:
+            parts.append(f"{len(seen)} still open when last seen")
+        elif proved:
+            parts.append(f"{proved} verified clear")
         parts.append(f"{self.elapsed * 1000:.0f} ms")
         return "; ".join(parts)
+
+
+@frozen
+class FlatReport:
+    """What cancelling everything came to.
+
+    `results` are those of the cancels, and `complete` is `False` if one of them ended unknown, so
+    that orders may be missing. `resting` is the orders last seen open: an empty list is proof that
+    none was, `None` means that nothing is proved. `undecided` are own orders that may still come
+    into the book. `error` is the last thing that went wrong, if anything did. `elapsed` is in
+    seconds.
+    """
+
+    results: list[CancelResult] = field(factory=list)
+    resting: list[OpenOrder] | None = None
+    error: FourcastersError | None = None
+    elapsed: float = 0.0
+    complete: bool = True
+    undecided: tuple[UndecidedOrder, ...] = ()
+
+    @property
+    def clear(self) -> bool:
+        """Whether a read after the cancels proved that no order rests."""
+        return self.resting == []
+
+    def __str__(self) -> str:
+        """Sum the report up in one line."""
+        cancelled = sum(result.success for result in self.results)
+        if self.clear:
+            state = "nothing rests"
+        elif self.undecided:
+            state = f"{len(self.undecided)} own orders undecided"
+        elif self.resting is None:
+            state = "not known what rests"
+        else:
+            state = f"{len(self.resting)} orders still open when last seen"
+        incomplete = "" if self.complete else " (incomplete)"
+        return f"{cancelled} orders cancelled{incomplete}; {state}; {self.elapsed * 1000:.0f} ms"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,6 +1,7 @@
 """The arguments of the order verbs: checked, and as they are sent."""
 
 import re
+from secrets import token_hex
 
 from attrs import evolve
 
@@ -18,9 +19,12 @@ from fourcasters_async._core.validation import (
 )
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import GameMarket, MarketType, NewOrder, OrderType
+from fourcasters_async.orders.gate import OwnOrder
 
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _EVEN = 100
+# How references begin that the library makes.
+_REFERENCE = "fca-"
 
 
 def check_order_id(value: object, name: str) -> str:
@@ -107,3 +111,17 @@ def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
         "userReference": order.user_reference,
     }
     return {name: value for name, value in document.items() if value is not None}
+
+
+def with_reference(order: NewOrder) -> NewOrder:
+    """Return an order that can be found: with a reference of its own, if it has none."""
+    return (
+        order if order.user_reference else evolve(order, user_reference=_REFERENCE + token_hex(12))
+    )
+
+
+def own_order(order: NewOrder) -> OwnOrder:
+    """Return an order as the gate keeps account of it."""
+    reference = order.user_reference
+    made_here = reference is not None and reference.startswith(_REFERENCE)
+    return OwnOrder(order.game_id.casefold(), reference, unique=made_here)

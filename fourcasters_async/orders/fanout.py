@@ -37,10 +37,10 @@ async def fan_out(
     max_in_flight: int,
     on_outcome: Callable[[GameOutcome], object] | None = None,
 ) -> list[GameOutcome]:
-    """Apply `cancel` to every market, `at_once` at a time; return the outcomes in their order.
+    """Apply `cancel` to every market; return the outcomes in their order.
 
-    A fixed set of workers takes the markets in turn: with a task for each of thousands, the
-    garbage collector would take most of the time.
+    `max_in_flight` are under way at a time. A fixed set of workers takes the markets in turn: with
+    a task for each of thousands, the garbage collector would take most of the time.
     """
     clock = asyncio.get_running_loop().time
     started = clock()
@@ -78,7 +78,7 @@ def outcome_of(
     status, error = _UNANSWERED.get(settled.status), settled.error
     results = settled.value or []
     if status is None:
-        status, error = _standing(market, results)
+        status, error = standing(market, results)
     return GameOutcome(
         market.game_id,
         market.type,
@@ -92,23 +92,33 @@ def outcome_of(
 
 
 def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameOutcome:
-    """Unite `results` with those of `outcome`: what is said later of an order id stands.
+    """Unite `results` with those of `outcome`: the later result for an order id stands.
 
-    Only what was answered can be confirmed or partial; the rest keeps its status.
+    But "already cancelled" does not undo the success that an earlier answer reported. Only what was
+    answered can be confirmed or partial; the rest keeps its status.
     """
-    later = {result.order_id for result in results if result.order_id}
-    kept = [result for result in outcome.results if result.order_id not in later]
-    united = [*kept, *results]
+    united = unite([*outcome.results, *results])
     if outcome.status not in (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL):
         return evolve(outcome, results=united)
-    status, error = _standing(outcome.market, united)
+    status, error = standing(outcome.market, united)
     return evolve(outcome, results=united, status=status, error=error)
 
 
-def _standing(
+def unite(results: Sequence[CancelResult]) -> list[CancelResult]:
+    """Return the last result for each order id, or the last success if there was one."""
+    united: dict[str | int, CancelResult] = {}
+    for index, result in enumerate(results):
+        key = result.order_id.casefold() if result.order_id else index
+        earlier = united.get(key)
+        if earlier is None or result.success or not earlier.success:
+            united[key] = result
+    return list(united.values())
+
+
+def standing(
     market: GameMarket, results: Sequence[CancelResult]
 ) -> tuple[OutcomeStatus, OrdersNotCancelledError | None]:
-    """Say what the results of a cancel that was answered come to."""
+    """Return the status of a cancel that was answered with these results, and its error."""
     failed = [result for result in results if not result.success]
     if not failed:
         return OutcomeStatus.CONFIRMED, None

@@ -15,6 +15,7 @@ from fourcasters_async._core.validation import (
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import (
     CancelResult,
+    CancelResults,
     EditResult,
     GameMarket,
     LeagueCancelAccepted,
@@ -25,6 +26,8 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_american_odds, check_order_type, order_document
+from fourcasters_async.orders.gate import OwnOrder
+from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.verbs import Orders
 
 _RESULTS = list[CancelResult]
@@ -71,8 +74,8 @@ class RestOrders(Orders):
         )
 
     async def cancel_by_reference(
-        self, game_id: str, user_references: Iterable[str]
-    ) -> list[CancelResult]:
+        self, game_id: str, user_references: Iterable[str], *, deadline: float | None = None
+    ) -> CancelResults:
         """Cancel the open orders on a game that carry one of your references.
 
         `POST /session/cancelByReference`. Returns one result an order; several orders can carry
@@ -84,7 +87,7 @@ class RestOrders(Orders):
             for index, reference in enumerate(check_list(user_references, "user_references"))
         ]
         if not references:
-            return []
+            return CancelResults(attempts=0)
         request = Request(
             "POST /session/cancelByReference",
             _RESULTS,
@@ -92,9 +95,11 @@ class RestOrders(Orders):
             body={"gameID": game_id, "userReferences": references},
             check=partial(another_game, game_id),
         )
-        return await self._sender.call(request)
+        return await self._cancel_list(request, deadline)
 
-    async def cancel_all_for_league(self, league: str) -> LeagueCancelAccepted:
+    async def cancel_all_for_league(
+        self, league: str, *, deadline: float | None = None
+    ) -> LeagueCancelAccepted:
         """Ask for the cancel of every open order in a league: `POST /session/cancelAllForLeague`.
 
         `league` is a code such as `"NBA"`, in any case. The exchange only acknowledges the
@@ -107,7 +112,7 @@ class RestOrders(Orders):
             Kind.CANCEL,
             body={"league": check_id(league, "league")},
         )
-        return await self._sender.call(request)
+        return await self._sender.call(request, deadline=deadline)
 
     async def edit_order(
         self,
@@ -119,6 +124,8 @@ class RestOrders(Orders):
         user_reference: str | None = None,
         intended_order_volume: float | None = None,
         expiry_change: int | None = None,
+        game_id: str | None = None,
+        deadline: float | None = None,
     ) -> EditResult:
         """Cancel an order and place it anew with other terms: `POST /session/editOrder`.
 
@@ -127,10 +134,15 @@ class RestOrders(Orders):
         was. `intended_order_volume` is the risk that you first had in mind, `expiry_change` the
         new minutes to live. The new order has an id of its own: `EditResult.order_id`.
 
-        It is repeated only if it provably was not sent. After an `OutcomeUnknownError` there may
-        be the old order, the new one or neither; and a refusal, such as `BadRequestError`, does
-        not prove that the old order rests: the exchange was seen to cancel it and then to fail.
-        `lookup_order` and `account.get_unmatched` tell.
+        It is repeated only if it provably was not sent, and may take the whole `deadline`
+        (seconds). After an `OutcomeUnknownError` there may be the old order, the new one or
+        neither; and a refusal, such as `BadRequestError`, does not prove that the old order rests:
+        the exchange was seen to cancel it and then to fail. `lookup_order` tells of the old order,
+        and `account.get_bet_by_user_reference` of the new one.
+
+        Raises `HaltedError` for an order on a game that is halted. The game is known of orders that
+        this session has placed; for others pass `game_id`, without which nothing is edited while
+        any game is halted.
         """
         body: dict[str, object] = {
             "sessionID": check_id(order_id, "order_id"),
@@ -151,11 +163,25 @@ class RestOrders(Orders):
             raise InvalidRequestError(
                 "order_odds, order_volume: nothing is to be changed; pass at least one of the terms"
             )
-        return await self._sender.call(
-            Request("POST /session/editOrder", EditResult, Kind.PLACE, body=body)
+        order_id = str(body["sessionID"])
+        game = optional(check_id, game_id, "game_id") or self._gate.game_of(order_id)
+        game = None if game is None else game.casefold()
+
+        def acknowledge(result: EditResult) -> None:
+            self._gate.forget([order_id])
+            if result.order_id is not None:
+                self._gate.acknowledge(result.order_id, game)
+
+        return await send_own(
+            self._gate,
+            self._sender,
+            Request("POST /session/editOrder", EditResult, Kind.PLACE, body=body),
+            [OwnOrder(game, user_reference, order_id)],
+            until=self._sender.until(deadline),
+            on_answer=acknowledge,
         )
 
-    async def lookup_order(self, order_id: str) -> OrderDetail:
+    async def lookup_order(self, order_id: str, *, deadline: float | None = None) -> OrderDetail:
         """Return the state of one of the account's orders: `GET /session/lookupOrder`.
 
         Raises `NotFoundError` for an order that the exchange does not know, `ForbiddenError` for
@@ -169,7 +195,7 @@ class RestOrders(Orders):
             data_path=("data", "order"),
             params={"orderID": check_id(order_id, "order_id")},
         )
-        return await self._sender.call(request)
+        return await self._sender.call(request, deadline=deadline)
 
 
 def _minutes(value: object, name: str) -> str:

@@ -1,6 +1,5 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -8,13 +7,13 @@ from functools import partial
 from attrs import evolve
 
 from fourcasters_async._core.request import Kind, Request
-from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import check_id, check_seconds, optional
 from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch
 from fourcasters_async.models import (
     CancelReport,
     CancelResult,
+    CancelResults,
     GameMarket,
     GameOutcome,
     MarketType,
@@ -24,9 +23,11 @@ from fourcasters_async.models import (
 from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.fanout import CancelGame
+from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import heartbeat_message
 from fourcasters_async.orders.hedge import hedged
 from fourcasters_async.orders.verbs import Orders
+from fourcasters_async.orders.verify import SharedReads
 
 # They wait side by side on one connection. Past about a thousand the garbage collector would take
 # most of the time.
@@ -46,8 +47,10 @@ class OrdersSocket(Orders):
     outcome unknown.
     """
 
-    def __init__(self, socket: WebSocketClient, reads: Sender, over_rest: CancelGame) -> None:
-        super().__init__(socket, reads, max_in_flight=_MAX_IN_FLIGHT)
+    def __init__(
+        self, socket: WebSocketClient, gate: Gate, reads: SharedReads, over_rest: CancelGame
+    ) -> None:
+        super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._over_rest = over_rest
 
@@ -63,14 +66,15 @@ class OrdersSocket(Orders):
         *,
         side: str | None = None,
         market: str | None = None,
-    ) -> list[CancelResult]:
+        deadline: float | None = None,
+    ) -> CancelResults:
         """Cancel every open order on a game: `cancelAllByGame`.
 
         With a `type`, only the orders of that market type; with a `side`, only those on that side
         (a participant, `"over"`, `"under"`, `"yes"` or `"no"`); with a `market`, only those on
         that outcome of a `moneyline1x2`. Returns one result an order; an order that could not be
-        cancelled is a result whose `success` is false, not an exception. An empty list is the
-        exchange's word that there was nothing to cancel.
+        cancelled is a result whose `success` is false, not an exception. An empty list that is
+        `complete` is the exchange's word that there was nothing to cancel.
         """
         request = self._cancel_game(
             GameMarket(check_id(game_id, "game_id"), check_market_type(type))
@@ -80,7 +84,8 @@ class OrdersSocket(Orders):
             "market": optional(check_id, market, "market"),
         }
         only = {name: value for name, value in filters.items() if value is not None}
-        return await self._sender.call(evolve(request, body={**(request.body or {}), **only}))
+        request = evolve(request, body={**(request.body or {}), **only})
+        return await self._cancel_list(request, deadline)
 
     async def cancel_all_orders_for_games(
         self,
@@ -89,6 +94,7 @@ class OrdersSocket(Orders):
         type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
         deadline: float | None = None,
         verify: bool = False,
+        periods: bool = False,
         on_outcome: Callable[[GameOutcome], object] | None = None,
         hedge: float | None = None,
     ) -> CancelReport:
@@ -105,7 +111,9 @@ class OrdersSocket(Orders):
         cancel: CancelGame = self._send_cancel
         if hedge is not None:
             cancel = hedged(cancel, self._over_rest, after=check_seconds(hedge, "hedge"))
-        return await self._cancel_games(markets, cancel, deadline, verify, on_outcome)
+        return await self._cancel_games(
+            markets, cancel, deadline, on_outcome, verify=verify, periods=periods
+        )
 
     async def heartbeat(self, timeout: float) -> None:  # noqa: ASYNC109  # the exchange's own
         """Have the exchange cancel everything unless another beat comes in time: `heartbeat`.
@@ -130,8 +138,7 @@ class OrdersSocket(Orders):
         request = heartbeat_message(after)
 
         async def beat(within: float) -> None:
-            until = asyncio.get_running_loop().time() + within
-            await self._sender.call(request, deadline=until)
+            await self._sender.call(request, deadline=within)
 
         yield beat
 

@@ -3,23 +3,23 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from attrs import evolve
 
 from fourcasters_async._core.outcome import RequestOutcome
-from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.request import Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import (
     check_callback,
     check_id,
     check_list,
-    check_seconds,
 )
-from fourcasters_async.account import UNMATCHED
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.models import (
     CancelReport,
     CancelResult,
+    CancelResults,
     GameMarket,
     GameOutcome,
     MarketType,
@@ -33,12 +33,18 @@ from fourcasters_async.orders.arguments import (
     check_new_order,
     check_order_id,
     is_order_id,
+    own_order,
+    with_reference,
 )
 from fourcasters_async.orders.fanout import CancelGame, fan_out
-from fourcasters_async.orders.verify import prove_clear
+from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.own import send_own
+from fourcasters_async.orders.verify import GamesInDoubt, SharedReads, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
+# The part of a deadline that is kept for the proof.
+_FOR_THE_PROOF = 0.25
 
 
 class Orders(ABC):
@@ -50,12 +56,15 @@ class Orders(ABC):
     whoever asked still wants the orders gone; what places orders is not.
     """
 
-    def __init__(self, sender: Sender, reads: Sender, *, max_in_flight: int) -> None:
+    def __init__(
+        self, sender: Sender, gate: Gate, reads: SharedReads, *, max_in_flight: int
+    ) -> None:
         self._sender = sender
+        self._gate = gate
         self._reads = reads
         self._max_in_flight = max_in_flight
 
-    async def cancel(self, order_id: str) -> CancelResult:
+    async def cancel(self, order_id: str, *, deadline: float | None = None) -> CancelResult:
         """Cancel one order: `POST /session/cancel`, or `cancelById` over the Orders WebSocket.
 
         Raises `NotFoundError` for an order that is not open, `ConflictError` for one that cannot
@@ -65,11 +74,14 @@ class Orders(ABC):
         """
         asked = check_id(order_id, "order_id")
         request = evolve(self._cancel(asked), check=lambda result: another_order([asked], [result]))
-        result = await self._sender.call(request)
+        result = await self._sender.call(request, deadline=deadline)
         result.order_id = asked
+        self._gate.forget([asked])
         return result
 
-    async def cancel_multiple(self, order_ids: Iterable[str]) -> list[CancelResult]:
+    async def cancel_multiple(
+        self, order_ids: Iterable[str], *, deadline: float | None = None
+    ) -> CancelResults:
         """Cancel orders by id: `POST /session/cancelMultiple`, or `cancelMultiple`.
 
         Returns one result an id, in the order of `order_ids`, each with the `order_id` that was
@@ -81,22 +93,25 @@ class Orders(ABC):
             check_order_id(order_id, f"order_ids[{index}]")
             for index, order_id in enumerate(check_list(order_ids, "order_ids"))
         ]
-        return await self._cancel_by_id(ids) if ids else []
+        until = self._sender.until(deadline)
+        return await self._cancel_by_id(ids, until) if ids else CancelResults(attempts=0)
 
     async def cancel_all_orders_for_game(
         self,
         game_id: str,
         type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
-    ) -> list[CancelResult]:
+        *,
+        deadline: float | None = None,
+    ) -> CancelResults:
         """Cancel every open order on a game.
 
         `POST /session/cancelAllOrdersForGame`, or `cancelAllByGame` over the Orders WebSocket.
         With a `type`, only the orders of that market type. Returns one result an order; an order
         that could not be cancelled is a result whose `success` is false, not an exception. An
-        empty list is the exchange's word that there was nothing to cancel.
+        empty list that is `complete` is the exchange's word that there was nothing to cancel.
         """
         market = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
-        return await self._sender.call(self._cancel_game(market))
+        return await self._cancel_list(self._cancel_game(market), deadline)
 
     async def cancel_all_orders_for_games(
         self,
@@ -105,6 +120,7 @@ class Orders(ABC):
         type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
         deadline: float | None = None,
         verify: bool = False,
+        periods: bool = False,
         on_outcome: Callable[[GameOutcome], object] | None = None,
     ) -> CancelReport:
         """Cancel every open order on many games at once, and say what is known of each.
@@ -119,11 +135,21 @@ class Orders(ABC):
         `UNKNOWN`, games not begun `NOT_SENT`. Without it each game has the session's `timeout`.
 
         With `verify`, the account's open orders are read after the last answer, with
-        `GET /user/getUnmatched`; what still rests on the games, orders placed in between
-        included, is cancelled by id, until a read shows none or the time is up.
-        `GameOutcome.resting` and `CancelReport.verified_clear` say what was seen. After an
+        `GET /user/getUnmatched`; what still rests on the games is cancelled by id, until a read
+        shows none or the time is up. A quarter of a `deadline` is kept for that, so it happens
+        though a game hangs. The session's own places and edits on the games are waited for, and
+        while one is undecided nothing is called clear: `CancelReport.undecided` names it. So a
+        bot that goes on quoting is never clear; `AsyncSession.halt` stops it first. Orders that
+        another session or process of the account places are out of reach: a read shows them only
+        once they rest.
+
+        `GameOutcome.resting` and `CancelReport.verified_clear` say what was proved. After an
         `UNKNOWN` attempt a late execution is still possible: it can take orders that you place
         after the proof.
+
+        With `periods`, orders on games whose `parent_game_id` is one of the games are cancelled
+        too, as far as the open orders name them: they are read and cancelled by id, as with
+        `verify`, which this includes.
 
         `on_outcome` is called in the event loop with each outcome once it is known, before any
         verification; what it raises is logged. If you cancel the call, requests in flight are
@@ -133,65 +159,94 @@ class Orders(ABC):
         `SessionClosedError`; nothing else.
         """
         markets = check_markets(games, type)
-        return await self._cancel_games(markets, self._send_cancel, deadline, verify, on_outcome)
+        return await self._cancel_games(
+            markets, self._send_cancel, deadline, on_outcome, verify=verify, periods=periods
+        )
 
     async def _cancel_games(
         self,
         markets: list[GameMarket],
         cancel: CancelGame,
         deadline: float | None,
-        verify: bool,  # noqa: FBT001  # handed on as it came
-        on_outcome: Callable[[GameOutcome], object] | None,
+        on_outcome: Callable[[GameOutcome], object] | None = None,
+        *,
+        verify: bool,
+        periods: bool,
     ) -> CancelReport:
-        if deadline is not None:
-            deadline = check_seconds(deadline, "deadline")
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
+        verify = bool(verify or periods)
+        until = None if deadline is None else self._sender.until(deadline)
         self._sender.ensure_usable()
         clock = asyncio.get_running_loop().time
         started = clock()
         await self._sender.catch_up()
-        until = None if deadline is None else started + deadline
+        # Without a deadline each game has its own time, and so has the proof.
+        kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
+        answers_until = None if until is None else until - kept
         outcomes = await fan_out(
             markets,
-            lambda market: cancel(market, until),
+            lambda market: cancel(market, answers_until),
             max_in_flight=self._max_in_flight,
             on_outcome=on_outcome,
         )
+        self._gate.forget(r.order_id for outcome in outcomes for r in outcome.results)
         if verify and outcomes:
-            end = clock() + self._sender.timeout if until is None else until
-            outcomes = await prove_clear(
-                outcomes,
-                lambda: self._reads.call(evolve(UNMATCHED, kind=Kind.VERIFY), deadline=end),
-                lambda order_ids: self._cancel_resting(order_ids, end),
-                until=end,
+            end = self._sender.until(None) if until is None else until
+            doubt = GamesInDoubt(
+                self._gate, outcomes, self._cancel_resting, until=end, periods=periods
             )
-        return CancelReport(tuple(outcomes), elapsed=clock() - started)
+            await read_until_clear(doubt, self._reads, self._gate, until=end)
+            outcomes = doubt.concluded()
+        undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
+        return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
-    async def cancel_all_orders(self) -> list[CancelResult]:
+    async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
         """Cancel every open order on every game and league.
 
         `POST /session/cancelAllOrders`, or `cancelAll` over the Orders WebSocket. Returns one
         result an order. `AsyncSession.flatten` also proves that nothing is left.
         """
-        return await self._sender.call(self._cancel_everything())
+        return await self._cancel_list(self._cancel_everything(), deadline)
 
-    async def place(self, orders: Iterable[NewOrder]) -> list[PlaceResult]:
+    async def place(
+        self, orders: Iterable[NewOrder], *, deadline: float | None = None
+    ) -> list[PlaceResult]:
         """Place orders: `POST /session/v3/place`, or `placeV3` over the Orders WebSocket.
 
         Returns one result an order, in the order of `orders`; an order that the exchange did not
-        take is a result with an `error`, not an exception. No orders, no request. It is repeated
-        only if it provably was not sent: after an `OutcomeUnknownError` the orders may be in the
-        book, and `account.get_unmatched` tells by their `user_reference`.
+        take is a result with an `error`, not an exception. No orders, no request. An order without
+        a `user_reference` gets one of its own, so that it can be found.
+
+        It is repeated only if it provably was not sent, and may take the whole `deadline`
+        (seconds): a taker's order on a live game is answered after up to 10 s. After an
+        `OutcomeUnknownError` its `orders` may be in the book, or may come into it for two minutes:
+        `AsyncSession.reconcile(error.orders)` tells. `account.get_unmatched` does not: a fill does
+        not show there. Raises `HaltedError` for a game that is halted, and if the game is halted
+        before the orders have left; nothing was sent then. If you cancel the call after the orders
+        have left, they stay in the session's account until they are decided.
         """
         new = [
-            check_new_order(order, f"orders[{index}]")
+            with_reference(check_new_order(order, f"orders[{index}]"))
             for index, order in enumerate(check_list(orders, "orders"))
         ]
         if not new:
             return []
-        request = evolve(self._place(new), check=lambda results: other_orders(new, results))
-        return await self._sender.call(request)
+
+        def acknowledge(results: list[PlaceResult]) -> None:
+            for order, result in zip(new, results, strict=True):
+                if result.order_id is not None:
+                    self._gate.acknowledge(result.order_id, order.game_id.casefold())
+
+        return await send_own(
+            self._gate,
+            self._sender,
+            evolve(self._place(new), check=partial(other_orders, new)),
+            [own_order(order) for order in new],
+            until=self._sender.until(deadline),
+            in_doubt=tuple(new),
+            on_answer=acknowledge,
+        )
 
     @abstractmethod
     def dead_man_switch(
@@ -207,24 +262,32 @@ class Orders(ABC):
     ) -> Awaitable[RequestOutcome[list[CancelResult]]]:
         return self._sender.send(self._cancel_game(market), deadline=deadline)
 
-    async def _cancel_resting(self, order_ids: list[str], deadline: float) -> list[CancelResult]:
+    async def _cancel_list(
+        self, request: Request[list[CancelResult]], deadline: float | None
+    ) -> CancelResults:
+        return await self._cancel_until(request, self._sender.until(deadline))
+
+    async def _cancel_until(
+        self, request: Request[list[CancelResult]], until: float
+    ) -> CancelResults:
+        results, outcome = await self._sender.outcome_until(request, until)
+        self._gate.forget(result.order_id for result in results)
+        return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
+
+    async def _cancel_resting(
+        self, order_ids: list[str], until: float, tell: Callable[[list[CancelResult]], None]
+    ) -> None:
         # One id that the exchange calls malformed would fail the whole request.
         ids = [order_id for order_id in order_ids if is_order_id(order_id)]
-        results: list[CancelResult] = []
         for start in range(0, len(ids), _IDS_PER_REQUEST):
-            results += await self._cancel_by_id(ids[start : start + _IDS_PER_REQUEST], deadline)
-        return results
+            tell(await self._cancel_by_id(ids[start : start + _IDS_PER_REQUEST], until))
 
-    async def _cancel_by_id(
-        self, order_ids: list[str], deadline: float | None = None
-    ) -> list[CancelResult]:
-        request = evolve(
-            self._cancel_multiple(order_ids),
-            check=lambda results: another_order(order_ids, results),
-        )
-        results = await self._sender.call(request, deadline=deadline)
+    async def _cancel_by_id(self, order_ids: list[str], until: float) -> CancelResults:
+        request = evolve(self._cancel_multiple(order_ids), check=partial(another_order, order_ids))
+        results = await self._cancel_until(request, until)
         for order_id, result in zip(order_ids, results, strict=True):
             result.order_id = order_id
+        self._gate.forget(order_ids)
         return results
 
     # How the transport says it. What an answer must fit is the same for both.

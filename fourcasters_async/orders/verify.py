@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -10,22 +11,103 @@ from fourcasters_async.errors import (
     AuthenticationError,
     ForbiddenError,
     FourcastersError,
+    NotSentError,
     OutcomeUnknownError,
 )
-from fourcasters_async.models import CancelResult, GameOutcome, MarketType, OpenOrder, OutcomeStatus
+from fourcasters_async.models import CancelResult, GameOutcome, MarketType, OpenOrder
 from fourcasters_async.orders.fanout import with_results
+from fourcasters_async.orders.gate import Gate
 
 _log = logging.getLogger("fourcasters_async")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# Seconds for which a read waits for the one before it, so that many callers share one.
+_PATIENCE = 0.25
+# The part of the time left that is kept for a read.
+_FOR_THE_READ = 0.5
+# Seconds: with less than this left, a read gets all of it.
+_LEAST = 0.25
 
-Read = Callable[[], Awaitable[list[OpenOrder]]]
-"""Reads every open order of the account, or raises a `FourcastersError`."""
+
+CancelById = Callable[[list[str], float, Callable[[list[CancelResult]], None]], Awaitable[None]]
+"""Cancels orders by id by a loop time, and hands on results as soon as they are known."""
+
+
+@frozen
+class BookRead:
+    """The open orders of the account, as a read showed them that began at the loop time `began`.
+
+    `mark` is the gate's mark at that time.
+    """
+
+    orders: list[OpenOrder]
+    began: float
+    mark: int
+
+
+class SharedReads:
+    """Reads the account's open orders; callers who ask at the same time share one read.
+
+    `read` reads by a loop time. A read under way began too early for who asks now, and they share
+    the next one.
+    """
+
+    def __init__(self, read: Callable[[float], Awaitable[list[OpenOrder]]], gate: Gate) -> None:
+        self._read = read
+        self._gate = gate
+        self._next: asyncio.Task[BookRead] | None = None
+        self._running: set[asyncio.Task[BookRead]] = set()
+        self._until = float("-inf")
+
+    async def read(self, until: float) -> BookRead:
+        """Read by the loop time `until`, or raise the `FourcastersError` that came instead."""
+        loop = asyncio.get_running_loop()
+        self._until = until if self._next is None else max(self._until, until)
+        if self._next is None:
+            self._next = loop.create_task(self._begin(tuple(self._running)))
+            self._running.add(self._next)
+            self._next.add_done_callback(self._running.discard)
+        reading = self._next
+        await asyncio.wait([reading], timeout=until - loop.time())
+        if reading.cancelled() or not reading.done():
+            raise NotSentError("the open orders were not read before the deadline")
+        return reading.result()
+
+    async def close(self) -> None:
+        """End the reads under way."""
+        for task in (running := tuple(self._running)):
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+
+    async def _begin(self, earlier: Sequence["asyncio.Task[BookRead]"]) -> BookRead:
+        # Those who ask in this turn of the loop join, too.
+        await asyncio.sleep(0)
+        if earlier:
+            await asyncio.wait(earlier, timeout=_PATIENCE)
+        self._next = None
+        began, mark = asyncio.get_running_loop().time(), self._gate.mark()
+        return BookRead(await self._read(self._until), began, mark)
+
+
+class Doubt(ABC):
+    """What is to be proved clear: what rests of it, and how that is cancelled."""
+
+    games: frozenset[str] | None = None
+    """The games in lower case, `None` for all."""
+
+    @abstractmethod
+    def take(self, read: BookRead) -> list[OpenOrder] | None:
+        """Return what rests by a read. An empty list is proof; `None` shows nothing."""
+
+    @abstractmethod
+    async def cancel(self, resting: list[OpenOrder]) -> None:
+        """Cancel what rests. Raises what the cancel raises."""
 
 
 @frozen
 class Proof:
-    """What the reads showed. `resting` is what was seen last; `None` means that nothing was proved.
+    """What the reads showed. `resting` is what was seen last; an empty list is proof.
 
     `error` is the last thing that went wrong, if anything did.
     """
@@ -34,56 +116,107 @@ class Proof:
     error: FourcastersError | None = None
 
 
-async def read_until_clear(
-    read: Read,
-    cancel: Callable[[list[OpenOrder]], Awaitable[object]],
-    *,
-    resting_of: Callable[[list[OpenOrder]], list[OpenOrder] | None] = lambda orders: orders,
-    until: float,
-) -> Proof:
-    """Read what is open, cancel what rests, and read again, until a read shows nothing.
+async def read_until_clear(doubt: Doubt, reads: SharedReads, gate: Gate, *, until: float) -> Proof:
+    """Read what is open, cancel what rests, and read again, until a read proves that nothing does.
 
-    `resting_of` picks what is not to rest out of all open orders; it returns `None` where the
-    orders do not tell. A read that fails proves nothing. Ends at the loop time `until`, or when
-    the account may not read or cancel.
+    Own places in flight are waited for first, since a read that begins before they are answered
+    proves nothing; time for a read is kept. A read that fails proves nothing. Ends at the loop
+    time `until`, or when the account may not read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
     error: FourcastersError | None = None
     pause = 0.0
     while True:
-        forbidden = False
+        await gate.answered(doubt.games, until=until - _FOR_THE_READ * (until - clock()))
+        left = until - clock()
         try:
-            resting = resting_of(await read())
+            read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
         except FourcastersError as failed:
             _log.debug("could not read the open orders: %s", failed)
-            error, forbidden = failed, _is_forbidden(failed)
+            error, forbidden = failed, isinstance(failed, AuthenticationError | ForbiddenError)
+        else:
+            forbidden = False
+            gate.see(read.orders)
+            resting = doubt.take(read)
         if resting == [] or forbidden or clock() + pause >= until:
             return Proof(resting, error)
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
         try:
-            await cancel(resting or [])
+            await doubt.cancel(resting or [])
         except FourcastersError as failed:
             # The next read shows what this came to.
             _log.debug("could not cancel what rests: %s", failed)
             error = failed
 
 
-class GamesInDoubt:
-    """The games of a fan-out while reads and cancels by id go on: the state of `prove_clear`."""
+class AccountInDoubt(Doubt):
+    """All open orders of the account, or those that are `wanted`.
+
+    `wanted` returns `None` for an order that does not tell. `cancel_them` cancels them.
+    """
 
     def __init__(
         self,
-        outcomes: Sequence[GameOutcome],
-        cancel_by_id: Callable[[list[str]], Awaitable[list[CancelResult]]],
+        gate: Gate,
+        cancel_them: Callable[[list[OpenOrder]], Awaitable[object]],
+        wanted: Callable[[OpenOrder], bool | None] = lambda _: True,
     ) -> None:
-        self.outcomes = list(outcomes)
-        self._cancel_by_id = cancel_by_id
+        self._gate = gate
+        self._cancel = cancel_them
+        self._wanted = wanted
 
-    def resting_of(self, open_orders: list[OpenOrder]) -> list[OpenOrder] | None:
-        """Take note of what rests on each game, and return all of it; `None` if that is unclear."""
-        self.outcomes = with_resting(self.outcomes, open_orders)
+    def take(self, read: BookRead) -> list[OpenOrder] | None:
+        """Return what rests of the wanted orders."""
+        wanted = [self._wanted(order) for order in read.orders]
+        resting = [order for order, each in zip(read.orders, wanted, strict=True) if each]
+        if resting:
+            return resting
+        return [] if None not in wanted and is_proof(self._gate, read, None) else None
+
+    async def cancel(self, resting: list[OpenOrder]) -> None:
+        """Cancel them."""
+        await self._cancel(resting)
+
+
+class GamesInDoubt(Doubt):
+    """The games of a fan-out. `outcomes` says what is known of each.
+
+    With `periods`, orders on games whose `parent_game_id` is one of the games count as on it.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        outcomes: Sequence[GameOutcome],
+        cancel_by_id: CancelById,
+        *,
+        until: float,
+        periods: bool = False,
+    ) -> None:
+        self.games = frozenset(outcome.game_id.casefold() for outcome in outcomes)
+        self.outcomes = list(outcomes)
+        self._gate = gate
+        self._cancel_by_id = cancel_by_id
+        self._until = until
+        self._periods = periods
+        self._failures: dict[str, CancelResult] = {}
+
+    def take(self, read: BookRead) -> list[OpenOrder] | None:
+        """Return what rests on the games, and keep it with the outcome of each."""
+        by_game: dict[str, list[OpenOrder]] = {}
+        for order in read.orders:
+            by_game.setdefault((order.game_id or "").casefold(), []).append(order)
+            parent = order.game.parent_game_id if self._periods and order.game else None
+            if parent:
+                by_game.setdefault(parent.casefold(), []).append(order)
+        for index, outcome in enumerate(self.outcomes):
+            game = outcome.game_id.casefold()
+            resting = [o for o in by_game.get(game, ()) if _may_be_of_type(o, outcome.type)]
+            # An order that does not say which game it is on may be on any.
+            proof = "" not in by_game and is_proof(self._gate, read, frozenset([game]))
+            self.outcomes[index] = evolve(outcome, resting=resting if resting or proof else None)
         resting = [order for outcome in self.outcomes for order in outcome.resting or ()]
         return resting or (None if any(o.resting is None for o in self.outcomes) else [])
 
@@ -93,58 +226,45 @@ class GamesInDoubt:
         if not ids:
             return
         try:
-            by_id = {result.order_id: result for result in await self._cancel_by_id(ids)}
+            await self._cancel_by_id(ids, self._until, self._unite)
         except OutcomeUnknownError:
-            self.outcomes = [
-                evolve(o, complete=o.complete and not o.resting) for o in self.outcomes
-            ]
+            for index, outcome in enumerate(self.outcomes):
+                if outcome.resting:
+                    self.outcomes[index] = evolve(outcome, complete=False)
             raise
-        self.outcomes = [
-            with_results(o, [by_id[r.order_id] for r in o.resting or () if r.order_id in by_id])
-            for o in self.outcomes
-        ]
+
+    def _unite(self, results: list[CancelResult]) -> None:
+        # An order that was cancelled before, and that the read still showed, cannot be cancelled
+        # again: a failure counts only for what still rests in the end.
+        by_id = {result.order_id: result for result in results if result.order_id}
+        self._failures |= {each: result for each, result in by_id.items() if not result.success}
+        self._add({each: result for each, result in by_id.items() if result.success})
+
+    def concluded(self) -> list[GameOutcome]:
+        """Return the outcomes, with the reasons why orders that still rest were not cancelled."""
+        self._add(self._failures)
+        return self.outcomes
+
+    def _add(self, by_id: Mapping[str, CancelResult]) -> None:
+        for index, outcome in enumerate(self.outcomes):
+            ids = [order.order_id or "" for order in outcome.resting or ()]
+            more = [by_id[order_id] for order_id in ids if order_id in by_id]
+            if more:
+                self.outcomes[index] = with_results(outcome, more)
 
 
-async def prove_clear(
-    outcomes: Sequence[GameOutcome],
-    read: Read,
-    cancel_by_id: Callable[[list[str]], Awaitable[list[CancelResult]]],
-    *,
-    until: float,
-) -> list[GameOutcome]:
-    """Prove the games of a fan-out clear by the loop time `until`; return what is known then."""
-    games = GamesInDoubt(outcomes, cancel_by_id)
-    await read_until_clear(read, games.cancel, resting_of=games.resting_of, until=until)
-    return games.outcomes
+def is_proof(gate: Gate, read: BookRead, games: frozenset[str] | None) -> bool:
+    """Whether a read that shows nothing on the games proves that nothing rests there.
 
-
-def with_resting(
-    outcomes: Sequence[GameOutcome], open_orders: Sequence[OpenOrder]
-) -> list[GameOutcome]:
-    """Say which of the account's open orders rest on the game of each outcome.
-
-    An order that does not say which game it is on may be on any: then no game is proved clear.
-    Nor is a game that the exchange refused: it may be no game at all.
+    It does if nothing of the session's own is undecided there, nothing was placed since the read
+    began, and the read shows all that was acknowledged shortly before.
     """
-    by_game: dict[str, list[OpenOrder]] = {}
-    for order in open_orders:
-        by_game.setdefault((order.game_id or "").casefold(), []).append(order)
-    unplaced = "" in by_game
-
-    def look_at(outcome: GameOutcome) -> GameOutcome:
-        on_game = by_game.get(outcome.game_id.casefold(), ())
-        resting = [order for order in on_game if _may_be_of_type(order, outcome.type)]
-        proof = resting or not (unplaced or outcome.status is OutcomeStatus.REFUSED)
-        return evolve(outcome, resting=resting if proof else None)
-
-    return [look_at(outcome) for outcome in outcomes]
+    return gate.quiet_since(games, read.mark) and gate.believes(
+        read.orders, games, read_at=read.began
+    )
 
 
 def _may_be_of_type(order: OpenOrder, market_type: str | None) -> bool:
     # A type that this library does not know may be another word for the one in question.
     known = isinstance(order.type, MarketType)
     return market_type is None or not known or order.type == market_type
-
-
-def _is_forbidden(error: FourcastersError) -> bool:
-    return isinstance(error, AuthenticationError | ForbiddenError)

@@ -1,0 +1,37 @@
+"""What became of orders whose place ended unknown."""
+
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from fourcasters_async.models.order import MatchedBet, OpenOrder
+
+
+class OrderFate(StrEnum):
+    """What became of an order."""
+
+    RESTING = "resting"
+    """It rests in the book, whole or in part."""
+    FILLED = "filled"
+    """It was matched, and nothing of it rests."""
+    GRADED = "graded"
+    """It was matched and is settled."""
+    ABSENT = "absent"
+    """It never came into the book, and cannot any more. It may be placed again."""
+    UNDECIDED = "undecided"
+    """It was not found, and may still come into the book; or the exchange was not reached."""
+
+
+@frozen
+class ReconciledOrder:
+    """What became of one order, by its `user_reference`.
+
+    `unmatched`, `matched` and `graded` are what the exchange has under the reference.
+    """
+
+    game_id: str
+    user_reference: str
+    fate: OrderFate
+    unmatched: list[OpenOrder] = field(factory=list)
+    matched: list[MatchedBet] = field(factory=list)
+    graded: list[MatchedBet] = field(factory=list)

@@ -1,0 +1,42 @@
+"""What is halted, and own orders of which it is not known whether they are in the book."""
+
+from datetime import datetime
+
+from attrs import frozen
+
+
+@frozen
+class UndecidedOrder:
+    """An order of the session's own that may be in the book, or may still come into it.
+
+    It was sent, or is about to be, and nothing has decided it yet. `since` is when it was asked
+    for, in UTC. `game_id` is `None` where it is not known, which an edit can do; then the order may
+    be on any game. `order_id` is the order that an edit replaces.
+    """
+
+    game_id: str | None
+    user_reference: str | None
+    since: datetime
+    order_id: str | None = None
+
+
+@frozen
+class Halted:
+    """The games on which nothing is placed: `game_id in session.halted`.
+
+    With `everything` all games are halted but for those in `resumed`; otherwise those in `games`.
+    It is true if any game is halted. Ids are in lower case.
+    """
+
+    everything: bool = False
+    games: frozenset[str] = frozenset()
+    resumed: frozenset[str] = frozenset()
+
+    def __contains__(self, game_id: str) -> bool:
+        """Whether nothing is placed on a game."""
+        game = game_id.casefold()
+        return game in self.games or (self.everything and game not in self.resumed)
+
+    def __bool__(self) -> bool:
+        """Whether any game is halted."""
+        return self.everything or bool(self.games)

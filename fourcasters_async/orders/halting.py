@@ -1,0 +1,157 @@
+"""The verbs that stop the bot and say what became of its orders: halt, flatten, reconcile."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+
+from attrs import evolve
+
+from fourcasters_async._core.request import Kind
+from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.validation import check_seconds
+from fourcasters_async.account import UNMATCHED, Account
+from fourcasters_async.errors import ReferencedOrder
+from fourcasters_async.models import (
+    BetsByReference,
+    CancelReport,
+    CancelResults,
+    FlatReport,
+    Halted,
+    OpenOrder,
+    ReconciledOrder,
+)
+from fourcasters_async.orders.arguments import check_markets
+from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.halt import by_game, cancel_until_clear
+from fourcasters_async.orders.reconcile import check_references, reconcile
+from fourcasters_async.orders.rest import RestOrders
+from fourcasters_async.orders.verify import AccountInDoubt, Proof, SharedReads, read_until_clear
+
+_LEAST_SECONDS = 0.001
+
+
+class HaltingOrders(RestOrders):
+    """The order verbs over REST, and those that stop the bot; `AsyncSession` has them all."""
+
+    account: Account
+    """What the exchange knows of the account."""
+
+    def __init__(self, sender: Sender, gate: Gate, *, max_in_flight: int) -> None:
+        reads = SharedReads(self._read_open_orders, gate)
+        super().__init__(sender, gate, reads, max_in_flight=max_in_flight)
+        self.account = Account(sender)
+
+    def halt(
+        self,
+        games: Iterable[str] | None = None,
+        *,
+        deadline: float = 10.0,
+        periods: bool = False,
+    ) -> Coroutine[object, object, CancelReport]:
+        """Place nothing more on games, cancel what rests there, and prove that nothing does.
+
+        From the call on, no `place` and no `edit_order` on the games leaves, over REST or an orders
+        socket of this session: what waits in the rate limit or for a connection ends at once in
+        `HaltedError`, provably not sent. Then the orders are cancelled, places in flight are
+        waited for, and what they put into the book is cancelled by id, until a read that began
+        after all of it shows nothing, or for `deadline` seconds. Without `games` all games are
+        halted. The games stay halted until `resume`, also if you cancel this call.
+
+        Returns a report as `cancel_all_orders_for_games` does; without `games`, on the games that
+        were named in the answers, and `verified_clear` is about the whole account. `periods` is as
+        there. Other sessions and processes of the account are out of reach. Sends
+        `POST /session/cancelAllOrdersForGame` or `POST /session/cancelAllOrders`, and
+        `GET /user/getUnmatched`. Raises `InvalidRequestError` and `SessionClosedError` alone.
+        """
+        markets = None if games is None else check_markets(games, None)
+        check_seconds(deadline, "deadline")
+        self._sender.ensure_usable()
+        self._gate.halt(None if markets is None else [market.game_id for market in markets])
+        if markets is None:
+            return self._halt_everything(deadline)
+        return self._cancel_games(
+            markets, self._send_cancel, deadline, verify=True, periods=periods
+        )
+
+    def resume(self, games: Iterable[str] | None = None) -> None:
+        """Let orders be placed again on games that were halted, without `games` on all."""
+        markets = None if games is None else check_markets(games, None)
+        self._gate.resume(None if markets is None else [market.game_id for market in markets])
+
+    @property
+    def halted(self) -> Halted:
+        """The games on which nothing is placed: `game_id in session.halted`."""
+        return self._gate.halted
+
+    async def reconcile(
+        self, orders: Iterable[ReferencedOrder], *, deadline: float = 10.0
+    ) -> list[ReconciledOrder]:
+        """Find out what became of orders whose place ended unknown.
+
+        `orders` have a `game_id` and a `user_reference`: those of `OutcomeUnknownError.orders`, of
+        `CancelReport.undecided`, or `NewOrder`s with references that are unique. Each is looked up
+        with `GET /user/getBetByUserReference` until it is found, or cannot come into the book any
+        more (`late_effect`), or for `deadline` seconds. Returns one `ReconciledOrder` for each
+        distinct game and reference. An order that is `ABSENT` did not land and cannot: it may be
+        placed again with the same reference. One that is `UNDECIDED` may still land.
+
+        Raises `InvalidRequestError`, `SessionClosedError`, `AuthenticationError` and
+        `ForbiddenError`.
+        """
+        references = check_references(orders)
+        until = self._sender.until(check_seconds(deadline, "deadline"))
+        self._sender.ensure_usable()
+
+        async def look_up(game_id: str, reference: str, until: float) -> BetsByReference:
+            left = max(until - asyncio.get_running_loop().time(), _LEAST_SECONDS)
+            return await self.account.get_bet_by_user_reference(game_id, reference, deadline=left)
+
+        return await reconcile(references, look_up, self._gate, until=until)
+
+    async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
+        """Cancel every order of the account until a read shows none, for `deadline` seconds.
+
+        While it runs, nothing is placed: places and edits end in `HaltedError`. Those in flight are
+        waited for, and what they put into the book is cancelled. Sends
+        `POST /session/cancelAllOrders` and `GET /user/getUnmatched` in turn. What goes wrong is in
+        the report. Other sessions and processes of the account are out of reach. Raises
+        `InvalidRequestError` and `SessionClosedError` alone.
+        """
+        until = self._sender.until(deadline)
+        self._sender.ensure_usable()
+        with self._gate.closed():
+            return await self._cancel_until_clear(until)
+
+    async def prove_clear(
+        self, wanted: Callable[[OpenOrder], bool | None], *, deadline: float = 10.0
+    ) -> Proof:
+        """Read until none of the `wanted` orders is open, for `deadline` seconds.
+
+        It cancels nothing: call it after a cancel. `wanted` returns `None` for an order that does
+        not tell. The proof's `resting` is what was seen last; an empty list is proof. Sends
+        `GET /user/getUnmatched`. Raises `InvalidRequestError` and `SessionClosedError` alone.
+        """
+        until = self._sender.until(deadline)
+        self._sender.ensure_usable()
+
+        async def wait(_: list[OpenOrder]) -> None:
+            """Change nothing: the cancels were sent before."""
+
+        doubt = AccountInDoubt(self._gate, wait, wanted)
+        return await read_until_clear(doubt, self._reads, self._gate, until=until)
+
+    async def _halt_everything(self, deadline: float) -> CancelReport:
+        return by_game(await self._cancel_until_clear(self._sender.until(deadline)))
+
+    async def _cancel_until_clear(self, until: float) -> FlatReport:
+        clock = asyncio.get_running_loop().time
+
+        async def cancel_all() -> CancelResults:
+            # A cancel that hangs must leave time for a read and for another cancel.
+            left = until - clock()
+            return await self._cancel_until(self._cancel_everything(), clock() + left / 2)
+
+        return await cancel_until_clear(cancel_all, self._reads, self._gate, until=until)
+
+    async def _read_open_orders(self, until: float) -> list[OpenOrder]:
+        request = evolve(UNMATCHED, kind=Kind.VERIFY)
+        return (await self._sender.call_until(request, until)).unmatched

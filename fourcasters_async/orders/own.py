@@ -1,0 +1,79 @@
+"""Places and edits of the session's own: sent through the gate, and accounted for until decided."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import evolve
+
+from fourcasters_async._core.request import Request
+from fourcasters_async._core.sender import Sender
+from fourcasters_async.errors import HaltedError, OutcomeUnknownError, ReferencedOrder
+from fourcasters_async.orders.gate import Gate, OwnOrder, Ticket
+
+T = TypeVar("T")
+
+_log = logging.getLogger("fourcasters_async")
+
+
+async def send_own(
+    gate: Gate,
+    sender: Sender,
+    request: Request[T],
+    orders: Iterable[OwnOrder],
+    *,
+    until: float,
+    in_doubt: tuple[ReferencedOrder, ...] = (),
+    on_answer: Callable[[T], None],
+) -> T:
+    """Send a place or an edit by the loop time `until`, and return its answer.
+
+    It is sent in a task of its own. If the caller is cancelled before the request has left, it is
+    not sent; afterwards the task goes on, so that the answer is known to whoever wants to be flat.
+    Raises what the request raises, and `HaltedError` if the gate was shut before it left.
+    """
+    ticket = gate.admit(orders)
+    sending: asyncio.Task[T] = asyncio.create_task(
+        sender.call_until(evolve(request, leave=ticket.leave), until)
+    )
+    ticket.task = sending
+    sending.add_done_callback(partial(_decide, gate, ticket, on_answer))
+    try:
+        await asyncio.wait([sending])
+    except asyncio.CancelledError as cancelled:
+        if ticket.left is None:
+            sending.cancel()
+            cancelled.add_note(f"{request.endpoint}: cancelled before it left: it was not sent")
+        else:
+            reason = f"{request.endpoint}: cancelled after it left: it may have taken effect"
+            unknown = OutcomeUnknownError(reason)
+            unknown.orders = in_doubt
+            cancelled.add_note(reason)
+            cancelled.__cause__ = unknown
+        raise
+    refusal = gate.refusal(ticket.orders)
+    if ticket.left is None and refusal is not None:
+        # It waited for its turn or for a connection, or was about to be written.
+        raise HaltedError(f"{request.endpoint}: {refusal}")
+    try:
+        return sending.result()
+    except OutcomeUnknownError as error:
+        error.orders = in_doubt
+        raise
+
+
+def _decide(
+    gate: Gate, ticket: Ticket, on_answer: Callable[[T], None], sending: "asyncio.Task[Any]"
+) -> None:
+    if sending.cancelled():
+        gate.decide(ticket, asyncio.CancelledError())
+        return
+    error = sending.exception()
+    if isinstance(error, OutcomeUnknownError):
+        games = ", ".join(sorted({order.game or "unknown" for order in ticket.orders}))
+        _log.warning("a place or an edit on game %s ended unknown: %s", games, error)
+    if error is None:
+        on_answer(sending.result())
+    gate.decide(ticket, error)

@@ -1,0 +1,79 @@
+"""What became of a place: each order is looked up by its reference."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from fourcasters_async._core.validation import check_id, check_list, check_text
+from fourcasters_async.errors import AuthenticationError, ForbiddenError, FourcastersError
+from fourcasters_async.models import BetsByReference, OrderFate, ReconciledOrder
+from fourcasters_async.orders.gate import Gate
+
+_log = logging.getLogger("fourcasters_async")
+
+# Seconds between two looks at an order that is not found and may still come.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_LOOKUPS_AT_ONCE = 10
+
+Lookup = Callable[[str, str, float], Awaitable[BetsByReference]]
+"""Looks an order up by its game and its reference, by a loop time."""
+
+
+def check_references(orders: object) -> list[tuple[str, str]]:
+    """Return the distinct games and references of orders."""
+    wanted: dict[tuple[str, str], None] = {}
+    for index, order in enumerate(check_list(orders, "orders")):
+        name = f"orders[{index}]"
+        game_id = check_id(getattr(order, "game_id", None), f"{name}.game_id")
+        reference = check_text(getattr(order, "user_reference", None), f"{name}.user_reference")
+        wanted[game_id, reference] = None
+    return list(wanted)
+
+
+async def reconcile(
+    references: Sequence[tuple[str, str]], lookup: Lookup, gate: Gate, *, until: float
+) -> list[ReconciledOrder]:
+    """Look each order up until it is found, or cannot come any more, or the loop time `until`."""
+    places = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+
+    async def follow(game_id: str, reference: str) -> ReconciledOrder:
+        clock = asyncio.get_running_loop().time
+        pause = _FIRST_PAUSE
+        while True:
+            # Asked before the look: what cannot land any more is seen by a look that comes after.
+            final = not gate.can_still_land(reference, game_id.casefold())
+            found: BetsByReference | None = None
+            try:
+                async with places:
+                    found = await lookup(game_id, reference, until)
+            except (AuthenticationError, ForbiddenError):
+                raise
+            except FourcastersError as error:
+                _log.debug("could not look up the order %s: %s", reference, error)
+            fate = fate_of(found, final=final)
+            if fate is not OrderFate.UNDECIDED or clock() + pause >= until:
+                if fate is not OrderFate.UNDECIDED:
+                    gate.reconciled(reference, game_id.casefold())
+                found = found or BetsByReference()
+                return ReconciledOrder(
+                    game_id, reference, fate, found.unmatched, found.matched, found.graded
+                )
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE, 2 * pause)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(follow(*each)) for each in references]
+    return [task.result() for task in tasks]
+
+
+def fate_of(found: BetsByReference | None, *, final: bool) -> OrderFate:
+    """Say what became of an order. `final` says that it could not come any more when looked up."""
+    if found is None:
+        return OrderFate.UNDECIDED
+    if found.unmatched:
+        return OrderFate.RESTING
+    if found.matched:
+        return OrderFate.FILLED
+    if found.graded:
+        return OrderFate.GRADED
+    return OrderFate.ABSENT if final else OrderFate.UNDECIDED
