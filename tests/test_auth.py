@@ -126,8 +126,8 @@ async def test_a_token_that_dies_half_way_costs_one_login_and_no_outcome(
         if r.endpoint != "login"
     ]
     assert not any(with_new[: received - 1])
-    # What is on its way when the login is answered, at most 100 requests, has the old token.
-    assert all(with_new[received - 1 + 100 :])
+    # Only what is on its way when the login is answered can still have the old token.
+    assert with_new[received - 1 :].count(False) <= 100
 
 
 async def test_without_credentials_a_dead_token_is_a_refusal_and_nothing_is_repeated(
