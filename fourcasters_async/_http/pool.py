@@ -33,12 +33,16 @@ class Pool:
         self.lent = clients.lent
         """The caller's client, to whom the connections belong then."""
         self._client: aiohttp.ClientSession | None = None
+        self._in_flight = 0
+        self._closed = False
         # Those of the client are all that a POST needs, which aiohttp does not repeat.
         self._middlewares: Mapping[str, Any] = {"GET": (send_once, *clients.middlewares)}
 
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
-        if self._client is not None:
+        self._closed = True
+        # aiohttp loses a connection of the caller's that is being made for a client that closes.
+        if self._client is not None and not (self._in_flight and self.lent is not None):
             await self._client.close()
 
     async def attempt(
@@ -54,12 +58,18 @@ class Pool:
         Discarding connections with unread bytes does not count as an attempt: another is taken.
         """
         observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
-        for _ in range(self._max_connections + 1):
-            body = _Body(b"" if request.body is None else orjson.dumps(request.body))
-            exchange = self._exchange(request, body, headers)
-            observed = await observe(exchange, ends=ends, body=body, redact=redact)
-            if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
-                break
+        self._in_flight += 1
+        try:
+            for _ in range(self._max_connections + 1):
+                body = _Body(b"" if request.body is None else orjson.dumps(request.body))
+                exchange = self._exchange(request, body, headers)
+                observed = await observe(exchange, ends=ends, body=body, redact=redact)
+                if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
+                    break
+        finally:
+            self._in_flight -= 1
+            if self._closed and self.lent is not None:
+                await self.close()
         return observed
 
     async def _exchange(
