@@ -105,7 +105,12 @@ class Transports:
             retry=self._retry,
         )
         client = WebSocketClient(
-            connections, self._auth, self._home, timeout=self._timeout, retry=self._retry
+            connections,
+            self._auth,
+            self._home,
+            timeout=self._timeout,
+            retry=self._retry,
+            lent=self._clients.lent,
         )
         async with AsyncExitStack() as stack:
             self._close_with(stack, client)

@@ -85,7 +85,7 @@ async def test_nothing_is_left_of_an_opening_whose_session_is_closed_at_any_turn
             await asyncio.sleep(0)
         finished = opening.done()
         await session.close()
-        await asyncio.wait([opening])
+        await asyncio.gather(opening, return_exceptions=True)
         await assert_nothing_left(fake_exchange, client, before)
         turns += 1 if turns < 60 else 10
     assert turns > 10
