@@ -149,6 +149,13 @@ def block(seconds: float) -> None:
         time.sleep(seconds)
 
 
+def own_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"]:
+    """Return the tasks that are new, but for those of the exchange."""
+    server = ("RequestHandler", "_serve", "_accept_connection2", "OrdersSockets")
+    new = asyncio.all_tasks() - before
+    return {task for task in new if not any(name in repr(task.get_coro()) for name in server)}
+
+
 @frozen
 class Transport:
     """A way to the exchange: where a game's cancels go, and what it calls an order's id."""

@@ -89,11 +89,15 @@ class Sender(ABC):
         """Whether nothing can be sent any more: it was closed, or the caller's client was."""
         return self._closed or (self._lent is not None and self._lent.closed)
 
-    async def close(self) -> None:
+    def end(self) -> None:
         """Send nothing any more, and let go of what waits."""
         self._closed = True
         for each in self._resting:
             each.cancel()
+
+    async def close(self) -> None:
+        """Send nothing any more, and close what belongs to this sender."""
+        self.end()
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""

@@ -59,8 +59,12 @@ class Pool:
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
         for generation in (self._generation, self._fresh, *self._retired):
-            if generation.client is not None:
+            # aiohttp loses a connection of the caller's that is being made for a client that closes.
+            generation.retired = True
+            if self.lent is None and generation.client is not None:
                 await generation.client.close()
+            else:
+                await generation.close_if_done()
 
     async def attempt(
         self,

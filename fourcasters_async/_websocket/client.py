@@ -15,7 +15,7 @@ from fourcasters_async._core.outcome import (
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
-from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.sender import Closable, Sender
 from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
@@ -51,8 +51,9 @@ class WebSocketClient(Sender):
         *,
         timeout: float,
         retry: RetryPolicy,
+        lent: Closable | None = None,
     ) -> None:
-        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=None)
+        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=None, lent=lent)
         self._connections = connections
         self._renewed_at = float("-inf")
         self._renewing: Secret | None = None

@@ -75,6 +75,9 @@ class Connection:
             asyncio.create_task(self._read()),
             asyncio.create_task(self._write()),
         )
+        # Somebody may cancel every task there is, also before it began.
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self.lose(_GIVEN_UP))
 
     async def ask(
         self,
@@ -134,8 +137,6 @@ class Connection:
                 await self._more
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
             self.lose(no_response(error, left=True).reason)
-        finally:
-            self.lose(_GIVEN_UP)
 
     async def _read(self) -> None:
         try:
@@ -150,9 +151,6 @@ class Connection:
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be read
             self.lose(no_response(error, left=True).reason)
-        finally:
-            # The program may have cancelled all of its tasks, this one included.
-            self.lose(_GIVEN_UP)
 
     def _take(self, frame: bytes) -> None:
         self._heard = self._loop.time()

@@ -64,6 +64,7 @@ class Handshake(Sender):
         self._address = address
         self._clients = clients
         self._client: aiohttp.ClientSession | None = None
+        self._connecting = False
         # The answer to the handshake in progress, which aiohttp does not return.
         self._answers: list[aiohttp.ClientResponse] = []
         self.request = Request(f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE)
@@ -72,13 +73,20 @@ class Handshake(Sender):
     async def close(self) -> None:
         """Make no more connections. Their owners close those that were made."""
         await super().close()
-        if self._client is not None:
+        # See `Pool.close`.
+        if self._client is not None and not (self._connecting and self._clients.lent is not None):
             await self._client.close()
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         token = attempts.token = self._auth.token
         connecting = self._connect(Secret(token or ""))
-        observed = await observe(connecting, ends=ends, redact=self._auth.redact)
+        self._connecting = True
+        try:
+            observed = await observe(connecting, ends=ends, redact=self._auth.redact)
+        finally:
+            self._connecting = False
+            if self._closed and self._clients.lent is not None:
+                await self.close()
         if isinstance(observed, NoResponse):
             return unanswered(attempts.request, observed)
         answer = observed.response if isinstance(observed, BufferedWebSocket) else observed

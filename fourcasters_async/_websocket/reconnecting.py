@@ -77,13 +77,14 @@ class Reconnecting(Generic[C]):
         deadline = asyncio.get_running_loop().time() + handshake.timeout
         made = await handshake.send(request, deadline=deadline)
         if self.closed:
+            if isinstance(made.value, BufferedWebSocket):
+                # The connections of the caller's outlive the session.
+                made.value.abort()
             raise SessionClosedError("the session was closed before there was a connection")
         if made.error is not None:
             raise without_connection(request.endpoint, made.error)
         self._current = self._carry(cast(BufferedWebSocket, made.value))
-        self._keeping = asyncio.create_task(self._keep(self._current))
-        # A task that is cancelled before its first step would not close the connection.
-        await asyncio.sleep(0)
+        self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
         """Close the connection, for good."""
@@ -96,7 +97,12 @@ class Reconnecting(Generic[C]):
                 await asyncio.wait([self._keeping])
         finally:
             self._notify(SessionClosedError("the connection was closed"))
-            await self._handshake.close()
+            try:
+                # A task that is cancelled before its first step closes nothing.
+                if self._current is not None:
+                    await self._current.close()
+            finally:
+                await self._handshake.close()
 
     async def wait(self, deadline: float) -> C | FourcastersError | None:
         """Return a connection, or why there is none, or `None` at the loop time `deadline`."""
@@ -110,7 +116,7 @@ class Reconnecting(Generic[C]):
             attempt = self._next
             if self._keeping is None or self._keeping.done():
                 # A program may cancel all of its tasks, and then still cancel its orders.
-                self._keeping = asyncio.create_task(self._keep(None))
+                self._keeping = asyncio.create_task(self._keep())
             keeping = self._keeping
             await asyncio.wait(
                 (attempt, keeping),
@@ -123,9 +129,10 @@ class Reconnecting(Generic[C]):
                 return error
         return current
 
-    async def _keep(self, carried: C | None) -> None:
+    async def _keep(self) -> None:
         """Keep a connection open, and tell the requests that wait how each try ended."""
         clock = asyncio.get_running_loop().time
+        carried = self._current
         failures = 0 if carried is None else 1
         while True:
             error: FourcastersError | None = None

@@ -105,14 +105,19 @@ def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameO
 
 
 def unite(results: Sequence[CancelResult]) -> list[CancelResult]:
-    """Return the last result for each order id, or the last success if there was one."""
+    """Return the last result for each order id; "already cancelled" does not undo a success."""
     united: dict[str | int, CancelResult] = {}
     for index, result in enumerate(results):
         key = result.order_id.casefold() if result.order_id else index
         earlier = united.get(key)
-        if earlier is None or result.success or not earlier.success:
+        if earlier is None or not (earlier.success and already_cancelled(result)):
             united[key] = result
     return list(united.values())
+
+
+def already_cancelled(result: CancelResult) -> bool:
+    """Whether an order was not cancelled because it was cancelled before."""
+    return not result.success and "already cancelled" in (result.reason or "").casefold()
 
 
 def standing(

@@ -48,16 +48,16 @@ async def cancel_until_clear(
         complete = complete and answered.complete
 
     error: FourcastersError | None = None
-    reads_until = until
+    forbidden = False
     try:
         await cancel()
     except (AuthenticationError, ForbiddenError) as failed:
         # One read tells what rests; the account may do no more.
-        error, reads_until = failed, started
+        error, forbidden = failed, True
     except FourcastersError as failed:
         error = failed
     doubt = AccountInDoubt(gate, cancel)
-    proof = await read_until_clear(doubt, reads, gate, until=reads_until)
+    proof = await read_until_clear(doubt, reads, gate, until=until, once=forbidden)
     return FlatReport(
         results,
         proof.resting,

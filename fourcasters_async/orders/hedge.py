@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
 from fourcasters_async.errors import AuthenticationError, OutcomeUnknownError, RateLimitedError
 from fourcasters_async.models import CancelResult, GameMarket
-from fourcasters_async.orders.fanout import CancelGame, crashed, unite
+from fourcasters_async.orders.fanout import CancelGame, crashed
 
 Cancelled = RequestOutcome[list[CancelResult]]
 
@@ -71,7 +71,7 @@ def united(parts: Sequence[Cancelled | None]) -> Cancelled:
     doubtful = None in parts or any(part.status is AttemptStatus.UNKNOWN for part in finished)
     if answered:
         complete = not doubtful and all(part.complete for part in answered)
-        results = unite([result for part in answered for result in part.value or []])
+        results = _union([result for part in answered for result in part.value or []])
         return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=results, complete=complete)
     worst_first = (AttemptStatus.UNKNOWN, AttemptStatus.REFUSED, AttemptStatus.NOT_SENT)
     worst = min(finished, key=lambda part: worst_first.index(part.status), default=None)
@@ -81,3 +81,12 @@ def united(parts: Sequence[Cancelled | None]) -> Cancelled:
         unknown.__cause__ = error
         return RequestOutcome(AttemptStatus.UNKNOWN, attempts, error=unknown, complete=False)
     return RequestOutcome(worst.status, attempts, error=error, complete=worst.complete)
+
+
+def _union(results: list[CancelResult]) -> list[CancelResult]:
+    united: dict[str | int, CancelResult] = {}
+    for index, result in enumerate(results):
+        key = result.order_id or index
+        if key not in united or result.success:
+            united[key] = result
+    return list(united.values())

@@ -197,7 +197,7 @@ class Orders(ABC):
                 self._gate, outcomes, self._cancel_resting, until=end, periods=periods
             )
             await read_until_clear(doubt, self._reads, self._gate, until=end)
-            outcomes = doubt.concluded()
+            outcomes = doubt.outcomes
         undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
@@ -275,7 +275,7 @@ class Orders(ABC):
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
-        self, order_ids: list[str], until: float, tell: Callable[[list[CancelResult]], None]
+        self, order_ids: list[str], until: float, tell: Callable[[CancelResults], None]
     ) -> None:
         # One id that the exchange calls malformed would fail the whole request.
         ids = [order_id for order_id in order_ids if is_order_id(order_id)]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve, frozen
 
@@ -14,8 +14,8 @@ from fourcasters_async.errors import (
     NotSentError,
     OutcomeUnknownError,
 )
-from fourcasters_async.models import CancelResult, GameOutcome, MarketType, OpenOrder
-from fourcasters_async.orders.fanout import with_results
+from fourcasters_async.models import CancelResults, GameOutcome, MarketType, OpenOrder
+from fourcasters_async.orders.fanout import already_cancelled, with_results
 from fourcasters_async.orders.gate import Gate
 
 _log = logging.getLogger("fourcasters_async")
@@ -29,7 +29,7 @@ _FOR_THE_READ = 0.5
 _LEAST = 0.25
 
 
-CancelById = Callable[[list[str], float, Callable[[list[CancelResult]], None]], Awaitable[None]]
+CancelById = Callable[[list[str], float, Callable[[CancelResults], None]], Awaitable[None]]
 """Cancels orders by id by a loop time, and hands on results as soon as they are known."""
 
 
@@ -66,12 +66,18 @@ class SharedReads:
         if self._next is None:
             self._next = loop.create_task(self._begin(tuple(self._running)))
             self._running.add(self._next)
-            self._next.add_done_callback(self._running.discard)
+            self._next.add_done_callback(self._end)
         reading = self._next
         await asyncio.wait([reading], timeout=until - loop.time())
         if reading.cancelled() or not reading.done():
             raise NotSentError("the open orders were not read before the deadline")
         return reading.result()
+
+    def _end(self, reading: "asyncio.Task[BookRead]") -> None:
+        self._running.discard(reading)
+        if not reading.cancelled():
+            # Those who asked may have given up before it failed.
+            reading.exception()
 
     async def close(self) -> None:
         """End the reads under way."""
@@ -116,12 +122,14 @@ class Proof:
     error: FourcastersError | None = None
 
 
-async def read_until_clear(doubt: Doubt, reads: SharedReads, gate: Gate, *, until: float) -> Proof:
+async def read_until_clear(
+    doubt: Doubt, reads: SharedReads, gate: Gate, *, until: float, once: bool = False
+) -> Proof:
     """Read what is open, cancel what rests, and read again, until a read proves that nothing does.
 
     Own places in flight are waited for first, since a read that begins before they are answered
     proves nothing; time for a read is kept. A read that fails proves nothing. Ends at the loop
-    time `until`, or when the account may not read.
+    time `until`, or when the account may not read, or with `once` after the first read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
@@ -139,7 +147,7 @@ async def read_until_clear(doubt: Doubt, reads: SharedReads, gate: Gate, *, unti
             forbidden = False
             gate.see(read.orders)
             resting = doubt.take(read)
-        if resting == [] or forbidden or clock() + pause >= until:
+        if resting == [] or forbidden or once or clock() + pause >= until:
             return Proof(resting, error)
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
@@ -201,7 +209,6 @@ class GamesInDoubt(Doubt):
         self._cancel_by_id = cancel_by_id
         self._until = until
         self._periods = periods
-        self._failures: dict[str, CancelResult] = {}
 
     def take(self, read: BookRead) -> list[OpenOrder] | None:
         """Return what rests on the games, and keep it with the outcome of each."""
@@ -228,27 +235,21 @@ class GamesInDoubt(Doubt):
         try:
             await self._cancel_by_id(ids, self._until, self._unite)
         except OutcomeUnknownError:
-            for index, outcome in enumerate(self.outcomes):
-                if outcome.resting:
-                    self.outcomes[index] = evolve(outcome, complete=False)
+            self._miss_some()
             raise
 
-    def _unite(self, results: list[CancelResult]) -> None:
-        # An order that was cancelled before, and that the read still showed, cannot be cancelled
-        # again: a failure counts only for what still rests in the end.
-        by_id = {result.order_id: result for result in results if result.order_id}
-        self._failures |= {each: result for each, result in by_id.items() if not result.success}
-        self._add({each: result for each, result in by_id.items() if result.success})
-
-    def concluded(self) -> list[GameOutcome]:
-        """Return the outcomes, with the reasons why orders that still rest were not cancelled."""
-        self._add(self._failures)
-        return self.outcomes
-
-    def _add(self, by_id: Mapping[str, CancelResult]) -> None:
+    def _miss_some(self) -> None:
+        """Take note that a cancel by id ended unknown: results of what rested may be missing."""
         for index, outcome in enumerate(self.outcomes):
-            ids = [order.order_id or "" for order in outcome.resting or ()]
-            more = [by_id[order_id] for order_id in ids if order_id in by_id]
+            if outcome.resting:
+                self.outcomes[index] = evolve(outcome, complete=False)
+
+    def _unite(self, results: CancelResults) -> None:
+        if not results.complete:
+            self._miss_some()
+        by_id = {result.order_id: result for result in results if not already_cancelled(result)}
+        for index, outcome in enumerate(self.outcomes):
+            more = [by_id[o.order_id] for o in outcome.resting or () if o.order_id in by_id]
             if more:
                 self.outcomes[index] = with_results(outcome, more)
 
