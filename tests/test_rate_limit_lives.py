@@ -91,6 +91,8 @@ async def places_left(limit: RateLimit) -> int:
     while limit.admit(urgent=True, now=time_now()) or await limit.wait(
         place(), urgent=True, until=now
     ):
+        place(), urgent=True, until=now
+    ):
         taken += 1
     return taken
 
