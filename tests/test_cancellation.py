@@ -79,7 +79,7 @@ async def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_turn(
 
 
 def places_held(limit: RateLimit) -> int:
-    admission = limit._sliding_window
+    admission = limit
     return sum(admission._held.values()) - len(admission._ended) + admission.anyone_waiting
 
 
@@ -147,7 +147,7 @@ async def pool_is_full(exchange: FakeExchange, session: AsyncSession) -> tuple[W
 
 async def limit_is_used_up(_: FakeExchange, session: AsyncSession) -> tuple[Waiting, Others]:
     assert session._http._rate_limit is not None
-    while session._http._rate_limit.admit(urgent=True):
+    while session._http._rate_limit.admit(urgent=True, now=asyncio.get_running_loop().time()):
         pass
     return lambda: bool(session._http._resting), []
 

@@ -10,7 +10,7 @@ from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import InvalidRequestError
 
 
-class RateLimit:
+class RateLimit(SlidingWindow["asyncio.Future[None]"]):
     """At most `requests` requests in any `window` seconds, `reserve` of them kept for cancels.
 
     The reserve is a tenth by default. A request counts until `window` seconds after its answer.
@@ -31,16 +31,9 @@ class RateLimit:
         """The number of requests that may be sent in any window."""
         self.window = check_seconds(window, "window")
         """The length of a window in seconds."""
-        self._reserve = reserve
         self._shared = 0
-        self._sliding_window: SlidingWindow[asyncio.Future[None]] = SlidingWindow(
-            requests, self.window, reserve
-        )
         self._timer: asyncio.TimerHandle | None = None
-
-    def admit(self, *, urgent: bool) -> bool:
-        """Take a place at once, if one is free and nobody is waiting."""
-        return self._sliding_window.admit(urgent=urgent, now=_now())
+        super().__init__(requests, self.window, reserve)
 
     @contextmanager
     def share(self, requests: int) -> Iterator["RateLimit"]:
@@ -56,15 +49,15 @@ class RateLimit:
                 f"rate_limit: too small to spare {requests} of {self.requests} requests"
             )
         self._shared += requests
-        self._sliding_window.set_aside(requests)
+        self.set_aside(requests)
         share = RateLimit(requests, self.window, reserve=0)
         try:
             yield share
         finally:
             self._shared -= requests
             # The exchange counts the requests of the share until their window has passed.
-            self._sliding_window.take_back(requests, share._sliding_window.give_up(_now()))
-            self._serve()
+            self.take_back(requests, share.give_up(time_now()))
+            self.serve()
 
     async def wait(
         self, place: "asyncio.Future[None]", *, urgent: bool, until: float | None
@@ -73,43 +66,41 @@ class RateLimit:
 
         `place` is a new future that is done once the request has a place. Cancelling it gives up.
         """
-        self._sliding_window.wait(place, urgent=urgent)
-        self._serve()
+        self.queue(place, urgent=urgent)
+        self.serve()
         try:
             async with asyncio.timeout_at(until):
                 await place
         except BaseException as error:
-            self._sliding_window.withdraw(place)
+            self.withdraw(place)
             # One that outlived its loop holds no place, whether it was in the queue or not.
             if place.done() and not place.cancelled():
-                self.leave(urgent=urgent, counted=False)
+                self.leave(urgent=urgent, now=time_now(), counted=False)
+                self.serve()
             if isinstance(error, TimeoutError):
                 return False
             raise
         return True
 
-    def leave(self, *, urgent: bool, counted: bool) -> None:
-        """Give a place back; `counted` is `False` if the request was provably not sent."""
-        if self._sliding_window.leave(urgent=urgent, now=_now(), counted=counted):
-            self._serve()
-
-    def _serve(self) -> None:
-        if not self._sliding_window.anyone_waiting:
+    def serve(self) -> None:
+        """Give free places to the requests that wait, now and whenever one becomes free."""
+        if not self.anyone_waiting:
             return
-        while due := self._sliding_window.due(_now()):
+        while due := self.due(time_now()):
             for place, urgent in due:
                 if place.done() or place.get_loop().is_closed():
                     # It gave up, but is still in the queue: the next one gets the place.
-                    self._sliding_window.leave(urgent=urgent, now=_now(), counted=False)
+                    self.leave(urgent=urgent, now=time_now(), counted=False)
                 else:
                     place.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
-        free = self._sliding_window.next_free()
-        self._timer = None if free is None else _at(free, self._serve)
+        free = self.next_free()
+        self._timer = None if free is None else _at(free, self.serve)
 
 
-def _now() -> float:
+def time_now() -> float:
+    """Return the running event loop's time, or the monotonic clock's if no loop runs."""
     # A request may end after its event loop, and must still give its place back. The standard
     # loops use the monotonic clock, so times from different loops can be compared.
     try:

@@ -23,7 +23,7 @@ from fourcasters_async._core.outcome import (
     RequestOutcome,
     not_attempted,
 )
-from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.rate_limit import RateLimit, time_now
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.tasks import Cancellation, HomeLoop
@@ -101,7 +101,12 @@ class Sender(ABC):
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        self._home.enter()
+        try:
+            at_home = self._home.loop is asyncio.get_running_loop()
+        except RuntimeError:
+            at_home = False
+        if not at_home:
+            self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
         if authorised and self._auth.token is None and not self._auth.usable:
@@ -218,7 +223,8 @@ class Sender(ABC):
         """Give the place of an attempt in the rate limit back."""
         if self._rate_limit is not None:
             urgent = RULES[attempts.request.kind].uses_reserve
-            self._rate_limit.leave(urgent=urgent, counted=counted)
+            if self._rate_limit.leave(urgent=urgent, now=time_now(), counted=counted):
+                self._rate_limit.serve()
 
     @abstractmethod
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
@@ -260,7 +266,7 @@ class Sender(ABC):
                 await self._rest(held_until)
                 continue
             rate_limit, urgent = self._rate_limit, RULES[request.kind].uses_reserve
-            if rate_limit is None or rate_limit.admit(urgent=urgent):
+            if rate_limit is None or rate_limit.admit(urgent=urgent, now=now):
                 return None
             if await self._place(rate_limit, attempts):
                 if not self.is_closed() and self._holds.get(request.kind, now) <= clock():

@@ -37,7 +37,7 @@ class SlidingWindow(Generic[_Ticket]):
         self._held[urgent] += 1
         return True
 
-    def wait(self, ticket: _Ticket, *, urgent: bool) -> None:
+    def queue(self, ticket: _Ticket, *, urgent: bool) -> None:
         """Add `ticket` to the queue; `due` returns it once it has a place."""
         self._arrivals += 1
         self._waiting[urgent][ticket] = self._arrivals

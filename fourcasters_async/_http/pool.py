@@ -59,7 +59,7 @@ class Pool:
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
         for generation in (self._generation, self._fresh, *self._retired):
-            # Closing a client of aiohttp loses a connection of the caller that it is making.
+            # aiohttp would lose a connection that is being made on the connector of the caller.
             generation.retired = True
             if self.lent is None and generation.client is not None:
                 await generation.client.close()

@@ -76,10 +76,12 @@ class Gate:
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
-        self._tickets: dict[Ticket, None] = {}
+        self.tickets: dict[Ticket, None] = {}
+        """The own places and edits that are undecided, in the order of the calls."""
         self._changes = 0
         self._changed: dict[str | None, int] = {}
-        self._acknowledged: dict[str, tuple[str | None, float]] = {}
+        self.acknowledged: dict[str, tuple[str | None, float]] = {}
+        """The game of each order that came into the book a moment ago, and when, by its id."""
         self._game_of: OrderedDict[str, str] = OrderedDict()
 
     # What may be placed.
@@ -134,7 +136,7 @@ class Gate:
 
     def _withdraw(self) -> None:
         """End what waits to be sent and may not be sent any more."""
-        for ticket in self._tickets:
+        for ticket in self.tickets:
             waits = ticket.left is None and ticket.task is not None
             if waits and self.refusal(ticket.orders) is not None and ticket.task is not None:
                 ticket.task.cancel()
@@ -148,7 +150,7 @@ class Gate:
         if refusal is not None:
             raise refusal
         ticket = Ticket(wanted, _now(), self.refusal)
-        self._tickets[ticket] = None
+        self.tickets[ticket] = None
         self._note_change(ticket)
         return ticket
 
@@ -159,16 +161,16 @@ class Gate:
         if ticket.left is not None and (unknown or isinstance(error, asyncio.CancelledError)):
             ticket.unknown = True
         else:
-            self._tickets.pop(ticket, None)
+            self.tickets.pop(ticket, None)
 
     def acknowledge(self, order_id: str, game: str | None) -> None:
         """Take note of an order that the exchange has just put into the book."""
         now = _now()
-        for each, (_, since) in list(self._acknowledged.items()):
+        for each, (_, since) in list(self.acknowledged.items()):
             if since + self._read_lag > now:
                 break
-            del self._acknowledged[each]
-        self._acknowledged[order_id.casefold()] = game, now
+            del self.acknowledged[each]
+        self.acknowledged[order_id.casefold()] = game, now
         if game is not None:
             self._game_of[order_id.casefold()] = game
             if len(self._game_of) > _REMEMBERED:
@@ -176,9 +178,9 @@ class Gate:
 
     def forget(self, order_ids: Iterable[str | None]) -> None:
         """Take note of orders of which an answer has said that they do not rest."""
-        if self._acknowledged:
+        if self.acknowledged:
             for order_id in order_ids:
-                self._acknowledged.pop((order_id or "").casefold(), None)
+                self.acknowledged.pop((order_id or "").casefold(), None)
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an own order, where the session placed it not long ago."""
@@ -195,7 +197,7 @@ class Gate:
                 utc - timedelta(seconds=now - ticket.since),
                 order.order_id,
             )
-            for ticket in self._tickets
+            for ticket in self.tickets
             if ticket.is_on(games)
             for order in ticket.orders
             if games is None or order.game is None or order.game in games
@@ -203,7 +205,7 @@ class Gate:
 
     async def answered(self, games: frozenset[str] | None, *, until: float) -> None:
         """Wait until every own place and edit in flight on the games is answered, or `until`."""
-        while waiting := [t.task for t in self._tickets if t.is_on(games) and t.in_flight]:
+        while waiting := [t.task for t in self.tickets if t.is_on(games) and t.in_flight]:
             left = until - _now()
             tasks = [task for task in waiting if task is not None]
             if left <= 0 or (await asyncio.wait(tasks, timeout=left))[1]:
@@ -216,7 +218,7 @@ class Gate:
     def quiet_since(self, games: frozenset[str] | None, mark: int) -> bool:
         """Whether nothing is undecided on the games, and nothing was asked or decided since."""
         self._expire(_now())
-        if any(ticket.is_on(games) for ticket in self._tickets):
+        if any(ticket.is_on(games) for ticket in self.tickets):
             return False
         if games is None:
             return self._changes <= mark
@@ -231,18 +233,18 @@ class Gate:
         A read may trail the book: one that lacks an order which the exchange has just put there
         proves nothing.
         """
-        if not self._acknowledged:
+        if not self.acknowledged:
             return True
         shown = {(order.order_id or "").casefold() for order in open_orders}
         return not any(
             read_at < since + self._read_lag and order_id not in shown
-            for order_id, (game, since) in self._acknowledged.items()
+            for order_id, (game, since) in self.acknowledged.items()
             if games is None or game is None or game in games
         )
 
     def see(self, open_orders: Iterable[OpenOrder]) -> None:
         """Take note of undecided orders that a read shows: they have come into the book."""
-        in_doubt = [ticket for ticket in self._tickets if ticket.unknown]
+        in_doubt = [ticket for ticket in self.tickets if ticket.unknown]
         if not in_doubt:
             return
         shown = {order.user_reference for order in open_orders}
@@ -253,14 +255,14 @@ class Gate:
 
     def reconciled(self, user_reference: str | None, game: str | None) -> None:
         """Take note that it is known what became of an order."""
-        for ticket in [t for t in self._tickets if t.unknown]:
+        for ticket in [t for t in self.tickets if t.unknown]:
             ticket.orders = tuple(
                 order
                 for order in ticket.orders
                 if not (order.user_reference == user_reference and order.game == game)
             )
             if not ticket.orders:
-                del self._tickets[ticket]
+                del self.tickets[ticket]
                 self._note_change(ticket)
 
     def can_still_land(self, user_reference: str | None, game: str | None) -> bool:
@@ -268,22 +270,22 @@ class Gate:
         self._expire(_now())
         return any(
             order.user_reference == user_reference and order.game == game
-            for ticket in self._tickets
+            for ticket in self.tickets
             for order in ticket.orders
         )
 
     async def close(self) -> None:
         """End what is still being sent for callers who have given up."""
-        tasks = [t.task for t in self._tickets if t.in_flight and t.task is not None]
+        tasks = [t.task for t in self.tickets if t.in_flight and t.task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
     def _expire(self, now: float) -> None:
-        for ticket in [t for t in self._tickets if t.unknown]:
+        for ticket in [t for t in self.tickets if t.unknown]:
             if (ticket.left or ticket.since) + self._late_effect <= now:
-                del self._tickets[ticket]
+                del self.tickets[ticket]
                 self._note_change(ticket)
 
     def _note_change(self, ticket: Ticket) -> None:

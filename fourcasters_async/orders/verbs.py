@@ -25,6 +25,7 @@ from fourcasters_async.models import (
     MarketType,
     NewOrder,
     PlaceResult,
+    UndecidedOrder,
 )
 from fourcasters_async.orders.answers import another_order, other_orders
 from fourcasters_async.orders.arguments import (
@@ -190,7 +191,8 @@ class Orders(ABC):
             max_in_flight=self._max_in_flight,
             on_outcome=on_outcome,
         )
-        self._gate.forget(r.order_id for outcome in outcomes for r in outcome.results)
+        if self._gate.acknowledged:
+            self._gate.forget(r.order_id for outcome in outcomes for r in outcome.results)
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
             doubt = GamesInDoubt(
@@ -198,7 +200,9 @@ class Orders(ABC):
             )
             await read_until_clear(doubt, self._reads, self._gate, until=end)
             outcomes = doubt.outcomes
-        undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
+        undecided: tuple[UndecidedOrder, ...] = ()
+        if self._gate.tickets:
+            undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
