@@ -91,8 +91,6 @@ async def places_left(limit: RateLimit) -> int:
     while limit.admit(urgent=True, now=time_now()) or await limit.wait(
         place(), urgent=True, until=now
     ):
-        place(), urgent=True, until=now
-    ):
         taken += 1
     return taken
 
