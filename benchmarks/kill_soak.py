@@ -26,10 +26,13 @@ def play(rounds: int, seed: int, tally: Tally) -> dict[int, str]:
     """Play rounds from a seed on, each in a loop of its own; return what failed."""
     failed: dict[int, str] = {}
     for each in range(seed, seed + rounds):
-        loop = JumpingLoop()
-        with one_clock(loop), asyncio.Runner(loop_factory=lambda loop=loop: loop) as runner:
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            loop = runner.get_loop()
+            if not isinstance(loop, JumpingLoop):
+                raise TypeError("the rounds need a loop whose clock jumps")
             try:
-                runner.run(run_round(each, tally))
+                with one_clock(loop):
+                    runner.run(run_round(each, tally))
             except AssertionError as broken:
                 failed[each] = str(broken)
                 print(broken, flush=True)
@@ -50,7 +53,11 @@ def main() -> None:
     tally = Tally()
     failed = play(options.rounds, options.seed, tally)
     print(f"rounds {tally.rounds}, from seed {options.seed}")
-    for name, counts in (("calls", tally.calls), ("claims", tally.claims), ("faults", tally.struck)):
+    for name, counts in (
+        ("calls", tally.calls),
+        ("claims", tally.claims),
+        ("faults", tally.struck),
+    ):
         print(f"{name} {counts.total()}:", ", ".join(f"{k} {n}" for k, n in sorted(counts.items())))
     print(f"violations in {len(failed)} rounds; seeds: {list(failed)[:_SHOWN]}")
     sys.exit(1 if failed or not tally.rounds else 0)

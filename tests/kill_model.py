@@ -31,11 +31,13 @@ from fourcasters_async import (
     OutcomeUnknownError,
     RateLimit,
     RetryPolicy,
+    SessionClosedError,
 )
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookOrder, FakeExchange, faults
 from fourcasters_async.testing.answers import body_of
 
+_NOT_SENT = (HaltedError, NotSentError, InvalidRequestError, SessionClosedError)
 # An order is known by its risk, which no other has: what it is above this is its number.
 _FIRST_RISK = 100
 # Seconds after which nothing that was sent can have an effect in the sandbox, and some more.
@@ -144,6 +146,8 @@ class Settings:
     places_per_window: int
     with_login: bool
     with_socket: bool
+    leave_early: bool
+    """Whether the session is closed while calls are under way."""
     actors: int
     steps: int
 
@@ -159,6 +163,7 @@ class Settings:
             places_per_window=rng.choice((12, 1000)),
             with_login=rng.random() < 0.5,
             with_socket=rng.random() < 0.7,
+            leave_early=rng.random() < 0.1,
             actors=rng.randint(1, 4),
             steps=rng.randint(3, 12),
         )
@@ -211,7 +216,7 @@ class Round:
                 task.add_done_callback(self._calls.pop)
                 if rng.random() < 0.5:
                     await asyncio.wait([task])
-            await asyncio.sleep(rng.choice((0.0, 0.0, 0.01, 0.1, 0.4, 1.0)))
+            await asyncio.sleep(rng.choice((0.0, 0.0, 0.0, 0.0, 0.01, 0.1, 0.4, 1.0)))
 
     async def finish(self) -> None:
         """Wait until all calls have ended, and then until nothing can have an effect any more."""
@@ -228,6 +233,12 @@ class Round:
         except asyncio.CancelledError:
             self.demand(task is not None and task.cancelling() > 0, f"{name}: cancelled by nobody")
             raise
+        except SessionClosedError:
+            self.demand(self.settings.leave_early, f"{name}: the session is closed")
+            return
+        except Exception as error:  # noqa: BLE001  # whatever it is, it breaks the law
+            self.demand(False, f"{name}: raised {error!r}")
+            return
         if deadline is not None:
             late = clock() - started - deadline
             self.demand(late <= _SLACK, f"{name}: ended {late:.3f} s after its deadline")
@@ -340,11 +351,10 @@ class Round:
             halted = any(game in self.session.halted for game, _ in plan)
             try:
                 results = await orders.place(new, deadline=deadline)
-            except (HaltedError, NotSentError, InvalidRequestError) as error:
+            except _NOT_SENT as error:
                 self.never(numbers, error)
-                self.demand(
-                    isinstance(error, HaltedError) or not halted, f"place on halted game: {error}"
-                )
+                expected = isinstance(error, HaltedError | SessionClosedError) or not halted
+                self.demand(expected, f"place on a halted game: {error!r}")
             except OutcomeUnknownError as error:
                 self.demand(not halted, f"place on a halted game left: {error}")
                 self._doubtful += [o for o in error.orders if isinstance(o, NewOrder)]
@@ -381,7 +391,7 @@ class Round:
                     game_id=order.game_id if with_game else None,
                     deadline=deadline,
                 )
-            except (HaltedError, NotSentError, InvalidRequestError) as error:
+            except _NOT_SENT as error:
                 self.never([number], error)
             except FourcastersError as error:
                 self.demand(not halted, f"edit on a halted game left: {error}")
@@ -432,8 +442,7 @@ class Round:
         orders, deadline = self._orders(rng), _deadline(rng)
         verify = rng.random() < 0.8
         markets = [
-            GameMarket(game, rng.choice((None, None, *_TYPES)))
-            for game in self._some_games(rng)
+            GameMarket(game, rng.choice((None, None, *_TYPES))) for game in self._some_games(rng)
         ]
 
         async def work() -> float:
@@ -475,10 +484,7 @@ class Round:
 
     def _clear(self, said: str, outcomes: Iterable[GameOutcome]) -> None:
         types = frozenset(
-            (o.game_id, type_)
-            for o in outcomes
-            for type_ in _TYPES
-            if o.type in (None, type_)
+            (o.game_id, type_) for o in outcomes for type_ in _TYPES if o.type in (None, type_)
         )
         if types:
             self.claim(said, {game for game, _ in types}, types)
@@ -553,10 +559,10 @@ _ACTS: tuple[_Act, ...] = (
     *[Round.halt] * 3,
     *[Round.resume] * 2,
     Round.flatten,
-    Round.reconcile,
+    *[Round.reconcile] * 3,
     *[Round.give_up] * 2,
     Round.break_connections,
-    *[Round.fail] * 5,
+    *[Round.fail] * 10,
     Round.lag,
 )
 
@@ -598,7 +604,6 @@ async def _play(
         for type_ in _TYPES:
             exchange.book.place(exchange.account, game.game_id, type=type_, offered=1.0)
     exchange.move_clock(_SETTLED)
-    login = {"username": exchange.account, "password": "secret"} if settings.with_login else {}
     before = asyncio.all_tasks()
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
@@ -612,7 +617,8 @@ async def _play(
                 timeout=5.0,
                 late_effect=settings.late_effect,
                 read_lag=settings.read_lag,
-                **login,
+                username=exchange.account if settings.with_login else None,
+                password="secret" if settings.with_login else None,
             )
         )
         teams = {game.game_id: game.home_id for game in games}
@@ -623,7 +629,9 @@ async def _play(
         seeds = [rng.random() for _ in range(settings.actors)]
         await asyncio.gather(*[turn.act(random.Random(each)) for each in seeds])  # noqa: S311  # as above
         exchange.clear_faults()
-        await turn.finish()
+        if not settings.leave_early:
+            await turn.finish()
+    await turn.finish()
     turn.check_all()
     if left := own_tasks(before):
         turn.trail.append(f"the session left running: {left}")

@@ -12,7 +12,12 @@ from typing import Any
 
 from attrs import define, frozen
 
-from fourcasters_async.errors import FourcastersError, HaltedError, OutcomeUnknownError
+from fourcasters_async.errors import (
+    FourcastersError,
+    HaltedError,
+    OutcomeUnknownError,
+    SessionClosedError,
+)
 from fourcasters_async.models import Halted, OpenOrder, UndecidedOrder
 
 # Own orders whose game is remembered, so that an edit is known to be on it.
@@ -286,10 +291,11 @@ class Gate:
 
     async def close(self) -> None:
         """End what is still being sent for callers who have given up."""
-        tasks = [t.task for t in self.tickets if t.in_flight and t.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        tickets = [ticket for ticket in self.tickets if ticket.in_flight]
+        for ticket in tickets:
+            if ticket.withdrawn is None:
+                ticket.withdraw(SessionClosedError("not sent: the session was closed"))
+        if tasks := [ticket.task for ticket in tickets if ticket.task is not None]:
             await asyncio.wait(tasks)
 
     def _expire(self, now: float) -> None:

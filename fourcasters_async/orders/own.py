@@ -10,12 +10,7 @@ from attrs import evolve
 
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async.errors import (
-    HaltedError,
-    NotSentError,
-    OutcomeUnknownError,
-    ReferencedOrder,
-)
+from fourcasters_async.errors import NotSentError, OutcomeUnknownError, ReferencedOrder
 from fourcasters_async.orders.gate import Gate, OwnOrder, Ticket
 
 T = TypeVar("T")
@@ -62,8 +57,11 @@ async def send_own(
     refusal = ticket.withdrawn or gate.refusal(ticket.orders)
     if ticket.left is None and refusal is not None:
         # It waited for its turn or for a connection, or was about to be written.
-        raise HaltedError(f"{request.endpoint}: {refusal}")
+        raise type(refusal)(f"{request.endpoint}: {refusal}")
     try:
+        if sending.cancelled():
+            reason = f"{request.endpoint}: the session was closed: it may have taken effect"
+            raise OutcomeUnknownError(reason)  # noqa: TRY301  # it gets the orders in doubt
         return sending.result()
     except OutcomeUnknownError as error:
         error.orders = in_doubt
