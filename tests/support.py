@@ -155,10 +155,10 @@ def one_clock(loop: JumpingLoop) -> Iterator[None]:
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something is true of which nothing tells."""
     async with asyncio.timeout(_STUCK):
-        if isinstance(loop := asyncio.get_running_loop(), JumpingLoop):
-            await loop.until(true)
-        while not true():  # noqa: ASYNC110  # as it says
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        while not true():  # as it says
+            # A turn without rest would keep the clock of a jumping loop where it is.
+            await (loop.until(true) if isinstance(loop, JumpingLoop) else asyncio.sleep(0))
 
 
 def block(seconds: float) -> None:
