@@ -8,9 +8,11 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, TypeVarTuple
+from unittest.mock import patch
 
 from attrs import frozen
 
@@ -130,6 +132,24 @@ def loop_factory(kind: str, *, eager: bool) -> LoopFactory:
         return loop
 
     return make
+
+
+@contextmanager
+def one_clock(loop: JumpingLoop) -> Iterator[None]:
+    """Let everything in the process go by the clock of a jumping loop."""
+
+    def now() -> float:
+        with suppress(RuntimeError):
+            return asyncio.get_running_loop().time()
+        return loop.time()
+
+    with (
+        patch("aiohttp.connector.monotonic", now),
+        patch("fourcasters_async.dead_man.time", SimpleNamespace(monotonic=now)),
+        # How often a fault looks whether the client has left. Each look is a jump.
+        patch("fourcasters_async.testing.calls._POLL", 1.0),
+    ):
+        yield
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -12,7 +12,12 @@ from typing import Any
 
 from attrs import define, frozen
 
-from fourcasters_async.errors import HaltedError, OutcomeUnknownError
+from fourcasters_async.errors import (
+    FourcastersError,
+    HaltedError,
+    OutcomeUnknownError,
+    SessionClosedError,
+)
 from fourcasters_async.models import Halted, OpenOrder, UndecidedOrder
 
 # Own orders whose game is remembered, so that an edit is known to be on it.
@@ -33,7 +38,8 @@ class OwnOrder:
 class Ticket:
     """One place or edit of the session's own, from the call until it is decided.
 
-    `left` is the loop time at which it was written, `None` before. `task` sends it.
+    `left` is the loop time at which it was written, `None` before. `task` sends it. `withdrawn` is
+    why it may not leave any more, whatever the gate says later.
     """
 
     orders: tuple[OwnOrder, ...]
@@ -42,16 +48,24 @@ class Ticket:
     left: float | None = None
     task: "asyncio.Task[Any] | None" = None
     unknown: bool = False
+    withdrawn: FourcastersError | None = None
 
-    def leave(self) -> HaltedError | None:
+    def leave(self) -> FourcastersError | None:
         """Ask the gate at the last moment, and take note that the request leaves now.
 
         Returns why it may not.
         """
-        refusal = self._refusal(self.orders)
+        refusal = self.withdrawn or self._refusal(self.orders)
         if refusal is None:
             self.left = asyncio.get_running_loop().time()
         return refusal
+
+    def withdraw(self, reason: FourcastersError) -> None:
+        """End it before it leaves."""
+        # The task ends in a later turn of the loop, and could write the request before that.
+        self.withdrawn = reason
+        if self.task is not None:
+            self.task.cancel()
 
     @property
     def in_flight(self) -> bool:
@@ -137,9 +151,10 @@ class Gate:
     def _withdraw(self) -> None:
         """End what waits to be sent and may not be sent any more."""
         for ticket in self.tickets:
-            waits = ticket.left is None and ticket.task is not None
-            if waits and self.refusal(ticket.orders) is not None and ticket.task is not None:
-                ticket.task.cancel()
+            if ticket.left is None and not ticket.withdrawn:
+                refusal = self.refusal(ticket.orders)
+                if refusal is not None:
+                    ticket.withdraw(refusal)
 
     # What is undecided.
 
@@ -276,10 +291,11 @@ class Gate:
 
     async def close(self) -> None:
         """End what is still being sent for callers who have given up."""
-        tasks = [t.task for t in self.tickets if t.in_flight and t.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        tickets = [ticket for ticket in self.tickets if ticket.in_flight]
+        for ticket in tickets:
+            if ticket.withdrawn is None:
+                ticket.withdraw(SessionClosedError("not sent: the session was closed"))
+        if tasks := [ticket.task for ticket in tickets if ticket.task is not None]:
             await asyncio.wait(tasks)
 
     def _expire(self, now: float) -> None:

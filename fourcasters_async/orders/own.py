@@ -10,7 +10,7 @@ from attrs import evolve
 
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async.errors import HaltedError, OutcomeUnknownError, ReferencedOrder
+from fourcasters_async.errors import NotSentError, OutcomeUnknownError, ReferencedOrder
 from fourcasters_async.orders.gate import Gate, OwnOrder, Ticket
 
 T = TypeVar("T")
@@ -44,8 +44,9 @@ async def send_own(
         await asyncio.wait([sending])
     except asyncio.CancelledError as cancelled:
         if ticket.left is None:
-            sending.cancel()
-            cancelled.add_note(f"{request.endpoint}: cancelled before it left: it was not sent")
+            reason = f"{request.endpoint}: cancelled before it left: it was not sent"
+            ticket.withdraw(NotSentError(reason))
+            cancelled.add_note(reason)
         else:
             reason = f"{request.endpoint}: cancelled after it left: it may have taken effect"
             unknown = OutcomeUnknownError(reason)
@@ -53,11 +54,14 @@ async def send_own(
             cancelled.add_note(reason)
             cancelled.__cause__ = unknown
         raise
-    refusal = gate.refusal(ticket.orders)
+    refusal = ticket.withdrawn or gate.refusal(ticket.orders)
     if ticket.left is None and refusal is not None:
         # It waited for its turn or for a connection, or was about to be written.
-        raise HaltedError(f"{request.endpoint}: {refusal}")
+        raise type(refusal)(f"{request.endpoint}: {refusal}")
     try:
+        if sending.cancelled():
+            reason = f"{request.endpoint}: the session was closed: it may have taken effect"
+            raise OutcomeUnknownError(reason)  # noqa: TRY301  # it gets the orders in doubt
         return sending.result()
     except OutcomeUnknownError as error:
         error.orders = in_doubt
