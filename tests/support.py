@@ -14,7 +14,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from attrs import frozen
 
-from fourcasters_async import AsyncSession, RetryPolicy
+from fourcasters_async import AsyncSession, MarketType, NewOrder, RetryPolicy
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookOrder
 
@@ -132,6 +132,19 @@ def loop_factory(kind: str, *, eager: bool) -> LoopFactory:
     return make
 
 
+def quote(game_id: str, user_reference: str | None = None) -> NewOrder:
+    """Return an order that the exchange puts into the book."""
+    return NewOrder(
+        game_id,
+        MarketType.TOTAL,
+        "over",
+        odds=-110,
+        bet=50.0,
+        number=220.5,
+        user_reference=user_reference,
+    )
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something is true of which nothing tells."""
     async with asyncio.timeout(_STUCK):
@@ -158,9 +171,10 @@ def own_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"
 
 @frozen
 class Transport:
-    """A way to the exchange: where a game's cancels go, and what it calls an order's id."""
+    """A way to the exchange: where cancels and places go, and what it calls an order's id."""
 
     game: str
+    place: str
     order_id: str
     open: Callable[[AsyncSession], AbstractAsyncContextManager[Orders]]
 
@@ -173,8 +187,10 @@ async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
     yield session
 
 
-REST = Transport("cancelAllOrdersForGame", "sessionID", _over_rest)
-SOCKET = Transport("cancelAllByGame", "orderID", lambda session: session.orders_socket())
+REST = Transport("cancelAllOrdersForGame", "place", "sessionID", _over_rest)
+SOCKET = Transport(
+    "cancelAllByGame", "placeV3", "orderID", lambda session: session.orders_socket()
+)
 
 
 REFERENCE = "mine/1"
