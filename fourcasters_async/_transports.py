@@ -54,9 +54,13 @@ class Transports:
     async def close(self) -> None:
         """Close all of them. Raises `InvalidRequestError` in another event loop."""
         self._home.enter()
+        senders = (self.http, *self._more)
+        # First of all: to close takes a while, in which nothing is to leave or to be opened.
+        for sender in senders:
+            sender.end()
         # From the last to the first, also if the task that closes is cancelled meanwhile.
         async with AsyncExitStack() as stack:
-            parts: tuple[Auth | Sender, ...] = (self._auth, self.http, *self._more)
+            parts: tuple[Auth | Sender, ...] = (self._auth, *senders)
             for part in parts:
                 stack.push_async_callback(part.close)
 
@@ -100,7 +104,12 @@ class Transports:
             retry=self._retry,
         )
         client = WebSocketClient(
-            connections, self._auth, self._home, timeout=self._timeout, retry=self._retry
+            connections,
+            self._auth,
+            self._home,
+            timeout=self._timeout,
+            retry=self._retry,
+            lent=self._clients.lent,
         )
         async with AsyncExitStack() as stack:
             self._close_with(stack, client)

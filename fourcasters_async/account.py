@@ -8,7 +8,7 @@ from fourcasters_async._core.validation import check_id, check_text
 from fourcasters_async.models import BetsByReference, GameOrders, OpenOrder, User
 from fourcasters_async.models.order import OpenOrdersPage
 
-# Values of their own because others send them too: a verified cancel, and a pool that is warmed up.
+# Constants, because a verified cancel and `warm_up` send them too.
 ME: Final = Request("GET /user/getMe", User, Kind.READ, data_path=("data", "user"))
 UNMATCHED: Final = Request(
     "GET /user/getUnmatched",
@@ -19,7 +19,7 @@ UNMATCHED: Final = Request(
 
 
 class Account:
-    """What the exchange knows of the account: `session.account`."""
+    """The reads of the account: `session.account`."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -27,7 +27,7 @@ class Account:
     async def get_unmatched(self, *, deadline: float | None = None) -> list[OpenOrder]:
         """Return every open order of the account, on all games: `GET /user/getUnmatched`.
 
-        It does not tell what became of a place that ended unknown: a fill does not show here.
+        It does not show what happened to a place that ended unknown, which may be filled:
         `AsyncSession.reconcile` does. `deadline` is in seconds, by default the session's `timeout`.
         Raises an `ApiError` (`AuthenticationError`, `RateLimitedError`, `ServerError`),
         `DecodeError` if the answer is malformed or cut short, `NotSentError`, or
@@ -38,10 +38,10 @@ class Account:
     async def get_orders_for_game(
         self, game_id: str, *, deadline: float | None = None
     ) -> GameOrders:
-        """Return what the account has on a game: `GET /user/getOrdersForGame`.
+        """Return the account's orders on a game: `GET /user/getOrdersForGame`.
 
-        Open orders, and bets that are matched and not graded. Raises `NotFoundError` for a game
-        that the exchange does not know, and otherwise as `get_unmatched`.
+        These are open orders, and matched bets that are not graded. Raises `NotFoundError` for a
+        game that the exchange does not know, and otherwise what `get_unmatched` raises.
         """
         request = Request(
             "GET /user/getOrdersForGame",
@@ -52,15 +52,15 @@ class Account:
         return await self._sender.call(request, deadline=deadline)
 
     async def get_me(self, *, deadline: float | None = None) -> User:
-        """Return the account's own record: `GET /user/getMe`. Raises as `get_unmatched`."""
+        """Return the account: `GET /user/getMe`. Raises what `get_unmatched` raises."""
         return await self._sender.call(ME, deadline=deadline)
 
     async def get_bet_by_user_reference(
         self, game_id: str, user_reference: str, *, deadline: float | None = None
     ) -> BetsByReference:
-        """Return all orders and bets on a game with a reference: `GET /user/getBetByUserReference`.
+        """Return the orders and bets with a reference: `GET /user/getBetByUserReference`.
 
-        Raises as `get_unmatched`.
+        `game_id` is their game. Raises what `get_unmatched` raises.
         """
         request = Request(
             "GET /user/getBetByUserReference",

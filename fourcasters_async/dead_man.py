@@ -1,4 +1,4 @@
-"""The dead-man switch: unless the bot goes on beating, the exchange cancels everything."""
+"""The dead-man switch: the exchange cancels everything when heartbeats stop."""
 
 import asyncio
 import logging
@@ -15,66 +15,67 @@ from fourcasters_async.errors import FourcastersError, InvalidRequestError
 
 _log = logging.getLogger("fourcasters_async")
 
-# Two beats may be missed, and a third still has a quarter of the time to arrive.
+# Beats per time-out: if two are missed, a third still has a quarter of the time to arrive.
 _BEATS = 4
-# Seconds: how often at the least the clock is looked at, which a sleeping machine can move.
-_GLANCE = 1.0
+# Seconds between two looks at the clock, at most: it moves while the machine sleeps.
+_CHECK_INTERVAL = 1.0
 
 
 Beat = Callable[[float], Awaitable[None]]
-"""Sends a heartbeat, by so many seconds from now, and raises if it was not acknowledged."""
+"""Sends a heartbeat within so many seconds, and raises if it was not acknowledged."""
 
 
 class DeadManState(StrEnum):
     """What is known of the switch."""
 
     ARMED = "armed"
-    """The exchange has acknowledged a beat, and will cancel everything if this falls silent."""
+    """The exchange acknowledged a recent beat. It cancels everything if the beats stop."""
     LATE = "late"
-    """A beat is overdue. The time has not run out."""
+    """A beat is overdue, but the time-out has not passed."""
     LAPSED = "lapsed"
-    """The time has run out since the last acknowledged beat: everything may be cancelled."""
+    """The time-out passed after the last acknowledged beat: everything may be cancelled."""
 
 
 def beats_in(window: float, timeout: float) -> int:
-    """Return how many requests beats need in any `window` seconds, each tried twice."""
+    """Return how many requests the beats need in any `window` seconds, each tried twice."""
     return 2 * math.ceil(window * _BEATS / timeout) + 1
 
 
 def state_at(since: float, timeout: float) -> DeadManState:
-    """Say what is known `since` seconds after sending the last beat that was acknowledged."""
+    """Return what is known `since` seconds after the last acknowledged beat was sent."""
     if since >= timeout:
         return DeadManState.LAPSED
     return DeadManState.LATE if since >= 2 * timeout / _BEATS else DeadManState.ARMED
 
 
 def next_beat(now: float, last: float, interval: float) -> float:
-    """Return when to beat next: on the schedule of `last`, or at once if that is past."""
+    """Return when to send the next beat: `interval` after `last`, or now if that has passed."""
     return max(now, last + interval)
 
 
 def on_schedule(now: float, due: float, interval: float) -> float:
-    """Return when a beat that was due and is sent `now` counts as sent: a long gap is forgotten."""
+    """Return when a beat sent `now` counts as sent: at `due`, or `now` if that was long ago."""
     return due if now - due < interval else now
 
 
 def seconds_awake_or_asleep() -> float:
-    """Return a clock that nobody sets, in seconds.
+    """Return the seconds of a clock that is never adjusted.
 
-    On Linux it goes on while the machine sleeps. Elsewhere it may stand still meanwhile, and a
-    switch can seem armed for a moment after waking, until the next beat is acknowledged or not.
+    On Linux it runs while the machine sleeps. Elsewhere it may stop meanwhile. Then a switch can
+    look armed for a moment after waking, until the next beat succeeds or fails.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class DeadManSwitch:
-    """Keeps the exchange's heartbeat alive inside an `async with` block.
+    """Keeps the exchange's heartbeat going inside an `async with` block.
 
-    Entering sends the first beat and raises if the exchange does not acknowledge it. Inside, a
-    beat goes out every quarter of `timeout`, on a connection and a share of the rate limit of its
-    own. **Leaving the block does not disarm the switch: the exchange has no way to. It cancels
-    every open order of the account when the time runs out**, unless somebody beats again.
+    Entering sends the first beat, and raises if the exchange does not acknowledge it. Inside, a
+    beat is sent every quarter of `timeout` (seconds): over REST on a connection and a share of the
+    rate limit of its own, from an `OrdersSocket` on its connection. **Leaving the block does not
+    disarm the switch: the exchange cannot do that. It cancels every open order of the account when
+    `timeout` has passed**, unless somebody sends another beat.
 
     `on_change` is called in the event loop with each new state; what it raises is logged.
     """
@@ -92,7 +93,7 @@ class DeadManSwitch:
         if on_change is not None:
             check_callback(on_change, "on_change")
         self.timeout = timeout
-        """Seconds without a beat after which the exchange cancels everything."""
+        """The seconds without a beat after which the exchange cancels everything."""
         self.last_error: FourcastersError | None = None
         """Why the last beat was not acknowledged; `None` if it was."""
         self._connect = connect
@@ -102,37 +103,37 @@ class DeadManSwitch:
         self._clock = clock
         self._interval = timeout / _BEATS
         self._acknowledged: float | None = None
-        self._told = DeadManState.LAPSED
+        self._reported = DeadManState.LAPSED
         self._beating: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> DeadManState:
-        """What is known now, by the clock: it is right even while the event loop is blocked."""
+        """What is known now, from the clock: right even while the event loop is blocked."""
         if self._acknowledged is None:
             return DeadManState.LAPSED
         return state_at(self._clock() - self._acknowledged, self.timeout)
 
     @property
     def acknowledged_at(self) -> datetime | None:
-        """When the last beat that was acknowledged was sent, in UTC."""
+        """When the last acknowledged beat was sent, in UTC; `None` before the first."""
         if self._acknowledged is None:
             return None
         return datetime.now(UTC) - timedelta(seconds=self._clock() - self._acknowledged)
 
     async def __aenter__(self) -> Self:
-        """Arm the switch, or raise what `POST /user/ordersHeartbeat` raised."""
+        """Send the first beat, and raise if the exchange does not acknowledge it."""
         if self._beat is not None:
             raise InvalidRequestError("this switch was entered before; make another")
         async with AsyncExitStack() as resources:
             self._beat = await resources.enter_async_context(self._connect())
             await self._beat_once(self._beat)
             self._resources = resources.pop_all()
-        self._tell()
+        self._report_change()
         self._beating = asyncio.create_task(self._keep_beating(self._beat))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop beating. The exchange cancels everything when the time runs out."""
+        """Stop the beats. The exchange cancels everything when the time-out has passed."""
         async with self._resources:
             if self._beating is not None:
                 self._beating.cancel()
@@ -143,18 +144,18 @@ class DeadManSwitch:
         while True:
             due = next_beat(self._clock(), last, self._interval)
             while (wait := due - self._clock()) > 0:
-                await asyncio.sleep(min(wait, _GLANCE))
-                self._tell()
+                await asyncio.sleep(min(wait, _CHECK_INTERVAL))
+                self._report_change()
             last = on_schedule(self._clock(), due, self._interval)
             await self._try_to_beat(beat)
 
     async def _try_to_beat(self, beat: Beat) -> None:
         beating = asyncio.ensure_future(self._beat_once(beat))
         try:
-            # The state changes while a beat is on its way, too.
+            # The state can also change while a beat is in flight.
             while not beating.done():
-                await asyncio.wait([beating], timeout=min(_GLANCE, self._interval / 4))
-                self._tell()
+                await asyncio.wait([beating], timeout=min(_CHECK_INTERVAL, self._interval / 4))
+                self._report_change()
         except asyncio.CancelledError:
             beating.cancel()
             await asyncio.wait([beating])
@@ -167,14 +168,14 @@ class DeadManSwitch:
     async def _beat_once(self, beat: Beat) -> None:
         sent = self._clock()
         await beat(self._interval)
-        # The exchange counts from a later moment: from here on we are never too sure.
+        # The exchange counts from a later moment, so the switch never looks armed for too long.
         self._acknowledged = sent
 
-    def _tell(self) -> None:
+    def _report_change(self) -> None:
         state = self.state
-        if state is self._told:
+        if state is self._reported:
             return
-        self._told = state
+        self._reported = state
         if self._on_change is not None:
             try:
                 self._on_change(state)

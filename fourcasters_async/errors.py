@@ -1,4 +1,4 @@
-"""The errors of the library. Everything it raises on purpose is a `FourcastersError`."""
+"""The errors of the library. Each is a `FourcastersError`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,10 +7,10 @@ _Parts = tuple[type["FourcastersError"], tuple[Any, ...], dict[str, Any]]
 
 
 class FourcastersError(Exception):
-    """The base of every error of this library. None of them holds a token or a password."""
+    """The base class of the library's errors. None of them contains a token or a password."""
 
     def __reduce__(self) -> tuple[object, _Parts]:
-        """Pickle the message and the attributes, whatever the constructor asks for."""
+        """Pickle the message and the attributes, whatever the constructor requires."""
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -24,11 +24,11 @@ def _restore(
 
 
 class InvalidRequestError(FourcastersError, ValueError):
-    """An argument can only be a mistake. Nothing was sent; the message names the argument."""
+    """An argument can only be a mistake. The message names it. Nothing was sent."""
 
 
 class SessionClosedError(FourcastersError):
-    """The session was closed, and a closed session stays closed. Nothing was sent."""
+    """The session or the orders socket is closed, for good. Nothing was sent."""
 
 
 class HaltedError(FourcastersError):
@@ -39,15 +39,15 @@ class HaltedError(FourcastersError):
 
 
 class NotSentError(FourcastersError):
-    """The request provably never reached the exchange: it had no effect."""
+    """The request provably did not reach the exchange: it had no effect."""
 
 
 class OutcomeUnknownError(FourcastersError):
-    """The request left and no usable answer came: it may have taken effect.
+    """The request was sent, and no usable answer came: it may have taken effect.
 
-    `attempts` is how many times it was tried; `__cause__` is what ended the last attempt. For a
-    place, `orders` are the orders in doubt, each with the `user_reference` that it was sent with:
-    `AsyncSession.reconcile(error.orders)` tells what became of them.
+    `attempts` is the number of attempts. `__cause__` is how the last one failed. For a place,
+    `orders` are the orders in doubt, each with the `user_reference` that was sent:
+    `AsyncSession.reconcile(error.orders)` returns what happened to them.
     """
 
     attempts: int
@@ -74,7 +74,7 @@ class ReferencedOrder(Protocol):
 
 
 class DecodeError(FourcastersError):
-    """An answer is not what the endpoint answers. `path` says where: `"$.data[3].odds"`."""
+    """An answer does not have the documented form. `path` says where: `"$.data[3].odds"`."""
 
     path: str
 
@@ -84,14 +84,15 @@ class DecodeError(FourcastersError):
 
 
 class OrdersNotCancelledError(FourcastersError):
-    """The exchange answered for a game, and some of its orders are known not to be cancelled."""
+    """Some orders of a game are known not to be cancelled."""
 
 
 class ApiError(FourcastersError):
-    """The exchange said no.
+    """The exchange answered with an error.
 
-    `status` is the HTTP status, `message` the exchange's own words, `code` the number in the
-    object form of its errors (`None` in the string form), `endpoint` the method and path.
+    `status` is the HTTP status, or over the Orders WebSocket the status that the text stands for.
+    `message` is the exchange's text, `code` the number in the object form of its errors (`None` in
+    the string form). `endpoint` is the method and the path, or the type of the message.
     """
 
     status: int
@@ -118,7 +119,7 @@ class AuthenticationError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """403: the account may not do this, or the order is somebody else's."""
+    """403: the account may not do this, or the order belongs to somebody else."""
 
 
 class NotFoundError(ApiError):
@@ -132,7 +133,7 @@ class ConflictError(ApiError):
 class RateLimitedError(ApiError):
     """429: too many requests.
 
-    `retry_after` is the seconds the exchange asks to wait, `None` where it names none.
+    `retry_after` is the seconds that the exchange asks to wait, `None` if it does not say.
     """
 
     retry_after: float | None
@@ -151,7 +152,7 @@ class RateLimitedError(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx in answer to a read. In answer to a write a 5xx is an `OutcomeUnknownError`."""
+    """5xx in answer to a read. For a request with effects a 5xx is an `OutcomeUnknownError`."""
 
 
 REFUSALS: Mapping[int, type[ApiError]] = {
@@ -163,12 +164,12 @@ REFUSALS: Mapping[int, type[ApiError]] = {
     422: BadRequestError,
     429: RateLimitedError,
 }
-"""What a status says that proves that nothing was done."""
+"""The errors by status. Each of these statuses proves that nothing was done."""
 
 
 class UnsettledCancelsError(FourcastersError, ExceptionGroup[FourcastersError]):
-    """The games of a fan-out that are not known to be clear, one exception a game."""
+    """The games of a fan-out that are not known to be clear, one exception per game."""
 
     def derive(self, errors: Sequence[FourcastersError]) -> "UnsettledCancelsError":  # type: ignore[override]  # the group holds no others
-        """Make the group that `split` and `subgroup` return."""
+        """Return the group for `split` and `subgroup`."""
         return UnsettledCancelsError(self.message, errors)

@@ -6,7 +6,7 @@ from fourcasters_async._core.validation import check_id, optional
 
 
 class Markets:
-    """What can be bet on: `session.markets`."""
+    """The reads of the markets: `session.markets`."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -16,11 +16,11 @@ class Markets:
     ) -> list[str]:
         """Return the codes of the leagues with open markets: `GET /exchange/getLeagues`.
 
-        With a `sport`, such as `"basketball"`, only its leagues. The exchange adds `"LIVE"` where
-        games are in play, and `"all"` for soccer and golf. `deadline` is in seconds, by default
-        the session's `timeout`. Raises an `ApiError` (`AuthenticationError`, `RateLimitedError`,
-        `ServerError`), `DecodeError` if the answer is malformed, `NotSentError`, or
-        `OutcomeUnknownError` if no answer came.
+        With a `sport`, such as `"basketball"`, only the leagues of that sport. The exchange adds
+        `"LIVE"`, an alias for all games in play, and for soccer and golf `"all"`. `deadline` is in
+        seconds, by default the session's `timeout`. Raises an `ApiError` (`AuthenticationError`,
+        `RateLimitedError`, `ServerError`), `DecodeError` if the answer is malformed,
+        `NotSentError`, or `OutcomeUnknownError` if no answer came.
         """
         sport = optional(check_id, sport, "sport")
         request = Request(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
 from fourcasters_async import AsyncSession
+from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import Request
 from fourcasters_async._http.client import HttpClient
 from fourcasters_async.models import MarketType, NewOrder
@@ -252,7 +253,11 @@ class InterceptedError(Exception):
 
 
 class _Interceptor(HttpClient):
-    async def call(self, request: Request[T], *, deadline: float | None = None) -> T:  # noqa: ARG002  # it is not sent
+    async def outcome_until(
+        self,
+        request: Request[T],
+        until: float,  # noqa: ARG002  # it is not sent
+    ) -> tuple[T, RequestOutcome[T]]:
         raise InterceptedError(request)
 
 

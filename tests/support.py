@@ -8,13 +8,15 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, TypeVarTuple
+from unittest.mock import patch
 
 from attrs import frozen
 
-from fourcasters_async import AsyncSession, RetryPolicy
+from fourcasters_async import AsyncSession, MarketType, NewOrder, RetryPolicy
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookOrder
 
@@ -132,13 +134,44 @@ def loop_factory(kind: str, *, eager: bool) -> LoopFactory:
     return make
 
 
+@contextmanager
+def one_clock(loop: JumpingLoop) -> Iterator[None]:
+    """Let everything in the process go by the clock of a jumping loop."""
+
+    def now() -> float:
+        with suppress(RuntimeError):
+            return asyncio.get_running_loop().time()
+        return loop.time()
+
+    with (
+        patch("aiohttp.connector.monotonic", now),
+        patch("fourcasters_async.dead_man.time", SimpleNamespace(monotonic=now)),
+        # How often a fault looks whether the client has left. Each look is a jump.
+        patch("fourcasters_async.testing.calls._POLL", 1.0),
+    ):
+        yield
+
+
+def quote(game_id: str, user_reference: str | None = None) -> NewOrder:
+    """Return an order that the exchange puts into the book."""
+    return NewOrder(
+        game_id,
+        MarketType.TOTAL,
+        "over",
+        odds=-110,
+        bet=50.0,
+        number=220.5,
+        user_reference=user_reference,
+    )
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something is true of which nothing tells."""
     async with asyncio.timeout(_STUCK):
-        if isinstance(loop := asyncio.get_running_loop(), JumpingLoop):
-            await loop.until(true)
-        while not true():  # noqa: ASYNC110  # as it says
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        while not true():  # as it says
+            # A turn without rest would keep the clock of a jumping loop where it is.
+            await (loop.until(true) if isinstance(loop, JumpingLoop) else asyncio.sleep(0))
 
 
 def block(seconds: float) -> None:
@@ -149,11 +182,19 @@ def block(seconds: float) -> None:
         time.sleep(seconds)
 
 
+def own_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"]:
+    """Return the tasks that are new, but for those of the exchange."""
+    server = ("RequestHandler", "_serve", "_accept_connection2", "OrdersSockets")
+    new = asyncio.all_tasks() - before
+    return {task for task in new if not any(name in repr(task.get_coro()) for name in server)}
+
+
 @frozen
 class Transport:
-    """A way to the exchange: where a game's cancels go, and what it calls an order's id."""
+    """A way to the exchange: where cancels and places go, and what it calls an order's id."""
 
     game: str
+    place: str
     order_id: str
     open: Callable[[AsyncSession], AbstractAsyncContextManager[Orders]]
 
@@ -166,8 +207,8 @@ async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
     yield session
 
 
-REST = Transport("cancelAllOrdersForGame", "sessionID", _over_rest)
-SOCKET = Transport("cancelAllByGame", "orderID", lambda session: session.orders_socket())
+REST = Transport("cancelAllOrdersForGame", "place", "sessionID", _over_rest)
+SOCKET = Transport("cancelAllByGame", "placeV3", "orderID", lambda session: session.orders_socket())
 
 
 REFERENCE = "mine/1"

@@ -28,6 +28,7 @@ from fourcasters_async import (
 from fourcasters_async.testing import FakeExchange, faults
 from fourcasters_async.testing.rest import TOKEN_LIFE
 
+ATTEMPTS = QUICK.max_attempts or 0
 NAME, PASSWORD = "trader", "correct horse"
 
 
@@ -125,8 +126,8 @@ async def test_a_token_that_dies_half_way_costs_one_login_and_no_outcome(
         if r.endpoint != "login"
     ]
     assert not any(with_new[: received - 1])
-    # What is on its way when the login is answered, at most 100 requests, has the old token.
-    assert all(with_new[received - 1 + 100 :])
+    # Only what is on its way when the login is answered can still have the old token.
+    assert with_new[received - 1 :].count(False) <= 100
 
 
 async def test_without_credentials_a_dead_token_is_a_refusal_and_nothing_is_repeated(
@@ -371,18 +372,18 @@ async def test_a_login_that_fails_is_shared_by_all_that_wait(fake_exchange: Fake
     async with with_password(fake_exchange) as session:
         report = await session.cancel_all_orders_for_games(games)
     assert len(report.not_sent) == 50
-    assert fake_exchange.received("login") == QUICK.max_attempts
+    assert fake_exchange.received("login") == ATTEMPTS
 
 
 async def test_a_dead_token_and_a_login_that_fails_is_not_sent_and_repeated(
     fake_exchange: FakeExchange,
 ) -> None:
     game = fake_exchange.add_game(orders=1, account=NAME).game_id
-    fake_exchange.inject(faults.Unavailable(), endpoint="login", times=QUICK.max_attempts)
+    fake_exchange.inject(faults.Unavailable(), endpoint="login", times=ATTEMPTS)
     async with with_password(fake_exchange, token="dead") as session:
         (result,) = await session.cancel_all_orders_for_game(game)
     assert result.success
-    assert fake_exchange.received("login") == QUICK.max_attempts + 1
+    assert fake_exchange.received("login") == ATTEMPTS + 1
 
 
 async def test_a_login_outlives_the_deadlines_of_those_who_wait_for_it(

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 import support
 from attrs import evolve
-from support import QUICK, SECOND, until
+from support import QUICK, SECOND, own_tasks, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -68,7 +68,7 @@ async def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_turn(
             finished = task.done()
             task.cancel()
             await asyncio.wait([task])
-            assert client_tasks(before) == set()
+            assert own_tasks(before) == set()
             assert places_held(limit) == 0
             assert not session._http._resting
             assert connections_in_use(session) == 0
@@ -78,24 +78,15 @@ async def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_turn(
         assert report.verified_clear
 
 
-SERVER = ("RequestHandler", "_serve", "_accept_connection2")
-
-
-def client_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"]:
-    """Return the tasks that are new, but for those of the exchange."""
-    new = asyncio.all_tasks() - before
-    return {task for task in new if not any(name in repr(task.get_coro()) for name in SERVER)}
-
-
 def places_held(limit: RateLimit) -> int:
-    admission = limit._sliding_window
+    admission = limit
     return sum(admission._held.values()) - len(admission._ended) + admission.anyone_waiting
 
 
 def connections_in_use(session: AsyncSession) -> int:
     carrier = session._http._pool
     assert isinstance(carrier, Pool)
-    client = carrier._client
+    client = carrier._generation.client
     return 0 if client is None or client.connector is None else len(client.connector._acquired)
 
 
@@ -147,7 +138,7 @@ async def pool_is_full(exchange: FakeExchange, session: AsyncSession) -> tuple[W
     exchange.inject(faults.Stall(), times=None)
     others: Others = [asyncio.create_task(session.cancel_all_orders()) for _ in range(2)]
     await exchange.wait_for("cancelAllOrders", 2)
-    client = session._http._pool._client
+    client = session._http._pool._generation.client
     assert client is not None
     assert client.connector is not None
     connector = client.connector
@@ -156,7 +147,7 @@ async def pool_is_full(exchange: FakeExchange, session: AsyncSession) -> tuple[W
 
 async def limit_is_used_up(_: FakeExchange, session: AsyncSession) -> tuple[Waiting, Others]:
     assert session._http._rate_limit is not None
-    while session._http._rate_limit.admit(urgent=True):
+    while session._http._rate_limit.admit(urgent=True, now=asyncio.get_running_loop().time()):
         pass
     return lambda: bool(session._http._resting), []
 

@@ -1,5 +1,6 @@
 """What the client sends and how it reads answers, against the exchange's OpenAPI document."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -44,7 +45,6 @@ from spec import (
 )
 
 from fourcasters_async import ApiError, AsyncSession, DecodeError
-from fourcasters_async._core.request import Request
 from fourcasters_async._http.response import decode
 from fourcasters_async.models import (
     CancelResult,
@@ -61,6 +61,7 @@ from fourcasters_async.models import (
     PlaceResult,
     User,
 )
+from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.models.user import AuthenticatedUser
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -137,21 +138,27 @@ def decoded(path: str, document: Any, **arguments: object) -> Any:
     if path == PLACE:
         (order,) = ARGUMENTS["orders"]
         each = data.get("createdSessions", [{}])
+        order = order | {"userReference": REFERENCE}
+        for part in [part for result in each for part in parts_of(result)]:
+            # An answer for this order names its reference.
+            if part.get("userReference"):
+                part["userReference"] = REFERENCE
         named["orders"] = [order | {"type": type_of(result)} for result in each]
-    request: Request[Any] | None = None
-    try:
-        request_of(path, ARGUMENTS | named | arguments).send(None)
-    except StopIteration as asked:
-        request = asked.value
+    request = asyncio.run(request_of(path, ARGUMENTS | named | arguments))
     assume(request is not None)  # no ids, no request: there is no such answer
     assert request is not None
-    return decode(request, orjson.dumps(document))
+    value = decode(request, orjson.dumps(document))
+    return value.unmatched if isinstance(value, OpenOrdersPage) else value
 
 
 def type_of(result: Any) -> str:
     """Return the type of the order that a result can be of."""
-    parts = [*result.get("matched", ()), result.get("unmatched", {})]
-    return next((part["type"] for part in parts if "type" in part), "total")
+    return next((part["type"] for part in parts_of(result) if "type" in part), "total")
+
+
+def parts_of(result: Any) -> list[Any]:
+    """Return what was matched and what rests of one order."""
+    return [*result.get("matched", ()), result.get("unmatched", {})]
 
 
 def but_for_cancelled(value: Any) -> Any:

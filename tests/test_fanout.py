@@ -87,7 +87,8 @@ async def test_no_games_is_an_empty_report_and_no_request(
 ) -> None:
     games_of(fake_exchange, 1)
     report = await orders.cancel_all_orders_for_games([], verify=True)
-    assert (report.outcomes, report.ok, report.verified_clear) == ((), True, False)
+    assert (report.outcomes, report.ok, report.verified_clear) == ((), False, False)
+    assert str(report).startswith("0 games: nothing asked")
     assert not fake_exchange.received(transport.game)
     assert len(fake_exchange.open_orders()) == 1
 
@@ -118,7 +119,7 @@ async def test_an_order_that_was_not_cancelled_makes_its_game_partial(
 
 async def test_at_the_deadline_what_is_known_is_kept(fake_exchange: FakeExchange) -> None:
     done, stuck, waiting = games_of(fake_exchange, 3)
-    fake_exchange.inject(faults.Stall(), game_id=stuck)
+    fake_exchange.inject(faults.Stall(), game_id=stuck, times=None)
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, max_connections=1
     ) as session:

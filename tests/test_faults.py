@@ -39,7 +39,7 @@ CONFIRMED, UNKNOWN, REFUSED = (
     OutcomeStatus.UNKNOWN,
     OutcomeStatus.REFUSED,
 )
-TRIES = QUICK.max_attempts
+TRIES = QUICK.max_attempts or 0
 ELSEWHERE = "https://elsewhere.example/session/cancelAllOrdersForGame"
 
 

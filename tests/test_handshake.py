@@ -267,7 +267,7 @@ async def test_the_rate_limit_counts_handshakes_and_no_messages(
             await orders.cancel_all_orders()
         await fake_exchange.drop_sockets()
         await orders.cancel_all_orders()
-        assert limit._sliding_window.give_up(asyncio.get_running_loop().time()).__len__() == 2
+        assert limit.give_up(asyncio.get_running_loop().time()).__len__() == 2
 
 
 async def test_without_a_place_in_the_rate_limit_a_verb_is_not_sent(

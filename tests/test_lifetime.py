@@ -2,12 +2,12 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
 from aiohttp import web
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -136,7 +136,13 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def borrowing(exchange: FakeExchange, client: aiohttp.ClientSession) -> AsyncSession:
-    return AsyncSession(exchange.token, base_url=exchange.url, client_session=client, retry=QUICK)
+    return AsyncSession(
+        exchange.token,
+        base_url=exchange.url,
+        orders_url=exchange.orders_url,
+        client_session=client,
+        retry=QUICK,
+    )
 
 
 async def test_a_client_session_of_the_caller_is_used_and_left_open(
@@ -265,3 +271,72 @@ async def test_the_session_works_inside_a_web_backend(fake_exchange: FakeExchang
     ):
         assert await response.json() == {"clear": True}
     await runner.cleanup()
+
+
+async def test_closing_at_any_turn_loses_no_connection_of_the_caller(
+    fake_exchange: FakeExchange, client: aiohttp.ClientSession
+) -> None:
+    connector = client.connector
+    assert connector is not None
+    turns, finished = 0, False
+    while not finished:
+        # Each time the connection has to be made.
+        connector._conns.clear()
+        session = borrowing(fake_exchange, client)
+        call = asyncio.create_task(session.account.get_unmatched())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        finished = call.done()
+        await session.close()
+        await asyncio.wait([call])
+        assert call.exception() is None or isinstance(call.exception(), FourcastersError)
+        assert not connector._acquired
+        turns += 1
+    assert turns > 10
+
+
+async def send(session: AsyncSession) -> object:
+    return await session.cancel_all_orders()
+
+
+async def fan_out(session: AsyncSession) -> object:
+    return await session.cancel_all_orders_for_games([GAME])
+
+
+async def dial(session: AsyncSession) -> None:
+    async with session.orders_socket():
+        pass
+
+
+async def beat(session: AsyncSession) -> None:
+    async with session.dead_man_switch(30):
+        pass
+
+
+@pytest.mark.parametrize("call", [send, fan_out, dial, beat, AsyncSession.flatten])
+async def test_once_the_caller_has_closed_the_client_every_verb_says_that_it_is_closed(
+    fake_exchange: FakeExchange, call: Callable[[AsyncSession], Awaitable[object]]
+) -> None:
+    client = aiohttp.ClientSession()
+    async with borrowing(fake_exchange, client) as session:
+        await session.account.get_me()
+        await client.close()
+        with pytest.raises(SessionClosedError):
+            await call(session)
+    assert fake_exchange.received() == 1
+
+
+async def test_once_the_caller_has_closed_the_client_an_open_socket_says_that_it_is_closed(
+    fake_exchange: FakeExchange,
+) -> None:
+    client = aiohttp.ClientSession()
+    async with borrowing(fake_exchange, client) as session, session.orders_socket() as orders:
+        await orders.cancel_all_orders()
+        await client.close()
+        for _ in range(2):
+            with pytest.raises(SessionClosedError):
+                await orders.cancel_all_orders()
+            with pytest.raises(SessionClosedError):
+                await orders.cancel_all_orders_for_games([GAME])
+            await asyncio.sleep(SECOND)
+    assert [r.endpoint for r in fake_exchange.requests] == ["ws", "cancelAll"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support import QUICK, SECOND
 
 from fourcasters_async import AsyncSession, NotSentError, RateLimit, RateLimitedError, RetryPolicy
+from fourcasters_async._core.rate_limit import time_now
 from fourcasters_async._core.sliding_window import SlidingWindow
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -69,7 +70,7 @@ class Simulation:
         if self.admission.admit(urgent=urgent, now=self.now):
             self.start(ticket, urgent=urgent)
         else:
-            self.admission.wait(ticket, urgent=urgent)
+            self.admission.queue(ticket, urgent=urgent)
             self.serve()
 
 
@@ -128,9 +129,9 @@ def test_a_cancel_does_not_wait_behind_reads_while_the_reserve_lasts() -> None:
     admission: SlidingWindow[str] = SlidingWindow(10, WINDOW, 3)
     assert [admission.admit(urgent=False, now=0.0) for _ in range(8)] == [True] * 7 + [False]
     for n in range(5):
-        admission.wait(f"read {n}", urgent=False)
+        admission.queue(f"read {n}", urgent=False)
     for n in range(4):
-        admission.wait(f"cancel {n}", urgent=True)
+        admission.queue(f"cancel {n}", urgent=True)
     assert [ticket for ticket, _ in admission.due(0.0)] == ["cancel 0", "cancel 1", "cancel 2"]
 
 
@@ -138,8 +139,8 @@ def test_past_the_reserve_a_cancel_waits_its_turn() -> None:
     admission: SlidingWindow[str] = SlidingWindow(2, WINDOW, 1)
     for urgent in (True, False):
         assert admission.admit(urgent=urgent, now=0.0)
-    admission.wait("read", urgent=False)
-    admission.wait("cancel", urgent=True)
+    admission.queue("read", urgent=False)
+    admission.queue("cancel", urgent=True)
     admission.leave(urgent=False, now=1.0, counted=True)
     assert [ticket for ticket, _ in admission.due(1.0 + WINDOW)] == ["read"]
 
@@ -157,27 +158,30 @@ def place() -> asyncio.Future[None]:
 
 async def test_a_waiter_gets_the_place_that_comes_free() -> None:
     limit = RateLimit(requests=1, window=0.02, reserve=0)
-    assert limit.admit(urgent=True)
-    limit.leave(urgent=True, counted=True)
-    assert not limit.admit(urgent=True)
+    assert limit.admit(urgent=True, now=time_now())
+    limit.leave(urgent=True, now=time_now(), counted=True)
+    limit.serve()
+    assert not limit.admit(urgent=True, now=time_now())
     assert await limit.wait(place(), urgent=True, until=None)
 
 
 async def test_a_waiter_whose_time_is_up_takes_no_place() -> None:
     limit = RateLimit(requests=1, window=3600, reserve=0)
-    assert limit.admit(urgent=True)
+    assert limit.admit(urgent=True, now=time_now())
     assert not await limit.wait(place(), urgent=True, until=asyncio.get_running_loop().time())
-    limit.leave(urgent=True, counted=False)
-    assert limit.admit(urgent=True)
+    limit.leave(urgent=True, now=time_now(), counted=False)
+    limit.serve()
+    assert limit.admit(urgent=True, now=time_now())
 
 
 async def test_a_place_that_is_granted_to_one_who_is_cancelled_goes_to_the_next() -> None:
     limit = RateLimit(requests=1, window=3600, reserve=0)
-    assert limit.admit(urgent=True)
+    assert limit.admit(urgent=True, now=time_now())
     first = asyncio.create_task(limit.wait(place(), urgent=True, until=None))
     second = asyncio.create_task(limit.wait(place(), urgent=True, until=None))
     await asyncio.sleep(0)
-    limit.leave(urgent=True, counted=False)
+    limit.leave(urgent=True, now=time_now(), counted=False)
+    limit.serve()
     first.cancel()
     assert await second
     with pytest.raises(asyncio.CancelledError):
@@ -186,12 +190,13 @@ async def test_a_place_that_is_granted_to_one_who_is_cancelled_goes_to_the_next(
 
 async def test_a_cancelled_waiter_leaves_the_queue() -> None:
     limit = RateLimit(requests=1, window=3600, reserve=0)
-    assert limit.admit(urgent=True)
+    assert limit.admit(urgent=True, now=time_now())
     first = asyncio.create_task(limit.wait(place(), urgent=True, until=None))
     second = asyncio.create_task(limit.wait(place(), urgent=True, until=None))
     await asyncio.sleep(0)
     first.cancel()
-    limit.leave(urgent=True, counted=False)
+    limit.leave(urgent=True, now=time_now(), counted=False)
+    limit.serve()
     assert await second
     with pytest.raises(asyncio.CancelledError):
         await first

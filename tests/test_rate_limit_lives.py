@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support import JumpingLoop
 
 from fourcasters_async import InvalidRequestError, RateLimit
+from fourcasters_async._core.rate_limit import time_now
 
 REQUESTS, WINDOW, RESERVE, SHARE = 10, 60.0, 2, 3
 FATES = ("answered", "not sent", "never answered")
@@ -30,7 +31,7 @@ LIVES = st.lists(st.tuples(CALLS, st.sampled_from(ENDS)), min_size=1, max_size=3
 async def request(limit: RateLimit, fate: str, *, urgent: bool) -> None:
     """Do what a sender does with a limit."""
     loop = asyncio.get_running_loop()
-    if not limit.admit(urgent=urgent):
+    if not limit.admit(urgent=urgent, now=time_now()):
         await limit.wait(loop.create_future(), urgent=urgent, until=None)
     counted = True
     try:
@@ -38,7 +39,7 @@ async def request(limit: RateLimit, fate: str, *, urgent: bool) -> None:
             await loop.create_future()
         counted = fate == "answered"
     finally:
-        limit.leave(urgent=urgent, counted=counted)
+        limit.leave(urgent=urgent, now=time_now(), counted=counted)
 
 
 async def switch(limit: RateLimit, fate: str) -> None:
@@ -87,7 +88,9 @@ async def places_left(limit: RateLimit) -> int:
     now = asyncio.get_running_loop().time()
     place = asyncio.get_running_loop().create_future
     taken = 0
-    while limit.admit(urgent=True) or await limit.wait(place(), urgent=True, until=now):
+    while limit.admit(urgent=True, now=time_now()) or await limit.wait(
+        place(), urgent=True, until=now
+    ):
         taken += 1
     return taken
 

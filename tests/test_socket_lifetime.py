@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from attrs import evolve
-from support import QUICK, SECOND, until
+from support import QUICK, SECOND, own_tasks, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -185,13 +185,6 @@ async def test_the_session_serves_on_after_its_socket_is_closed_and_opens_anothe
             assert await orders.cancel_all_orders() == []
     assert await session.account.get_unmatched() == []
     assert fake_exchange.received("ws") == 3
-
-
-def own_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"]:
-    """Return the tasks that are new, but for those of the exchange."""
-    server = ("RequestHandler", "_serve", "_accept_connection2", "OrdersSockets")
-    new = asyncio.all_tasks() - before
-    return {task for task in new if not any(name in repr(task.get_coro()) for name in server)}
 
 
 @asynccontextmanager

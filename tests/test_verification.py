@@ -185,12 +185,11 @@ async def test_orders_on_other_games_and_markets_are_left_alone(
     assert len(fake_exchange.open_orders(other.game_id)) == 3
 
 
-async def test_an_id_that_the_exchange_refuses_is_not_proved_clear(
-    fake_exchange: FakeExchange, orders: Orders
-) -> None:
+async def test_a_game_that_the_exchange_refuses_is_proved_clear_by_a_read(orders: Orders) -> None:
     report = await orders.cancel_all_orders_for_games(["f" * 24], verify=True)
-    assert report.outcomes[0].resting is None
-    assert not report.verified_clear
+    assert report.outcomes[0].status is OutcomeStatus.REFUSED
+    assert report.verified_clear
+    assert not report.ok
 
 
 async def test_what_is_said_last_of_an_order_stands(

@@ -1,4 +1,4 @@
-"""The token of an account: who uses it, who replaces it, and who is told."""
+"""The token of an account: its use, its renewal, and who is notified of a new one."""
 
 import asyncio
 import copy
@@ -24,13 +24,14 @@ from fourcasters_async.errors import (
 
 _log = logging.getLogger("fourcasters_async")
 
-# Seconds before a login whose token was refused at its first use is tried again.
+# Seconds after a login before the next one, if its token was refused at its first use.
 _LOGIN_PAUSE = 10.0
-# Seconds that closing waits for those who are told of a token.
-_TELLING = 5.0
-_RETIRED = 8
-# Characters. What is shorter is no secret, and would be found in ordinary words.
-_LEAST_SECRET = 6
+# Seconds that `close` waits for callbacks.
+_CALLBACK_TIMEOUT = 5.0
+# Replaced tokens that are still redacted.
+_RETIRED_TOKENS = 8
+# Characters. A shorter text is not a secret, and occurs in ordinary words.
+_MIN_SECRET_LENGTH = 6
 _ANONYMOUS: Mapping[str, str] = {"User-Agent": f"fourcasters_async/{__version__}"}
 
 
@@ -47,16 +48,16 @@ OnToken = Callable[[str], object]
 
 
 class Auth:
-    """The token in use, and the headers of a request with it, for all requests of a session.
+    """The current token and the headers that carry it, for all requests of a session.
 
-    A token is replaced only if it is still the one that the request in question used: of many
-    requests that a dead token fails, all wait for one login and take what it got.
+    A token is replaced only if it is still the one that the failed request used. When many
+    requests fail with the same token, they wait for one login and share the new token.
     """
 
     token: Secret | None = None
     headers: Mapping[str, str] = _ANONYMOUS
     anonymous: Mapping[str, str] = _ANONYMOUS
-    """The headers of a request that goes without a token."""
+    """The headers of a request without a token."""
 
     def __init__(
         self,
@@ -69,12 +70,12 @@ class Auth:
         self._credentials = credentials
         self._log_in = log_in
         self._on_token = on_token
-        self._retired: deque[Secret] = deque(maxlen=_RETIRED)
+        self._retired: deque[Secret] = deque(maxlen=_RETIRED_TOKENS)
         self._refusal: FourcastersError | None = None
         self.unproven: tuple[Secret, float] | None = None
-        """The token of the last login and its loop time, until an answer shows that it serves."""
+        """The token of the last login and its loop time, until an answer accepts the token."""
         self._login: asyncio.Task[FourcastersError | None] | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._notifying: asyncio.Task[None] | None = None
         self._closed = False
         self._replace(token)
 
@@ -84,20 +85,20 @@ class Auth:
         return self.token is not None or self._credentials is not None
 
     def redact(self, text: str) -> str:
-        """Take the secrets out of a text in which the exchange may quote them."""
+        """Replace tokens and the password in a text from the exchange, which may quote them."""
         for token in (self.token, *self._retired):
-            text = _without(token, "[token]", text)
+            text = _replace_secret(token, "[token]", text)
         if self._credentials is not None:
-            text = _without(self._credentials.password, "[password]", text)
+            text = _replace_secret(self._credentials.password, "[password]", text)
         return text
 
     def use(self, credentials: Credentials, token: Secret) -> None:
-        """Take credentials that were just accepted, and their token."""
+        """Use credentials that were just accepted, and their token, from now on."""
         self._credentials, self._refusal, self.unproven = credentials, None, None
         self._set(token)
 
     def learn(self, used: Secret | None, *, accepted: bool, fresh: str | None) -> None:
-        """Take from an answer what it says of the token `used`, and a `fresh` one beside it."""
+        """Note whether an answer accepted the token `used`; adopt the `fresh` token it carries."""
         if accepted and self.unproven is not None and self.unproven[0] == used:
             self.unproven = None
         if fresh is None:
@@ -106,7 +107,7 @@ class Auth:
         try:
             token = check_token(fresh)
         except InvalidRequestError:
-            _log.debug("the exchange sent an X-Auth-Token that no header can hold")
+            _log.debug("the exchange sent an X-Auth-Token that is not valid in a header")
             return
         if used is not None and used == self.token and token != used:
             self._set(token)
@@ -117,10 +118,10 @@ class Auth:
             self._replace(None)
 
     def can_renew(self, used: Secret | None) -> bool:
-        """Whether asking for another token than `used` can help.
+        """Whether a token other than `used` exists, or is worth a login.
 
-        A token that a login has just brought and that was refused at once would be no better
-        the next time: logging in again has to wait a while.
+        If the token of a login is refused at its first use, another login would not help. It has
+        to wait a while.
         """
         if self.token != used:
             return True
@@ -131,13 +132,13 @@ class Auth:
         return asyncio.get_running_loop().time() >= self.unproven[1] + _LOGIN_PAUSE
 
     async def renew(self, used: Secret | None, deadline: float | None) -> FourcastersError | None:
-        """Get another token than `used` by the loop time `deadline`; return why there is none.
+        """Get a token other than `used` by the loop time `deadline`; return why there is none.
 
-        A refused login is not tried again: only `use` makes it possible. The login goes on when
-        those who wait for it give up, for those who come next.
+        A refused login is not repeated until `use` sets new credentials. A login continues when
+        the requests that wait for it give up: later requests need it.
         """
         clock = asyncio.get_running_loop().time
-        # It may be another login that brings a token.
+        # Another login may set a token meanwhile.
         while not self._has_other_than(used):
             if self._closed:
                 return SessionClosedError("the session was closed while it logged in")
@@ -146,32 +147,32 @@ class Auth:
             if self._credentials is None:
                 return NotSentError("not sent: the token was logged out")
             if self._login is None or self._login.done():
-                self._login = asyncio.create_task(self._renewed(self._credentials))
+                self._login = asyncio.create_task(self._log_in_for_all(self._credentials))
             login = self._login
             await asyncio.wait([login], timeout=None if deadline is None else deadline - clock())
-            # Somebody may cancel every task there is, and still want to be flat.
+            # A program may cancel all of its tasks, and then still cancel its orders.
             if not login.cancelled():
-                return None if self._has_other_than(used) else _why_not(login)
+                return None if self._has_other_than(used) else _login_error(login)
         return None
 
     def _has_other_than(self, used: Secret | None) -> bool:
         return self.token is not None and self.token != used
 
     async def close(self) -> None:
-        """End a login, and wait a while until whoever is told of tokens has been."""
+        """Cancel a login, and wait a few seconds for callbacks that were given a token."""
         self._closed = True
         if self._login is not None:
             self._login.cancel()
             await asyncio.wait([self._login])
-        telling = self._telling
-        if telling is None or telling is asyncio.current_task():
+        notifying = self._notifying
+        if notifying is None or notifying is asyncio.current_task():
             return
-        await asyncio.wait([telling], timeout=_TELLING)
-        if not telling.done():
-            telling.cancel()
-            await asyncio.wait([telling])
+        await asyncio.wait([notifying], timeout=_CALLBACK_TIMEOUT)
+        if not notifying.done():
+            notifying.cancel()
+            await asyncio.wait([notifying])
 
-    async def _renewed(self, credentials: Credentials) -> FourcastersError | None:
+    async def _log_in_for_all(self, credentials: Credentials) -> FourcastersError | None:
         try:
             token = await self._log_in(credentials)
         except (AuthenticationError, BadRequestError, ForbiddenError) as refusal:
@@ -179,11 +180,11 @@ class Auth:
                 self._refusal = copy.copy(refusal)
             return refusal
         except FourcastersError as error:
-            # Whatever came of the login, the request that needs it has not left.
+            # However the login ended, the request that needs it was not sent.
             not_sent = NotSentError(f"not sent: could not log in: {error}")
             not_sent.__cause__ = error
             return not_sent
-        # Somebody may have logged in as somebody else meanwhile.
+        # The caller may have logged in with other credentials meanwhile.
         if credentials is self._credentials:
             self.unproven = token, asyncio.get_running_loop().time()
             self._set(token)
@@ -193,7 +194,7 @@ class Auth:
         if self.token is not None:
             self._retired.append(self.token)
         self.token = token
-        # Made once a token, not once a request.
+        # Built once per token, not once per request.
         self.headers = (
             _ANONYMOUS
             if token is None
@@ -205,38 +206,38 @@ class Auth:
         if self._on_token is None:
             return
         try:
-            told = self._on_token(str.__str__(token))
+            result = self._on_token(str.__str__(token))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is the caller's code
-            _not_told(error)
+            _log_callback_error(error)
             return
-        if inspect.isawaitable(told):
-            self._telling = asyncio.create_task(_tell(told, after=self._telling))
+        if inspect.isawaitable(result):
+            self._notifying = asyncio.create_task(_await_callback(result, after=self._notifying))
 
 
-def _without(secret: Secret | None, stand_in: str, text: str) -> str:
-    if secret is None or len(secret) < _LEAST_SECRET:
+def _replace_secret(secret: Secret | None, placeholder: str, text: str) -> str:
+    if secret is None or len(secret) < _MIN_SECRET_LENGTH:
         return text
-    return text.replace(secret, stand_in)
+    return text.replace(secret, placeholder)
 
 
-def _why_not(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:
+def _login_error(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:
     if not login.done():
         return NotSentError("not sent: the deadline passed before the login was answered")
     error = login.result()
-    # Each who waited gets an exception of its own, and none another's frames.
+    # Every waiting request gets a copy of its own, without the frames of another.
     return None if error is None else copy.copy(error)
 
 
-async def _tell(told: Awaitable[object], *, after: asyncio.Task[None] | None) -> None:
-    """Let a caller's coroutine run, once the one before it has: the last token comes last."""
+async def _await_callback(result: Awaitable[object], *, after: asyncio.Task[None] | None) -> None:
+    """Await a callback after the previous one, so that the newest token arrives last."""
     if after is not None:
         await asyncio.wait([after])
     try:
-        await told
+        await result
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is the caller's code
-        _not_told(error)
+        _log_callback_error(error)
 
 
-def _not_told(error: BaseException) -> None:
-    # The text and the frames of the error may hold the token that it was told.
+def _log_callback_error(error: BaseException) -> None:
+    # The text and the frames of the error may hold the token that the callback was given.
     _log.error("on_token failed: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""What an exception of aiohttp's proves. No I/O."""
+"""What an exception from aiohttp proves. No I/O."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import aiohttp
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._core.text import one_line
 
-# Errors of making the connection: no byte of the request can have left before it stands.
+# Errors while connecting: no byte of the request can have been sent.
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientConnectorCertificateError,
@@ -16,32 +16,32 @@ _NEVER_CONNECTED = (
     aiohttp.InvalidURL,
     aiohttp.ServerFingerprintMismatch,
 )
-# What sending over a kept-alive connection meets that the server has closed.
+# Errors of sending over a kept-alive connection that the server has closed.
 _CONNECTION_GONE = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
 
 
 def no_response(
     error: BaseException, *, left: bool | None, redact: Callable[[str], str] = str
 ) -> NoResponse:
-    """Say what an exception proves.
+    """Return what an exception proves.
 
-    `left` says whether the request was written. Where that is not known (`None`), the kind of the
-    exception has to say whether it can have been. `redact` takes secrets out of a text.
+    `left` says whether the request was written. If that is not known (`None`), the type of the
+    exception decides whether it may have been. `redact` removes secrets from a text.
     """
-    never_left = isinstance(error, _NEVER_CONNECTED) if left is None else not left
+    not_sent = isinstance(error, _NEVER_CONNECTED) if left is None else not left
     return NoResponse(
         reason=_describe(error, redact),
-        not_sent=never_left,
+        not_sent=not_sent,
         stale=isinstance(error, _CONNECTION_GONE),
         timed_out=isinstance(error, TimeoutError),
     )
 
 
 def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
-    """Name an exception in one line."""
+    """Describe an exception in one line."""
     text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
-        # Behind the first colon aiohttp quotes what the server sent, cut at any place.
+        # After the first colon aiohttp quotes the server, and may cut a secret short.
         text = text.partition(":")[0]
     elif isinstance(error, TimeoutError) and not text:
         text = "the time was up"

@@ -1,4 +1,4 @@
-"""The rate limit that a session keeps, and that sessions behind one address can share."""
+"""The rate limit of a session, which sessions behind one address can share."""
 
 import asyncio
 import time
@@ -10,13 +10,14 @@ from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import InvalidRequestError
 
 
-class RateLimit:
+class RateLimit(SlidingWindow["asyncio.Future[None]"]):
     """At most `requests` requests in any `window` seconds, `reserve` of them kept for cancels.
 
     The reserve is a tenth by default. A request counts until `window` seconds after its answer.
 
-    The exchange counts requests by address, so sessions that leave from one address should share
-    one object: `AsyncSession(…, rate_limit=shared)`. All of them must run in one event loop.
+    The exchange counts requests by IP address, so sessions behind one address should share one
+    object: `AsyncSession(…, rate_limit=shared)`. Their event loops may follow one another, but
+    must not run at the same time.
     """
 
     def __init__(
@@ -27,27 +28,20 @@ class RateLimit:
         if reserve >= requests:
             raise InvalidRequestError(f"reserve: must be less than requests, not {reserve}")
         self.requests = requests
-        """How many requests may be sent in any window."""
+        """The number of requests that may be sent in any window."""
         self.window = check_seconds(window, "window")
-        """The seconds of a window."""
-        self._reserve = reserve
+        """The length of a window in seconds."""
         self._shared = 0
-        self._sliding_window: SlidingWindow[asyncio.Future[None]] = SlidingWindow(
-            requests, self.window, reserve
-        )
         self._timer: asyncio.TimerHandle | None = None
-
-    def admit(self, *, urgent: bool) -> bool:
-        """Take a place at once, if there is one and nobody is waiting."""
-        return self._sliding_window.admit(urgent=urgent, now=_now())
+        super().__init__(requests, self.window, reserve)
 
     @contextmanager
     def share(self, requests: int) -> Iterator["RateLimit"]:
-        """Give a part of the limit that nothing else can use up, for as long as the block lasts.
+        """Set `requests` of the limit aside inside the block, as a limit of their own.
 
-        Entered when the limit is used up, it lets that many more requests through. Raises
-        `InvalidRequestError` if the shares together would take more than half, or leave nothing
-        for what is not urgent.
+        If the limit is used up on entry, the share allows that many requests more. Raises
+        `InvalidRequestError` if all shares together would exceed half of the limit, or leave no
+        place for requests that are not urgent.
         """
         left = self.requests - self._shared - requests
         if 2 * left < self.requests or left <= self._reserve:
@@ -55,62 +49,60 @@ class RateLimit:
                 f"rate_limit: too small to spare {requests} of {self.requests} requests"
             )
         self._shared += requests
-        self._sliding_window.set_aside(requests)
+        self.set_aside(requests)
         share = RateLimit(requests, self.window, reserve=0)
         try:
             yield share
         finally:
             self._shared -= requests
-            # What was sent of it counts at the exchange for as long as a window.
-            self._sliding_window.take_back(requests, share._sliding_window.give_up(_now()))
-            self._serve()
+            # The exchange counts the requests of the share until their window has passed.
+            self.take_back(requests, share.give_up(time_now()))
+            self.serve()
 
     async def wait(
         self, place: "asyncio.Future[None]", *, urgent: bool, until: float | None
     ) -> bool:
-        """Wait for a place up to the loop time `until`; `False` if none came free by then.
+        """Wait for a place until the loop time `until`; return `False` if none became free.
 
-        `place` is a new future, done once there is one; to cancel it is to give up.
+        `place` is a new future that is done once the request has a place. Cancelling it gives up.
         """
-        self._sliding_window.wait(place, urgent=urgent)
-        self._serve()
+        self.queue(place, urgent=urgent)
+        self.serve()
         try:
             async with asyncio.timeout_at(until):
                 await place
         except BaseException as error:
-            self._sliding_window.withdraw(place)
+            self.withdraw(place)
             # One that outlived its loop holds no place, whether it was in the queue or not.
             if place.done() and not place.cancelled():
-                self.leave(urgent=urgent, counted=False)
+                self.leave(urgent=urgent, now=time_now(), counted=False)
+                self.serve()
             if isinstance(error, TimeoutError):
                 return False
             raise
         return True
 
-    def leave(self, *, urgent: bool, counted: bool) -> None:
-        """Give a place back; `counted` is `False` if the request provably never left."""
-        if self._sliding_window.leave(urgent=urgent, now=_now(), counted=counted):
-            self._serve()
-
-    def _serve(self) -> None:
-        if not self._sliding_window.anyone_waiting:
+    def serve(self) -> None:
+        """Give free places to the requests that wait, now and whenever one becomes free."""
+        if not self.anyone_waiting:
             return
-        while due := self._sliding_window.due(_now()):
+        while due := self.due(time_now()):
             for place, urgent in due:
                 if place.done() or place.get_loop().is_closed():
-                    # Given up, and not yet gone from the queue: the next one gets it.
-                    self._sliding_window.leave(urgent=urgent, now=_now(), counted=False)
+                    # It gave up, but is still in the queue: the next one gets the place.
+                    self.leave(urgent=urgent, now=time_now(), counted=False)
                 else:
                     place.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
-        free = self._sliding_window.next_free()
-        self._timer = None if free is None else _at(free, self._serve)
+        free = self.next_free()
+        self._timer = None if free is None else _at(free, self.serve)
 
 
-def _now() -> float:
-    # A request may end with its event loop, and its place has to become free all the same. The
-    # clock of the standard loops is the monotonic one, so that it goes on from loop to loop.
+def time_now() -> float:
+    """Return the running event loop's time, or the monotonic clock's if no loop runs."""
+    # A request may end after its event loop, and must still give its place back. The standard
+    # loops use the monotonic clock, so times from different loops can be compared.
     try:
         return asyncio.get_running_loop().time()
     except RuntimeError:

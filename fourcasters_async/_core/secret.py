@@ -4,9 +4,9 @@ from typing import NoReturn
 
 
 class Secret(str):
-    """A token, or a header that holds one: a string to those who send it, opaque to all else.
+    """A token, a password, or a header with a token: a string whose `repr` hides it.
 
-    Where a mapping of headers or a frame's arguments are shown, it is `repr` that shows them.
+    Mappings of headers and the arguments in a traceback are shown with `repr`.
     """
 
     __slots__ = ()
@@ -16,9 +16,9 @@ class Secret(str):
         return "<secret>"
 
     def __deepcopy__(self, _: object) -> "Secret":
-        """Return the secret itself: copies in memory are as hidden as it is."""
+        """Return the secret itself: a copy in memory is hidden too."""
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse to leave the process."""
+        """Refuse to be pickled, so that it stays in the process."""
         raise TypeError("a secret is not pickled")

@@ -23,7 +23,7 @@ from fourcasters_async._core.outcome import (
     RequestOutcome,
     not_attempted,
 )
-from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.rate_limit import RateLimit, time_now
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.tasks import Cancellation, HomeLoop
@@ -89,15 +89,24 @@ class Sender(ABC):
         """Whether nothing can be sent any more: it was closed, or the caller's client was."""
         return self._closed or (self._lent is not None and self._lent.closed)
 
-    async def close(self) -> None:
+    def end(self) -> None:
         """Send nothing any more, and let go of what waits."""
         self._closed = True
         for each in self._resting:
             each.cancel()
 
+    async def close(self) -> None:
+        """Send nothing any more, and close what belongs to this sender."""
+        self.end()
+
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        self._home.enter()
+        try:
+            at_home = self._home.loop is asyncio.get_running_loop()
+        except RuntimeError:
+            at_home = False
+        if not at_home:
+            self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
         if authorised and self._auth.token is None and not self._auth.usable:
@@ -208,13 +217,17 @@ class Sender(ABC):
             counted = result.status is not AttemptStatus.NOT_SENT
         finally:
             self._leave(attempts, counted=counted)
+        no_effect = result.status in (AttemptStatus.NOT_SENT, AttemptStatus.REFUSED)
+        if no_effect and attempts.request.come_back is not None:
+            attempts.request.come_back()
         return result
 
     def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:
         """Give the place of an attempt in the rate limit back."""
         if self._rate_limit is not None:
             urgent = RULES[attempts.request.kind].uses_reserve
-            self._rate_limit.leave(urgent=urgent, counted=counted)
+            if self._rate_limit.leave(urgent=urgent, now=time_now(), counted=counted):
+                self._rate_limit.serve()
 
     @abstractmethod
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
@@ -256,7 +269,7 @@ class Sender(ABC):
                 await self._rest(held_until)
                 continue
             rate_limit, urgent = self._rate_limit, RULES[request.kind].uses_reserve
-            if rate_limit is None or rate_limit.admit(urgent=urgent):
+            if rate_limit is None or rate_limit.admit(urgent=urgent, now=now):
                 return None
             if await self._place(rate_limit, attempts):
                 if not self.is_closed() and self._holds.get(request.kind, now) <= clock():

@@ -1,4 +1,4 @@
-"""At most so many requests in any window of time, and who is next. The clock is passed in."""
+"""A sliding-window limit and the queue for it. The clock is passed in."""
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
@@ -8,12 +8,13 @@ _Ticket = TypeVar("_Ticket", bound=Hashable)
 
 
 class SlidingWindow(Generic[_Ticket]):
-    """Who may send now: at most `limit` requests in any `window` seconds.
+    """Admits at most `limit` requests in any `window` seconds.
 
-    A request counts from the moment it is admitted until `window` seconds after its answer: the
-    exchange counts it somewhere in between, so its own window is never overrun, however long
-    either way takes. The last `reserve` places are kept for urgent requests: the others never
-    hold more than `limit - reserve`. Beyond the reserve all are served in the order they came.
+    A request counts from its admission until `window` seconds after its answer. The exchange
+    counts it at some moment in between, so the exchange's window is never exceeded, however long
+    the request or the answer travels. The last `reserve` places are for urgent requests: the
+    others never hold more than `limit - reserve`. Beyond the reserve, requests are served in
+    order of arrival.
     """
 
     def __init__(self, limit: int, window: float, reserve: int) -> None:
@@ -29,29 +30,29 @@ class SlidingWindow(Generic[_Ticket]):
         self._arrivals = 0
 
     def admit(self, *, urgent: bool, now: float) -> bool:
-        """Take a place at once if there is one and nobody is waiting."""
-        self._forget(now)
+        """Take a place at once if one is free and nobody is waiting."""
+        self._expire(now)
         if self.anyone_waiting or not self._fits(urgent=urgent):
             return False
         self._held[urgent] += 1
         return True
 
-    def wait(self, ticket: _Ticket, *, urgent: bool) -> None:
-        """Queue `ticket` up; `due` names it once it holds a place."""
+    def queue(self, ticket: _Ticket, *, urgent: bool) -> None:
+        """Add `ticket` to the queue; `due` returns it once it has a place."""
         self._arrivals += 1
         self._waiting[urgent][ticket] = self._arrivals
 
     def withdraw(self, ticket: _Ticket) -> bool:
-        """Take `ticket` out of the queue; `False` if it was not in it."""
+        """Remove `ticket` from the queue; return `False` if it was not there."""
         return any(queue.pop(ticket, None) is not None for queue in self._waiting.values())
 
     def set_aside(self, places: int) -> None:
-        """Take `places` out of the limit."""
+        """Reduce the limit by `places`."""
         self._limit -= places
 
     def give_up(self, now: float) -> list[tuple[float, bool]]:
-        """Return when each place that is not free again was left; those in use are left now."""
-        self._forget(now)
+        """Return when each occupied place was left; places in use count as left now."""
+        self._expire(now)
         left = list(self._ended)
         for urgent, held in self._held.items():
             in_use = held - sum(each is urgent for _, each in left)
@@ -59,14 +60,14 @@ class SlidingWindow(Generic[_Ticket]):
         return left
 
     def take_back(self, places: int, left: list[tuple[float, bool]]) -> None:
-        """Put `places` back into the limit, of which some were `left` and are not free yet."""
+        """Increase the limit by `places`; those in `left` stay occupied until their window ends."""
         self._limit += places
         for _, urgent in left:
             self._held[urgent] += 1
         self._ended = deque(sorted([*self._ended, *left]))
 
     def leave(self, *, urgent: bool, now: float, counted: bool) -> bool:
-        """End a request at `now`; one that cannot have counted frees its place at once.
+        """End a request at `now`. Without `counted` its place is free at once.
 
         Returns whether anyone is waiting.
         """
@@ -78,26 +79,26 @@ class SlidingWindow(Generic[_Ticket]):
 
     @property
     def anyone_waiting(self) -> bool:
-        """Whether the queue holds anyone."""
+        """Whether the queue is not empty."""
         return bool(self._waiting[True] or self._waiting[False])
 
     def due(self, now: float) -> list[tuple[_Ticket, bool]]:
-        """Give the free places to those who wait; return their tickets and which are urgent."""
-        self._forget(now)
+        """Assign free places to waiting tickets; return those, and whether each is urgent."""
+        self._expire(now)
         admitted: list[tuple[_Ticket, bool]] = []
-        while (urgent := self._next()) is not None:
+        while (urgent := self._next_is_urgent()) is not None:
             ticket, _ = self._waiting[urgent].popitem(last=False)
             self._held[urgent] += 1
             admitted.append((ticket, urgent))
         return admitted
 
     def next_free(self) -> float | None:
-        """Return when the next place becomes free for one who waits, if that is known yet."""
+        """Return when the next place becomes free for a waiting ticket, if that is known yet."""
         if not (self._ended and self.anyone_waiting):
             return None
         return self._ended[0][0] + self._window
 
-    def _forget(self, now: float) -> None:
+    def _expire(self, now: float) -> None:
         while self._ended and self._ended[0][0] + self._window <= now:
             self._held[self._ended.popleft()[1]] -= 1
 
@@ -106,8 +107,8 @@ class SlidingWindow(Generic[_Ticket]):
             return False
         return urgent or self._held[False] < self._limit - self._reserve
 
-    def _next(self) -> bool | None:
-        """Return whether the next to be served is urgent, `None` if nobody can be."""
+    def _next_is_urgent(self) -> bool | None:
+        """Return whether the next ticket to serve is urgent, `None` if none can be served."""
         servable = [
             kind for kind in (True, False) if self._waiting[kind] and self._fits(urgent=kind)
         ]

@@ -1,9 +1,9 @@
-"""Texts of somebody else's, made fit to be shown."""
+"""Texts from outside, prepared for messages and logs."""
 
 _LIMIT = 300
 
 
 def one_line(text: str) -> str:
-    """Return a text in one line of sane length."""
+    """Return a text as one line, cut after 300 characters."""
     line = " ".join(text.split())
     return line if len(line) <= _LIMIT else f"{line[:_LIMIT]}…"

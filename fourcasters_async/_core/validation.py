@@ -1,6 +1,6 @@
-"""Arguments that can only be a mistake are refused before anything is sent.
+"""Checks of arguments: what can only be a mistake is refused before anything is sent.
 
-Nothing here guesses at the rules of the exchange: what might be valid is sent.
+The checks do not guess at the rules of the exchange: what might be valid is sent.
 """
 
 import inspect
@@ -20,14 +20,14 @@ E = TypeVar("E", bound=StrEnum)
 _ID_LIMIT = 128
 _TEXT_LIMIT = 1024
 _HIGHEST_PORT = 65535
-_FOR_EVER = 1e9
-_SHOWN = 80
-# Past what JSON carries safely, and what anybody could mean.
+_MAX_SECONDS = 1e9
+_REPR_LIMIT = 80
+# From here on a number may lose precision in JSON, and is surely a mistake.
 HUGE = 10**15
 
 
 def check_id(value: object, name: str) -> str:
-    """Return an id as it is, or refuse what no id can be."""
+    """Return an id, or refuse a value that cannot be one."""
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name}: must be a string, not {type(value).__name__}")
     if not value.strip():
@@ -40,43 +40,43 @@ def check_id(value: object, name: str) -> str:
         raise InvalidRequestError(f"{name}: must not be longer than {_ID_LIMIT} characters")
     if "/" in value or "\\" in value or not value.isprintable():
         raise InvalidRequestError(
-            f"{name}: must not contain slashes, control characters or the like: {value!r}"
+            f"{name}: must not contain slashes or unprintable characters: {value!r}"
         )
-    # A subclass could compare in ways of its own, and make two games one.
+    # A subclass could compare in its own way, and make two games look like one.
     return str.__str__(value)
 
 
 def check_text(value: object, name: str) -> str:
-    """Return a text of the caller's, such as a reference, or refuse what no text can be."""
+    """Return a text from the caller, such as a reference, or refuse a value that cannot be one."""
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name}: must be a string, not {type(value).__name__}")
     if not value or not value.isprintable() or len(value) > _TEXT_LIMIT:
         raise InvalidRequestError(
-            f"{name}: must have 1 to {_TEXT_LIMIT} characters, and no control characters"
+            f"{name}: must have 1 to {_TEXT_LIMIT} characters, all of them printable"
         )
     return str.__str__(value)
 
 
 def check_member(value: object, kind: type[E], name: str) -> E:
-    """Return the member of an enum for a member or its value."""
+    """Return the enum member for a member or its value."""
     if isinstance(value, str):
         for member in kind:
             if member.value == str.__str__(value):
                 return member
-    known = ", ".join(repr(member.value) for member in kind)
-    raise InvalidRequestError(f"{name}: must be one of {known}, not {shown(value)}")
+    valid = ", ".join(repr(member.value) for member in kind)
+    raise InvalidRequestError(f"{name}: must be one of {valid}, not {shown(value)}")
 
 
 def check_number(value: object, name: str) -> float:
     """Return a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < HUGE:
         raise InvalidRequestError(f"{name}: must be a finite number, not {shown(value)}")
-    # A float of another library, such as numpy, is one that no JSON encoder knows.
+    # JSON encoders do not know subclasses, such as the floats of numpy.
     return int(value) if isinstance(value, int) else float(value)
 
 
 def check_amount(value: object, name: str) -> float:
-    """Return an amount of money, which must be more than nothing."""
+    """Return an amount of money, which must be more than 0."""
     amount = check_number(value, name)
     if not amount > 0:
         raise InvalidRequestError(f"{name}: must be more than 0, not {amount!r}")
@@ -84,24 +84,26 @@ def check_amount(value: object, name: str) -> float:
 
 
 def optional(check: Callable[[object, str], T], value: object, name: str) -> T | None:
-    """Return what `check` makes of a value, or `None` for none."""
+    """Return `check(value, name)`, or `None` for `None`."""
     return None if value is None else check(value, name)
 
 
 def check_list(values: object, name: str) -> list[object]:
-    """Return the items of an iterable that is no string."""
+    """Return the items of an iterable that is not a string."""
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise InvalidRequestError(
-            f"{name}: must be a list or the like, not {type(values).__name__}"
+            f"{name}: must be a list or another iterable, not {type(values).__name__}"
         )
     return list(values)
 
 
 def check_seconds(value: float, name: str) -> float:
-    """Return a span of time in seconds, which must be finite and positive."""
+    """Return a duration in seconds, which must be finite and positive."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequestError(f"{name}: must be seconds, not {type(value).__name__}")
-    if not 0 < value < _FOR_EVER:
+        raise InvalidRequestError(
+            f"{name}: must be a number of seconds, not {type(value).__name__}"
+        )
+    if not 0 < value < _MAX_SECONDS:
         raise InvalidRequestError(
             f"{name}: must be finite and more than 0 seconds, not {shown(value)}"
         )
@@ -109,24 +111,23 @@ def check_seconds(value: float, name: str) -> float:
 
 
 def check_count(value: object, name: str, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number, which must not be less than `least` or more than `most`."""
+    """Return a whole number from `least` to `most`."""
     if type(value) is not int or not least <= value <= (HUGE if most is None else most):
-        bound = "on" if most is None else f"to {most}"
-        raise InvalidRequestError(
-            f"{name}: must be a whole number from {least} {bound}, not {shown(value)}"
-        )
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise InvalidRequestError(f"{name}: must be a whole number {bounds}, not {shown(value)}")
     return value
 
 
 def shown(value: object) -> str:
+    """Return the start of the `repr` of a value, for an error message."""
     try:
-        return repr(value)[:_SHOWN]
-    except Exception:  # noqa: BLE001  # Python writes no whole number of thousands of digits
+        return repr(value)[:_REPR_LIMIT]
+    except Exception:  # noqa: BLE001  # Python refuses to print a number of thousands of digits
         return f"this {type(value).__name__}"
 
 
 def check_callback(callback: object, name: str) -> None:
-    """Refuse what is not a plain function."""
+    """Refuse a callback that is not a plain function."""
     if not callable(callback) or any(
         inspect.iscoroutinefunction(called) for called in (callback, type(callback).__call__)
     ):
@@ -134,12 +135,12 @@ def check_callback(callback: object, name: str) -> None:
 
 
 def hidden(value: T) -> T | Secret:
-    """Hide a string, so that not even the locals of a traceback show it."""
+    """Hide a string, so that the locals in a traceback do not show it."""
     return Secret(value) if isinstance(value, str) else value
 
 
 def check_token(value: object) -> Secret:
-    """Return the token, hidden, or refuse one that cannot stand in a header."""
+    """Return the token as a `Secret`, or refuse one that is not valid in a header."""
     value = hidden(value)
     if not isinstance(value, str):
         raise InvalidRequestError(f"token: must be a string, not {type(value).__name__}")
@@ -151,20 +152,20 @@ def check_token(value: object) -> Secret:
 
 
 def check_password(value: object) -> Secret:
-    """Return the password, hidden."""
+    """Return the password as a `Secret`, or refuse one that cannot be sent."""
     value = hidden(value)
     if not isinstance(value, str) or not value:
-        raise InvalidRequestError("password: must be a string, and not empty")
+        raise InvalidRequestError("password: must be a string that is not empty")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise InvalidRequestError("password: must be text, and not bytes that are none")
+        raise InvalidRequestError("password: must be valid Unicode")
     return Secret(value)
 
 
 def check_url(value: object, name: str, scheme: str, *others: str) -> URL:
-    """Return an address. Unless `others` are named too, it is encrypted or on this machine."""
+    """Return a URL with `scheme` or one of `others`; to this machine it may be unencrypted."""
     value = hidden(value)
     if not isinstance(value, str) or "@" in value:
-        raise InvalidRequestError(f"{name}: must be a string, without a user or a password")
+        raise InvalidRequestError(f"{name}: must be a string without a user name or a password")
     try:
         url = URL(str(value))
         port = url.port

@@ -1,8 +1,8 @@
-"""The aiohttp clients of a session: on connections of its own, or on a connector that is lent.
+"""The aiohttp clients of a session: on its own connections, or on a connector that is lent.
 
-All that the library reads of aiohttp without a public name, for HTTP, stands here, and a release
-that has another name is told in an error: a request never goes past a proxy, and an answer that
-nobody asked for is never taken, without a word.
+This module has every use of a name of aiohttp's HTTP client that is not public. If a release
+renames one, an error says so. Otherwise a request could silently bypass a proxy, or an answer to
+no request could be accepted.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,26 +17,26 @@ from yarl import URL
 
 from fourcasters_async.errors import InvalidRequestError
 
-# aiohttp's 15 s lets a pool go cold between two bursts of a game.
+# Seconds. With aiohttp's 15 a pool goes cold between two bursts of a game.
 _KEEP_ALIVE = 75.0
 
 if not (hasattr(StreamWriter, "protocol") and hasattr(ResponseHandler, "should_close")):
     raise ImportError(
-        "fourcasters_async cannot see with this release of aiohttp whether a connection holds an "
-        "answer to another request; install the newest aiohttp that fourcasters_async supports"
+        "with this release of aiohttp, fourcasters_async cannot detect bytes on a connection that "
+        "answer another request; install the newest aiohttp that fourcasters_async supports"
     )
 
 
 holds_unread_bytes: Callable[[AbstractStreamWriter], bool] = attrgetter("protocol.should_close")
-"""Whether the connection behind a writer has received bytes that nobody asked for."""
+"""Whether the connection of a writer has received bytes that no request asked for."""
 
 
 class AiohttpClients:
     """Makes aiohttp clients with the settings of a session.
 
-    `lent` is a client of the caller's: its connector, headers, tracing, proxy and middlewares are
-    used, and its cookies are not. `proxy` and `middlewares` are the session's own settings; with
-    one of them, that of `lent` is not looked at.
+    `lent` is the caller's client: its connector, headers, tracing, proxy and middlewares are used,
+    its cookies are not. `proxy` and `middlewares` are settings of the session. Each replaces that
+    of `lent`.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class AiohttpClients:
         connect_timeout: float,
     ) -> None:
         self.lent = lent
-        """The caller's client, to whom the connections belong then."""
+        """The caller's client, which then owns the connections."""
         self._proxy: Any = proxy
         self._proxy_auth: Any = None
         if lent is not None and proxy is None:
-            self._proxy = _hidden(lent, "_default_proxy", "proxy")
-            self._proxy_auth = _hidden(lent, "_default_proxy_auth", "proxy")
+            self._proxy = _private_setting(lent, "_default_proxy", "proxy")
+            self._proxy_auth = _private_setting(lent, "_default_proxy_auth", "proxy")
         if lent is not None and middlewares is None:
-            middlewares = _hidden(lent, "_middlewares", "middlewares")
+            middlewares = _private_setting(lent, "_middlewares", "middlewares")
         self.middlewares = tuple(middlewares or ())
-        """The middlewares of the caller's, which naming others for a request would displace."""
-        # An attempt as a whole is timed from outside: aiohttp's `total` can be outlived.
+        """The caller's middlewares. A request that names its own has to name these too."""
+        # The whole attempt is limited elsewhere: a stalled body can outlast aiohttp's `total`.
         self.timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
 
     def make(
@@ -69,17 +69,12 @@ class AiohttpClients:
         ws_response_class: type[aiohttp.ClientWebSocketResponse[Any]] | None = None,
         middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
     ) -> aiohttp.ClientSession:
-        """Make a client. It has `max_connections` of its own, unless a connector is lent."""
+        """Make a client with `max_connections` of its own, unless a connector is lent."""
         lent = self.lent
         return aiohttp.ClientSession(
-            connector=(
-                # One connection more, so that a single verb does not wait for a fan-out to end.
-                aiohttp.TCPConnector(limit=max_connections + 1, keepalive_timeout=_KEEP_ALIVE)
-                if keep_alive
-                else aiohttp.TCPConnector(limit=max_connections + 1, force_close=True)
-                if lent is None
-                else lent.connector
-            ),
+            connector=_connector(max_connections, keep_alive=keep_alive)
+            if lent is None
+            else lent.connector,
             connector_owner=lent is None,
             headers=None if lent is None else lent.headers,
             skip_auto_headers=None if lent is None else lent.skip_auto_headers,
@@ -94,12 +89,20 @@ class AiohttpClients:
         )
 
 
-def _hidden(client: aiohttp.ClientSession, name: str, option: str) -> Any:
-    """Read a setting that a client does not show."""
+def _connector(max_connections: int, *, keep_alive: bool) -> aiohttp.TCPConnector:
+    # One connection more, so that a single verb does not wait for a fan-out to end.
+    limit = max_connections + 1
+    if keep_alive:
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=_KEEP_ALIVE)
+    return aiohttp.TCPConnector(limit=limit, force_close=True)
+
+
+def _private_setting(client: aiohttp.ClientSession, name: str, option: str) -> Any:
+    """Read a setting that a client does not expose."""
     try:
         return getattr(client, name)
     except AttributeError:
         raise InvalidRequestError(
-            f"client_session: this release of aiohttp does not show its {option}; give them to "
-            f"AsyncSession too, as {option}=…"
+            f"client_session: this release of aiohttp does not expose its {option}; "
+            f"pass {option}=… to AsyncSession as well"
         ) from None

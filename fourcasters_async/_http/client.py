@@ -1,4 +1,4 @@
-"""Requests over HTTP: what the send loop needs for one attempt."""
+"""Requests over HTTP: one attempt, for the send loop."""
 
 import logging
 from http import HTTPStatus
@@ -23,8 +23,8 @@ _log = logging.getLogger("fourcasters_async")
 class HttpClient(Sender):
     """Sends requests to one address over HTTP, as one account."""
 
-    # After the loop was blocked, a stray answer can wait in the kernel. The first turn finds it,
-    # behind what was ready already; the second has read it.
+    # After the loop was blocked, an answer to no request may still be in the socket's buffer. The
+    # first turn finds it, after the callbacks that were ready; the second reads it.
     _CATCH_UP_TURNS = 2
 
     def __init__(

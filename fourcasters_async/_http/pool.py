@@ -1,4 +1,4 @@
-"""One attempt of a request over aiohttp: the only module that writes HTTP to the network."""
+"""One attempt of a REST request over aiohttp."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -20,16 +20,16 @@ from fourcasters_async._http.response import Response
 
 T = TypeVar("T")
 
-# Bytes, uncompressed. A larger body is no answer of the exchange.
+# Bytes after decompression. The exchange sends no larger body.
 _BODY_LIMIT = 64 * 2**20
-# Turns of the loop in which an answer is read that came while the loop was blocked.
+# Turns of the loop to read an answer that came while the loop was blocked.
 _CATCH_UP_TURNS = 5
 _UNREAD_BYTES = "the connection holds bytes that nobody asked for"
 
 
 @define(eq=False)
 class _Generation:
-    """Connections that are trusted as long as answers come, and closed together once idle."""
+    """Connections that are used as long as answers come; once retired, they close when idle."""
 
     client: aiohttp.ClientSession | None = None
     in_flight: int = 0
@@ -48,19 +48,23 @@ class Pool:
         self._clients = clients
         self._max_connections = max_connections
         self.lent = clients.lent
-        """The caller's client, to whom the connections belong then."""
+        """The caller's client, which then owns the connections."""
         self._generation, self._fresh = _Generation(), _Generation()
         self._retired: set[_Generation] = set()
         # When an answer was last received, in loop time.
         self._heard = float("-inf")
-        # Those of the client are all that a POST needs, which aiohttp does not repeat.
+        # A POST needs only those of the client: aiohttp does not repeat it.
         self._middlewares: Mapping[str, Any] = {"GET": (send_once, *clients.middlewares)}
 
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
         for generation in (self._generation, self._fresh, *self._retired):
-            if generation.client is not None:
+            # aiohttp would lose a connection that is being made on the connector of the caller.
+            generation.retired = True
+            if self.lent is None and generation.client is not None:
                 await generation.client.close()
+            else:
+                await generation.close_if_done()
 
     async def attempt(
         self,
@@ -73,13 +77,13 @@ class Pool:
     ) -> Response | NoResponse:
         """Send `request` once and read the answer, by the loop time `ends`.
 
-        A `fresh` one goes out on a connection made for it, unless the connections are the caller's.
-        Discarding connections with unread bytes does not count as an attempt: another is taken.
+        A `fresh` one uses a connection made for it, unless the caller owns the connections.
+        Discarding a connection with unread bytes does not count as an attempt: the next is tried.
         """
         started = asyncio.get_running_loop().time()
         generation = self._fresh if fresh else self._generation
         if generation.client is None:
-            # Made here, where there is an event loop.
+            # Made here because it needs an event loop.
             generation.client = self._clients.make(
                 max_connections=self._max_connections, keep_alive=not fresh
             )
@@ -107,21 +111,21 @@ class Pool:
         observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
         for _ in range(self._max_connections + 1):
             body = _Body(content, request.leave)
-            exchange = self._exchange(client, request, body, headers)
-            observed = await observe(exchange, ends=ends, body=body, redact=redact)
+            round_trip = self._round_trip(client, request, body, headers)
+            observed = await observe(round_trip, ends=ends, body=body, redact=redact)
             if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
                 break
         return observed
 
     async def _retire(self, generation: "_Generation") -> None:
-        """Trust no idle connection that was silent as long as an attempt took in vain."""
+        """Use no idle connection any more after an attempt timed out in silence."""
         if generation is self._generation and self.lent is None:
             self._generation = _Generation()
             self._retired.add(generation)
             generation.retired = True
             await generation.close_if_done()
 
-    async def _exchange(
+    async def _round_trip(
         self,
         client: aiohttp.ClientSession,
         request: Request[Any],
@@ -135,14 +139,14 @@ class Pool:
             params=request.params,
             data=body,
             headers=headers,
-            # An empty body has no type.
+            # Without a body there is no content type.
             skip_auto_headers=("Content-Type",) if request.body is None else None,
             allow_redirects=False,
             middlewares=self._middlewares.get(method),
         )
         try:
             if body.left is False:
-                # An answer to no request, unless a middleware of the caller's sent another body.
+                # It answers no request, unless a middleware of the caller replaced the body.
                 if self._clients.lent is not None and not body.refused:
                     body.left = None
                 raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
@@ -155,16 +159,16 @@ class Pool:
 
 
 async def observe(
-    exchange: Coroutine[Any, Any, T],
+    round_trip: Coroutine[Any, Any, T],
     *,
     ends: float,
     redact: Callable[[str], str],
     body: "_Body | None" = None,
 ) -> T | NoResponse:
-    """Await what speaks to the exchange, by the loop time `ends`, and say why it got no answer.
+    """Await `round_trip` until the loop time `ends`; turn an exception into a `NoResponse`.
 
-    No exception of aiohttp's goes further: its frames hold the headers. Without a `body` the kind
-    of the exception has to say whether the request can have left.
+    No exception from aiohttp goes further: its frames hold the headers. Without a `body`, the type
+    of the exception decides whether the request may have been sent.
     """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
@@ -173,24 +177,24 @@ async def observe(
         async with asyncio.timeout(None) as limit:
             timer = asyncio.get_running_loop().call_at(ends, _end, limit, _CATCH_UP_TURNS)
             try:
-                return await exchange
+                return await round_trip
             finally:
                 timer.cancel()
     except asyncio.CancelledError as error:
-        # aiohttp cancels those who wait for its pool when it is closed.
+        # Closing aiohttp's pool cancels the requests that wait for a connection.
         failed = error
     except ConnectionGoneError as gone:
         failed = gone.error
-    except Exception as error:  # noqa: BLE001  # as above
+    except Exception as error:  # noqa: BLE001  # no exception goes further
         failed = error
     if task is not None and task.cancelling() > before:
-        # A hook of the caller's may have raised something else meanwhile.
+        # A hook of the caller may have swallowed the cancellation.
         raise asyncio.CancelledError
     return no_response(failed, left=None if body is None else body.left, redact=redact)
 
 
 def _end(limit: asyncio.Timeout, turns: int) -> None:
-    """End an attempt whose time is up, once an answer that is in the kernel has had its turns."""
+    """End an attempt whose time is up, after some turns to read an answer that has arrived."""
     loop = asyncio.get_running_loop()
     if turns:
         loop.call_soon(_end, limit, turns - 1)
@@ -200,12 +204,12 @@ def _end(limit: asyncio.Timeout, turns: int) -> None:
 
 
 class _Body(aiohttp.Payload):
-    """A request's body that knows whether it left, and stays off a connection with unread bytes.
+    """A request body that knows whether it was sent, and refuses connections with unread bytes.
 
     aiohttp holds the headers back until the body is written: before that, nothing has reached the
     exchange. Bytes that a server sent after its last answer would be taken for the answer to this
-    request, so a connection that holds some is refused. Bytes that come after this request was
-    written cannot be told from its answer.
+    request, so a connection that holds some is refused. Bytes that arrive after this request was
+    written cannot be distinguished from its answer.
     """
 
     def __init__(self, content: bytes, leave: Callable[[], Exception | None] | None) -> None:
@@ -213,9 +217,9 @@ class _Body(aiohttp.Payload):
         self._content = content
         self._leave = leave
         self.left: bool | None = None
-        """Whether the body was written; `None` until aiohttp has made a request of it."""
+        """Whether the body was written; `None` until aiohttp has made a request with it."""
         self.refused = False
-        """Whether it was kept off the connection."""
+        """Whether it refused the connection, or was not allowed to leave."""
 
     @property
     def size(self) -> int:
@@ -226,7 +230,7 @@ class _Body(aiohttp.Payload):
 
     @property
     def autoclose(self) -> bool:
-        """Whether there is nothing to close when a middleware takes another body."""
+        """Whether the body needs no closing when a middleware replaces it."""
         return True
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -254,7 +258,7 @@ class _Body(aiohttp.Payload):
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body to its end, or raise before more than the limit of it is in memory."""
+    """Read a body to its end; raise as soon as it exceeds the limit."""
     chunks: list[bytes] = []
     size = 0
     while chunk := await response.content.readany():

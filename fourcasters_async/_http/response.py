@@ -1,4 +1,4 @@
-"""An answer over HTTP, and what it says. No I/O."""
+"""An HTTP response and what it proves. No I/O."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @frozen
 class Response:
-    """An answer that was read to its end."""
+    """A response that was read to its end."""
 
     status: int
     # Either can hold a token.
@@ -37,14 +37,14 @@ class Response:
 def classify(
     request: Request[T], response: Response | NoResponse, *, redact: Callable[[str], str] = str
 ) -> AttemptResult[T]:
-    """Say what a response proves. `redact` takes secrets out of what is quoted of it."""
+    """Return what a response proves. `redact` removes secrets from the text that is quoted."""
     if isinstance(response, NoResponse):
         return unanswered(request, response)
     if response.status == HTTPStatus.OK:
         try:
             return AttemptResult(AttemptStatus.ANSWERED, decode(request, response.body, redact))
         except (ApiError, DecodeError) as error:
-            # Its frames, and the parser's own exception, hold the body.
+            # The traceback and the parser's exception hold the body.
             error.__context__ = None
             return AttemptResult(AttemptStatus.UNKNOWN, error=error.with_traceback(None))
     refused = response.status in REFUSALS
@@ -55,7 +55,7 @@ def classify(
 
 
 def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
-    """Return what the body of a 200 says; raise `DecodeError`, or `ApiError` for an error in it."""
+    """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
     endpoint = request.endpoint
     try:
         value = orjson.loads(body)
@@ -69,9 +69,9 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that `Retry-After` asks to wait; `None` without it and for nonsense.
+    """Return the seconds that `Retry-After` asks to wait, `None` if it is missing or malformed.
 
-    A date is counted from the `Date` of the same answer: the two clocks agree.
+    A date is compared with the `Date` of the same response, which comes from the same clock.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
@@ -90,10 +90,10 @@ def _http_date(value: str) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
-def _api_error(request: Request[T], reply: Response, redact: Callable[[str], str]) -> ApiError:
-    status = reply.status
+def _api_error(request: Request[T], response: Response, redact: Callable[[str], str]) -> ApiError:
+    status = response.status
     try:
-        message, code = error_in(orjson.loads(reply.body), redact)
+        message, code = error_in(orjson.loads(response.body), redact)
     except orjson.JSONDecodeError:
         message, code = "", None
     message = message or _phrase(status)
@@ -103,7 +103,7 @@ def _api_error(request: Request[T], reply: Response, redact: Callable[[str], str
             status=status,
             endpoint=request.endpoint,
             code=code,
-            retry_after=retry_after(reply.headers),
+            retry_after=retry_after(response.headers),
         )
     default = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     return REFUSALS.get(status, default)(

@@ -1,8 +1,8 @@
-"""The cattrs converters, one for each surface of the exchange.
+"""The cattrs converters: one for REST, one for the Orders WebSocket.
 
-The rules: unknown fields are ignored, a field that is missing or null takes its default, a number
-may arrive as a string, and an enum value that is not known stays a plain string. Nothing else is
-coerced: a value that is not of its type makes the whole answer malformed.
+Unknown fields are ignored. A field that is missing or null takes its default. A number may arrive
+as a string, and an unknown enum value stays a plain string. Nothing else is coerced: one value of
+the wrong type makes the whole answer malformed.
 """
 
 from typing import Any, Literal, TypeVar, get_args
@@ -29,16 +29,15 @@ T = TypeVar("T")
 
 
 class Dialect:
-    """How one surface writes the records: `rest`, or `socket` for the Orders WebSocket.
+    """How one transport writes the records: `rest`, or `socket` for the Orders WebSocket.
 
-    The names on the wire stand beside the fields of the records, where camelCase alone does not
-    give them.
+    The name of a field on the wire is its own name in camelCase, or stands beside the field.
     """
 
     def __init__(self, surface: Literal["rest", "socket"]) -> None:
         self._surface = surface
         self._converter = Converter()
-        # cattrs would look a hook up anew for each answer.
+        # cattrs would look up the hook again for each answer.
         self._hooks: dict[Any, Hook] = {}
         for kind, hook in PRIMITIVES.items():
             self._converter.register_structure_hook(kind, hook)
@@ -53,19 +52,19 @@ class Dialect:
             cancel_result_hook(
                 self._record_hook(CancelResult),
                 [self._wire_name(field) for field in attrs.fields(CancelResult)],
-                # There a failure has its reason in the description.
+                # On the Orders WebSocket the description of a failure is its reason.
                 reason_in_description=surface == "socket",
             ),
         )
 
     def structure(self, document: object, kind: type[T], path: str = "$") -> T:
-        """Make a `kind` of the JSON value that stands at `path`, or raise `DecodeError`."""
+        """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`."""
         hook = self._hooks.get(kind)
         if hook is None:
             hook = self._hooks[kind] = self._converter.get_structure_hook(kind)
         try:
             made: T = hook(document, kind)
-        except Exception as error:  # noqa: BLE001  # any hook may fail at hostile JSON
+        except Exception as error:  # noqa: BLE001  # a hook may raise anything on malformed JSON
             path, reason = self._first_mistake(error, path)
         else:
             return made
@@ -83,9 +82,9 @@ class Dialect:
         normalise = normalised(record)
 
         def structure_record(value: Any, kind: Any) -> Any:
-            # cattrs would look for the names inside a string, and find none missing.
-            known = {k: v for k, v in object_(value, None).items() if v is not None}
-            return structure(known if normalise is None else normalise(known), kind)
+            # Without the check, cattrs would search a string for the names of the fields.
+            present = {k: v for k, v in object_(value, None).items() if v is not None}
+            return structure(present if normalise is None else normalise(present), kind)
 
         return structure_record
 
@@ -111,17 +110,17 @@ class _ItemError(Exception):
 
 
 def _list_hook(kind: Any, converter: Converter) -> Hook:
-    """Return the hook of a list. It stops at the first mistake, however long the list is."""
+    """Return the hook of a list. It reports only the first item that is malformed."""
     (item_kind,) = get_args(kind)
     structure = converter.get_structure_hook(item_kind)
 
     def structure_list(value: Any, _: Any) -> Any:
-        # cattrs would iterate over an object or a string, and call an empty one no items.
+        # cattrs would iterate over an object or a string, and take an empty one for no items.
         if type(value) is not list:
             raise TypeError("not a list")
         try:
             return [structure(item, item_kind) for item in value]
-        except Exception:  # noqa: BLE001  # any hook may fail at hostile JSON
+        except Exception:  # noqa: BLE001  # a hook may raise anything on malformed JSON
             return find_mistake(value)
 
     def find_mistake(value: Any) -> Any:
@@ -130,7 +129,7 @@ def _list_hook(kind: Any, converter: Converter) -> Hook:
                 structure(item, item_kind)
             except Exception as error:
                 raise _ItemError(index) from error
-        raise TypeError("not the list that it was")
+        raise TypeError("an item was malformed once and not again")
 
     return structure_list
 

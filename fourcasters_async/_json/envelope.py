@@ -1,4 +1,4 @@
-"""The envelope around an answer or an error, the same on both surfaces. No I/O."""
+"""The envelope of an answer or an error, the same over both transports. No I/O."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,9 +17,9 @@ def value_in(
     dialect: Dialect,
     redact: Callable[[str], str] = str,
 ) -> T:
-    """Return what a document answers to `request`, or raise `DecodeError`.
+    """Return the answer to `request` in a document, or raise `DecodeError`.
 
-    `redact` takes secrets out of what is quoted of it.
+    `redact` removes secrets from the text that is quoted.
     """
     value, path = document, "$"
     for key in request.data_path:
@@ -46,7 +46,7 @@ def value_in(
 
 
 def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int | None]:
-    """Return the message and the code of either form of the exchange's errors."""
+    """Return the message and the code of an error, in either form that the exchange uses."""
     error = document.get("error") if isinstance(document, dict) else None
     message, code = error, None
     if isinstance(error, dict):

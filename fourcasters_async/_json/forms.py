@@ -1,17 +1,17 @@
-"""Records of which the exchange writes several forms: each is brought into one. No I/O."""
+"""Records that the exchange writes in several forms, brought into one. No I/O."""
 
 from collections.abc import Callable
 from typing import Any
 
 from fourcasters_async.models import EditResult, PlaceResult
 
-# Any of them says that an order was not placed.
+# Any of these keys means that an order was not placed.
 _REFUSED = {"error", "errorType"}
 
 
 def _placed(document: dict[str, Any]) -> dict[str, Any]:
     """Bring the answer for one order into the one form that `PlaceResult` has."""
-    # An empty text is no error: some write it where there is none.
+    # An empty text means that there is no error.
     for key in ("error", "errorType", "error_type"):
         if document.get(key) == "":
             del document[key]
@@ -19,10 +19,10 @@ def _placed(document: dict[str, Any]) -> dict[str, Any]:
         document.setdefault("errorType", document["error_type"])
     error = document.get("error")
     if isinstance(error, dict):
-        # Without a message it stays an object, which is no text: no error is ever ignored.
+        # Without a message it stays an object, which is malformed: no error is ever ignored.
         document["error"] = error.get("message") or error
     if document.get("unmatched") == {}:
-        # So the exchange writes that nothing rests.
+        # The exchange writes an empty object if nothing rests.
         document.setdefault("matched", [])
         del document["unmatched"]
     if not document.keys() & {"matched", "unmatched", *_REFUSED}:
@@ -33,5 +33,5 @@ def _placed(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def normalised(record: type) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-    """Return what brings the documented forms of a record into one; most have one form only."""
+    """Return what brings the forms of a record into one, `None` if it has only one."""
     return _placed if record in (EditResult, PlaceResult) else None

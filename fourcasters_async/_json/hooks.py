@@ -1,4 +1,4 @@
-"""Hooks that coerce nothing but a number in a string. No I/O."""
+"""Structure hooks that coerce nothing except a number in a string. No I/O."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-# cattrs hands a hook any value, and the type to make of it in any form that a type can have.
+# cattrs calls a hook with any value, and with any form of the type to turn it into.
 Hook = Callable[[Any, Any], Any]
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
@@ -27,8 +27,8 @@ def _flag(value: Any, _: Any) -> bool:
 
 
 def number(value: Any, _: Any) -> float:
-    """Return a finite JSON number, also one in a string."""
-    # A bool is an int to isinstance, and not a number here.
+    """Return a finite JSON number, which may be in a string."""
+    # isinstance would accept a bool as an int.
     if type(value) in (float, int) or (type(value) is str and _NUMBER.fullmatch(value)):
         made = float(value)
         if math.isfinite(made):
@@ -70,7 +70,7 @@ def is_list(kind: Any) -> bool:
 
 
 def is_object(kind: Any) -> bool:
-    """Whether a type is that of a JSON object as it is."""
+    """Whether a type stands for a JSON object that is kept as it is."""
     return get_origin(kind) is dict
 
 
@@ -81,8 +81,8 @@ def object_(value: Any, _: Any) -> dict[str, object]:
     return value
 
 
-def _known_members(kind: Any) -> Mapping[str, StrEnum] | None:
-    """Return the members by value of a union of one `StrEnum` with `str`."""
+def _members_by_value(kind: Any) -> Mapping[str, StrEnum] | None:
+    """Return the members by value for a union of one `StrEnum` and `str`, else `None`."""
     union = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
     enums = [k for k in union if isinstance(k, type) and issubclass(k, StrEnum)]
     if str not in union or len(enums) != 1:
@@ -91,13 +91,13 @@ def _known_members(kind: Any) -> Mapping[str, StrEnum] | None:
 
 
 def is_open_enum(kind: Any) -> bool:
-    """Whether a type is an enum whose unknown members stay strings."""
-    return _known_members(kind) is not None
+    """Whether a type is a union of one `StrEnum` and `str`: unknown values stay strings."""
+    return _members_by_value(kind) is not None
 
 
 def open_enum_hook(kind: Any) -> Hook:
-    """Return the hook of such an enum."""
-    members = _known_members(kind) or {}
+    """Return the hook of a type for which `is_open_enum` holds."""
+    members = _members_by_value(kind) or {}
 
     def structure(value: Any, _: Any) -> str:
         text = _text(value, str)

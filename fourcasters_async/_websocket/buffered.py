@@ -1,4 +1,4 @@
-"""A WebSocket of aiohttp's that writes many frames at once."""
+"""An aiohttp WebSocket that writes many frames at once."""
 
 import asyncio
 from typing import Any, Literal, cast
@@ -8,21 +8,22 @@ from aiohttp.http_websocket import WebSocketWriter
 
 from fourcasters_async._core.secret import Secret
 
-# Bytes that are gathered before they are written: a system call for each frame would take most of
-# the time of a burst.
-_GATHERED = 2**15
+# Bytes that are gathered before a write: one system call per frame would take most of the time of
+# a burst.
+_BUFFER_SIZE = 2**15
+# The bit that marks the opcode of a control frame.
 _CONTROL = 0x08
 
 
 if not hasattr(WebSocketWriter(cast(Any, None), cast(Any, None)), "transport"):
     raise ImportError(
-        "fourcasters_async cannot write several frames at once with this release of aiohttp; "
-        "install the newest one that fourcasters_async supports"
+        "with this release of aiohttp, fourcasters_async cannot write several frames at once; "
+        "install the newest aiohttp that fourcasters_async supports"
     )
 
 
 class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
-    """A WebSocket whose data frames are gathered until `flush`; aiohttp writes one by one."""
+    """A WebSocket that gathers data frames until `flush`; aiohttp writes them one by one."""
 
     def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
         super().__init__(reader, writer, *more, **named)
@@ -33,18 +34,18 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
         """The answer to the handshake."""
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the gathered frames."""
         self._buffered.flush()
 
     def abort(self) -> None:
-        """Drop what the other end does not read: it would keep the connection open for ever."""
+        """Close at once. Frames that the peer does not read would keep the connection open."""
         self._buffered.abort()
-        # aiohttp leaves it open where the other end has hung up.
+        # aiohttp leaves it open if the peer has closed the connection.
         self.response.close()
 
 
 class _BufferedTransport:
-    """What aiohttp's WebSocket writer wants of a transport."""
+    """The part of a transport that aiohttp's WebSocket writer uses."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -54,15 +55,15 @@ class _BufferedTransport:
         self.abort = transport.abort
 
     def write(self, data: bytes) -> None:
-        """Take what is to be written."""
+        """Gather `data`, and write if it is urgent or the buffer is full."""
         self._gathered.append(data)
         self._size += len(data)
-        # A ping or a close is not to wait for company.
-        if data[0] & _CONTROL or self._size >= _GATHERED:
+        # A ping, a pong or a close frame must not wait.
+        if data[0] & _CONTROL or self._size >= _BUFFER_SIZE:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was taken."""
+        """Write the gathered data."""
         if self._gathered:
             data = b"".join(self._gathered)
             self._gathered.clear()

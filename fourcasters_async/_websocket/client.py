@@ -1,4 +1,4 @@
-"""Requests as messages on one WebSocket: what the send loop needs for one attempt."""
+"""Requests as messages on one WebSocket: one attempt, for the send loop."""
 
 import asyncio
 from functools import partial
@@ -15,7 +15,7 @@ from fourcasters_async._core.outcome import (
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
-from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.sender import Closable, Sender
 from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
@@ -30,14 +30,15 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
-# Seconds before a message that is refused for its token is worth another login.
+# Seconds between two logins that are caused by refused messages.
 _RENEWAL_PAUSE = 10.0
 
 
 class WebSocketClient(Sender):
-    """Sends messages over one connection at a time. Only the handshake counts and signs in.
+    """Sends messages over one connection at a time.
 
-    Finding no connection is an attempt that was not sent.
+    Only the handshake signs in and counts in the rate limit. Without a connection, an attempt ends
+    as not sent.
     """
 
     _CLOSED = "the orders socket is closed; open another"
@@ -50,8 +51,9 @@ class WebSocketClient(Sender):
         *,
         timeout: float,
         retry: RetryPolicy,
+        lent: Closable | None = None,
     ) -> None:
-        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=None)
+        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=None, lent=lent)
         self._connections = connections
         self._renewed_at = float("-inf")
         self._renewing: Secret | None = None
@@ -62,7 +64,7 @@ class WebSocketClient(Sender):
         return self._connections.current is not None
 
     async def open(self) -> None:
-        """Make the first connection, and keep one up from now on. Raises why there is none."""
+        """Make the first connection, and keep one open from now on. Raises if there is none."""
         await self._connections.open()
 
     async def close(self) -> None:
@@ -70,12 +72,12 @@ class WebSocketClient(Sender):
         await super().close()
         await self._connections.close()
 
-    def ensure_usable(self, *, authorised: bool = False) -> None:  # noqa: ARG002  # the handshake was
+    def ensure_usable(self, *, authorised: bool = False) -> None:  # noqa: ARG002  # only the handshake needs a token
         """Raise if the socket is closed, or belongs to another event loop."""
         super().ensure_usable(authorised=False)
 
     def _lacks_token(self, request: Request[T]) -> bool:  # noqa: ARG002  # see Sender
-        """Return `False`: it is the handshake that carries the token."""
+        """Return `False`: only the handshake carries the token."""
         return False
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
@@ -108,7 +110,7 @@ class WebSocketClient(Sender):
             return False
         used = attempts.token
         if self._auth.token == used != self._renewing:
-            # A handshake that is served does not prove that messages are.
+            # A handshake that is accepted does not prove that messages are.
             now = asyncio.get_running_loop().time()
             if now < self._renewed_at + _RENEWAL_PAUSE:
                 return False
@@ -116,7 +118,7 @@ class WebSocketClient(Sender):
         return True
 
     async def _renew(self, attempts: Attempts[T]) -> FourcastersError | None:
-        """Get another token than the refused one, and give up the connection made with that."""
+        """Get another token, and drop the connection that was made with the refused one."""
         unable = await super()._renew(attempts)
         connection = self._connections.current
         if unable is None and connection is not None and connection.token == attempts.token:

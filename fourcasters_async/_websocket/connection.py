@@ -1,4 +1,4 @@
-"""One connection that carries requests and their answers, and what is lost with it."""
+"""One WebSocket connection, the requests that wait on it, and what is lost with it."""
 
 import asyncio
 import logging
@@ -20,16 +20,16 @@ _log = logging.getLogger("fourcasters_async")
 Document = Mapping[str, object]
 
 _GIVEN_UP = "the connection was given up"
-# Seconds that the other end has to answer a close frame.
+# Seconds that the peer has to answer a close frame.
 _CLOSE_TIMEOUT = 1.0
-# Turns of the loop in which the reader takes what came while the loop was blocked.
+# Turns of the loop in which the reader takes frames that came while the loop was blocked.
 _CATCH_UP_TURNS = 3
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
 @define(eq=False)
 class _Pending:
-    """A request on its way. `left` is when its frame was handed on to be written."""
+    """A request in flight. `left` is the loop time when its frame was given to the writer."""
 
     frame: bytes
     answer: "asyncio.Future[Document | NoResponse]"
@@ -39,12 +39,13 @@ class _Pending:
 
 
 class Connection:
-    """One WebSocket, on which any number of requests wait for their answers.
+    """One WebSocket on which any number of requests wait for their answers.
 
-    `decode` reads a frame: what it answers, or `None`. The connection knows of each request
-    whether its frame left, so that what is lost with it is either not sent or unknown. It is given
-    up when a request ends unanswered and nothing was heard for long. `silence` is the seconds that
-    are too short to say so: a caller in a hurry does not prove that the other end is dead.
+    `decode` turns a frame into an answer, or into `None` if it answers no request. The connection
+    knows whether the frame of each request was sent, so a request that is lost with it is either
+    not sent or unknown. The connection is dropped when a sent request times out and nothing was
+    received for half of its time and for more than `silence` seconds: a short time limit alone
+    does not prove that the peer is dead.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Connection:
         self.lost: asyncio.Future[str] = self._loop.create_future()
         """Why the connection is gone, once it is."""
         self._heard = self._loop.time()
-        # An answer that comes late, on another connection, must not find a namesake.
+        # A late answer on another connection must not match a request here.
         self._prefix = secrets.token_hex(4)
         self._count = 0
         self._pending: dict[str, _Pending] = {}
@@ -74,6 +75,9 @@ class Connection:
             asyncio.create_task(self._read()),
             asyncio.create_task(self._write()),
         )
+        # Somebody may cancel every task there is, also before it began.
+        for task in self._tasks:
+            task.add_done_callback(lambda _: self.lose(_GIVEN_UP))
 
     async def ask(
         self,
@@ -81,9 +85,9 @@ class Connection:
         ends: float,
         leave: Callable[[], Exception | None] | None = None,
     ) -> Document | NoResponse:
-        """Send what `encode` makes with an id, and return the answer, by the loop time `ends`.
+        """Send the frame that `encode` makes with an id; return its answer by loop time `ends`.
 
-        `leave` is asked at the last moment before it is written: why it may not, or `None`.
+        `leave` is called right before the write. It returns why the frame may not leave, or `None`.
         """
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
@@ -102,13 +106,13 @@ class Connection:
             self._pending.pop(request_id, None)
 
     async def close(self) -> None:
-        """Close it. What waits for an answer is lost."""
+        """Close the connection. Requests that wait for an answer are lost."""
         self.lose("the connection was closed")
         for task in self._tasks:
             task.cancel()
         try:
             await asyncio.wait(self._tasks)
-            # It waits until the other end reads.
+            # Closing waits for a peer that does not read.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._socket.close()
@@ -126,15 +130,13 @@ class Connection:
                         _end(pending, NoResponse(str(refusal), not_sent=True))
                         continue
                     pending.left = self._loop.time()
-                    # Waits where the other end does not read; what is behind has not left then.
+                    # Blocks while the peer does not read. Later frames are not sent then.
                     await self._socket.send_frame(pending.frame, aiohttp.WSMsgType.TEXT)
                 self._socket.flush()
                 self._more = self._loop.create_future()
                 await self._more
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
             self.lose(no_response(error, left=True).reason)
-        finally:
-            self.lose(_GIVEN_UP)
 
     async def _read(self) -> None:
         try:
@@ -149,29 +151,26 @@ class Connection:
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be read
             self.lose(no_response(error, left=True).reason)
-        finally:
-            # Somebody may have cancelled every task there is.
-            self.lose(_GIVEN_UP)
 
     def _take(self, frame: bytes) -> None:
         self._heard = self._loop.time()
         answer = self._decode(frame)
         pending = None if answer is None else self._pending.pop(answer.request_id, None)
         if answer is None or pending is None or pending.answer.done():
-            # It may be late, a second copy or noise. Whoever it was for waits until the time is up.
-            _log.debug("a frame of %d bytes answers nobody", len(frame))
+            # A late answer, a duplicate or noise. Its request, if any, waits until its time limit.
+            _log.debug("a frame of %d bytes answers no request", len(frame))
             return
         pending.answer.set_result(answer.document)
 
     def lose(self, reason: str) -> None:
-        """Let nothing more be asked here, and end what waits for an answer."""
+        """Accept no more requests, and end those that wait for an answer."""
         if self.lost.done():
             return
         self.lost.set_result(reason)
         if self._timer is not None:
             self._timer.cancel()
         for pending in self._pending.values():
-            # Whoever repeats it waits for another connection anyway, and need not wait twice.
+            # `stale`: a retry waits for the next connection, and needs no pause before that.
             _end(pending, NoResponse(reason, not_sent=pending.left is None, stale=True))
 
     def _end_at(self, when: float) -> None:
@@ -180,7 +179,7 @@ class Connection:
         self._timer = self._loop.call_at(when, self._end_overdue)
 
     def _end_overdue(self, turns: int = _CATCH_UP_TURNS) -> None:
-        """End what has had its time. One timer for all: one for each would cost as much again."""
+        """End requests whose time is up. One timer serves all: one for each would cost double."""
         if self.lost.done():
             return
         if turns:
@@ -197,7 +196,7 @@ class Connection:
         if silence > self._silence and any(
             pending.left and silence > (now - pending.left) / 2 for pending in overdue
         ):
-            # It may be dead at the other end: what is asked again is better asked on another.
+            # The peer may be dead: a retry has a better chance on another connection.
             self.lose("nothing was heard on the connection")
             return
         waiting = [pending.ends for pending in self._pending.values() if not pending.answer.done()]

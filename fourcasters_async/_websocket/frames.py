@@ -1,4 +1,4 @@
-"""The Orders WebSocket on the wire: requests and answers as frames. No I/O."""
+"""The frames of the Orders WebSocket: requests and answers. No I/O."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,44 +18,44 @@ T = TypeVar("T")
 _SERVER_ERROR = 500
 
 
-def _said(text: str, status: int) -> tuple[re.Pattern[str], int]:
-    return re.compile(text, re.IGNORECASE), status
+def _rule(pattern: str, status: int) -> tuple[re.Pattern[str], int]:
+    return re.compile(pattern, re.IGNORECASE), status
 
 
-# The status that an error text stands for, so that an error is the same over both transports: that
-# of the first that is found in it. That nothing was done must not be guessed, so a refusal is only
-# what is documented as one or says what is wrong with the request.
+# The HTTP status that an error text stands for, so that an error is the same over both transports.
+# The first pattern that is found decides. A refusal means that nothing was done, which must not be
+# guessed: a text is a refusal only if it is documented, or says what is wrong with the request.
 _STATUSES: Sequence[tuple[re.Pattern[str], int]] = (
-    _said(r"\bfailed to process\b", _SERVER_ERROR),
-    _said(r"^invalid order ID format|^invalid heartbeat timeout", 400),
-    _said(r"^unauthorized: order does not belong", 403),
-    _said(r"^(order|game) not found", 404),
-    _said(r"^order already (cancelled|graded)|^order is expired", 409),
-    _said(r"^too many requests", 429),
-    _said(r"^unauthori[sz]ed\W*$", 401),
-    # What follows these words may be anybody's.
-    _said(r"\bfail(ed|ure) to\b|\binternal\b|\btimed? ?-?out\b|\bunavailable\b", _SERVER_ERROR),
-    _said(r"\bupstream\b|\bpanic\b|\bexception\b|\bnil pointer\b|\bundefined\b", _SERVER_ERROR),
-    _said(r"\b(runtime|rpc|system|server|network|database)[ _]error", _SERVER_ERROR),
-    _said(r"\bnot (confirmed|acknowledged)\b|\bpartially (done|processed|placed)\b", _SERVER_ERROR),
-    _said(r"\btoo many requests\b|\brate.?limit", 429),
-    _said(r"\bnot authenticated\b", 401),
-    _said(r"\b(expired|invalid) (token|jwt)\b|\b(token|jwt) (is |has )?(expired|invalid)\b", 401),
-    _said(r"^unauthori[sz]ed\b|\bforbidden\b|\baccess denied\b|\bnot your\b", 403),
-    _said(
+    _rule(r"\bfailed to process\b", _SERVER_ERROR),
+    _rule(r"^invalid order ID format|^invalid heartbeat timeout", 400),
+    _rule(r"^unauthorized: order does not belong", 403),
+    _rule(r"^(order|game) not found", 404),
+    _rule(r"^order already (cancelled|graded)|^order is expired", 409),
+    _rule(r"^too many requests", 429),
+    _rule(r"^unauthori[sz]ed\W*$", 401),
+    # Before the refusals below: the text after these words may quote any other error.
+    _rule(r"\bfail(ed|ure) to\b|\binternal\b|\btimed? ?-?out\b|\bunavailable\b", _SERVER_ERROR),
+    _rule(r"\bupstream\b|\bpanic\b|\bexception\b|\bnil pointer\b|\bundefined\b", _SERVER_ERROR),
+    _rule(r"\b(runtime|rpc|system|server|network|database)[ _]error", _SERVER_ERROR),
+    _rule(r"\bnot (confirmed|acknowledged)\b|\bpartially (done|processed|placed)\b", _SERVER_ERROR),
+    _rule(r"\btoo many requests\b|\brate.?limit", 429),
+    _rule(r"\bnot authenticated\b", 401),
+    _rule(r"\b(expired|invalid) (token|jwt)\b|\b(token|jwt) (is |has )?(expired|invalid)\b", 401),
+    _rule(r"^unauthori[sz]ed\b|\bforbidden\b|\baccess denied\b|\bnot your\b", 403),
+    _rule(
         r"^(invalid|missing|unknown|unsupported|malformed) ([\w-]+ )?(games?|orders?|markets?"
         r"|types?|ids?|sides?|messages?|fields?|requests?|odds|numbers?|bets?|formats?|payload|json)\b",
         400,
     ),
-    _said(r"\bnot (found|allowed|permitted|open|enough|supported|active)\b", 400),
-    _said(r"\b(is|are) required\b|\bmust (be|not|have)\b|\bcannot be (cancel|edit|plac)", 400),
-    _said(r"\balready (filled|matched|settled|closed|started)\b", 400),
-    _said(
+    _rule(r"\bnot (found|allowed|permitted|open|enough|supported|active)\b", 400),
+    _rule(r"\b(is|are) required\b|\bmust (be|not|have)\b|\bcannot be (cancel|edit|plac)", 400),
+    _rule(r"\balready (filled|matched|settled|closed|started)\b", 400),
+    _rule(
         r"\b(order|game|market|account) (is|has) (expired|started|ended|filled|graded|suspended"
         r"|closed|locked|banned)\b",
         400,
     ),
-    _said(
+    _rule(
         r"\binsufficient\b|\bliability\b|\bvalidation\b|^duplicate\b|\bno such (order|game)", 400
     ),
 )
@@ -63,19 +63,19 @@ _STATUSES: Sequence[tuple[re.Pattern[str], int]] = (
 
 @define
 class Answer:
-    """What answers one request: the id that it was asked under, and the document."""
+    """The answer to one request: the id of the request, and the document."""
 
     request_id: str
     document: Mapping[str, object]
 
 
 def encode(request: Request[Any], request_id: str) -> bytes:
-    """Return a request as the frame in which it goes out."""
+    """Return the frame of a request."""
     return orjson.dumps([request.endpoint, {**(request.body or {}), "requestID": request_id}])
 
 
 def read(frame: bytes | str) -> Answer | None:
-    """Return what a frame answers, `None` for one that answers nobody."""
+    """Return the answer in a frame, `None` if it answers no request."""
     try:
         document = orjson.loads(frame)
     except orjson.JSONDecodeError:
@@ -89,7 +89,7 @@ def read(frame: bytes | str) -> Answer | None:
 
 
 def _unwrapped(outer: dict[str, object]) -> Answer | None:
-    """Return the one answer in the wrapped form, if its ids do not contradict each other."""
+    """Return the single answer in the wrapped form, `None` if its ids contradict each other."""
     responses = outer["responses"]
     if not isinstance(responses, list) or len(responses) != 1 or type(responses[0]) is not dict:
         return None
@@ -97,13 +97,13 @@ def _unwrapped(outer: dict[str, object]) -> Answer | None:
     ids = {each for each in (outer.get("requestID"), inner.get("requestID")) if type(each) is str}
     if len(ids) != 1:
         return None
-    # An error around an answer contradicts it just as one beside it.
+    # An error in the outer document contradicts the answer, like one beside it.
     document = {"error": outer["error"], "data": responses} if _has_error(outer) else inner
     return Answer(ids.pop(), document)
 
 
 def _has_error(document: Mapping[str, object]) -> bool:
-    # An empty text says nothing, and is how some write that there is no error.
+    # An empty text means that there is no error.
     return document.get("error") not in (None, "")
 
 
@@ -113,13 +113,13 @@ def classify(
     *,
     redact: Callable[[str], str] = str,
 ) -> AttemptResult[T]:
-    """Put an answered attempt in its class. `redact` takes secrets out of what is quoted."""
+    """Return what an answer proves. `redact` removes secrets from the text that is quoted."""
     if _has_error(document):
         return _failed(request, document, redact)
     try:
         return AttemptResult(AttemptStatus.ANSWERED, value_in(request, document, SOCKET, redact))
     except DecodeError as error:
-        # Its frames hold the answer.
+        # The traceback holds the answer.
         error.__context__ = None
         return AttemptResult(AttemptStatus.UNKNOWN, error=error.with_traceback(None))
 
@@ -136,7 +136,7 @@ def _failed(
         endpoint=request.endpoint,
         code=code,
     )
-    # An error and an answer at once contradict each other.
+    # An error and data in one answer contradict each other.
     if refusal is None or document.get("data") is not None:
         return AttemptResult(AttemptStatus.UNKNOWN, error=error)
     return AttemptResult(AttemptStatus.REFUSED, error=error)
@@ -147,7 +147,7 @@ def _status_of(message: str, code: int | None) -> int:
     if code is not None and code >= _SERVER_ERROR:
         return code
     text = message.strip()
-    for said, status in _STATUSES:
-        if said.search(text):
+    for pattern, status in _STATUSES:
+        if pattern.search(text):
             return status
     return code if code is not None and code in REFUSALS else _SERVER_ERROR

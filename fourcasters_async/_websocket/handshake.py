@@ -1,4 +1,4 @@
-"""The handshake of a WebSocket: an attempt whose answer is the connection, or why there is none."""
+"""The handshake of a WebSocket: a request whose answer is the connection."""
 
 import asyncio
 import copy
@@ -32,14 +32,15 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
-# A larger frame is no answer of the exchange.
+# Bytes. The exchange sends no larger frame.
 _FRAME_LIMIT = 64 * 2**20
+# Bytes of the body of a refusal.
 _BODY_LIMIT = 2**16
-# Seconds of silence after which aiohttp pings; it waits half as long for the answer.
+# Seconds of silence before aiohttp pings. It waits half as long for the pong.
 _PING_AFTER = 10.0
 # Seconds that aiohttp waits for the connection to end after a close frame.
 _CLOSE_TIMEOUT = 1.0
-# Seconds for the body of a refusal.
+# Seconds to read the body of a refusal.
 _REFUSAL_TIMEOUT = 1.0
 
 
@@ -63,21 +64,29 @@ class Handshake(Sender):
         self._address = address
         self._clients = clients
         self._client: aiohttp.ClientSession | None = None
-        # The answer to the handshake that is being made, which aiohttp does not hand out.
+        self._connecting = False
+        # The answer to the handshake in progress, which aiohttp does not return.
         self._answers: list[aiohttp.ClientResponse] = []
         self.request = Request(f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE)
-        """What is sent."""
+        """The request of every handshake."""
 
     async def close(self) -> None:
-        """Make no connection any more. Those that were made are their owners' to close."""
+        """Make no more connections. Their owners close those that were made."""
         await super().close()
-        if self._client is not None:
+        # See `Pool.close`.
+        if self._client is not None and not (self._connecting and self._clients.lent is not None):
             await self._client.close()
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         token = attempts.token = self._auth.token
         connecting = self._connect(Secret(token or ""))
-        observed = await observe(connecting, ends=ends, redact=self._auth.redact)
+        self._connecting = True
+        try:
+            observed = await observe(connecting, ends=ends, redact=self._auth.redact)
+        finally:
+            self._connecting = False
+            if self._closed and self._clients.lent is not None:
+                await self.close()
         if isinstance(observed, NoResponse):
             return unanswered(attempts.request, observed)
         answer = observed.response if isinstance(observed, BufferedWebSocket) else observed
@@ -87,7 +96,7 @@ class Handshake(Sender):
             fresh=answer.headers.get("X-Auth-Token"),
         )
         if isinstance(observed, BufferedWebSocket):
-            # There is only the one request, whose answer this is.
+            # Handshakes are the only requests here, and this is the type of their answer.
             return AttemptResult(AttemptStatus.ANSWERED, cast(T, observed))
         if observed.status == HTTPStatus.OK:
             missing = NoResponse("the answer was 200 and no WebSocket", not_sent=False)
@@ -99,12 +108,12 @@ class Handshake(Sender):
             self._client = self._clients.make(
                 max_connections=1,
                 ws_response_class=BufferedWebSocket,
-                middlewares=(self._look_at_the_answer, send_once),
+                middlewares=(self._keep_answer, send_once),
             )
         try:
             socket = await self._client.ws_connect(
                 self._address,
-                # Unlike over REST, the token stands alone.
+                # Unlike over REST, there is no `Bearer` before the token.
                 headers={**self._auth.anonymous, "Authorization": token},
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),  # pyright: ignore[reportCallIssue]  # it has that parameter
                 heartbeat=_PING_AFTER,
@@ -117,23 +126,23 @@ class Handshake(Sender):
         made.token, made.response = token, self._answers.pop()
         return made
 
-    async def _look_at_the_answer(
+    async def _keep_answer(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Read what refuses the handshake: aiohttp would drop it, and follow a redirect."""
+        """Read an answer that refuses the handshake. aiohttp drops it, or follows a redirect."""
         response = await handler(request)
         if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             self._answers[:] = [response]
             return response
-        raise _RefusedError(await _refusal(response))
+        raise _RefusedError(await _read_refusal(response))
 
 
 def without_connection(endpoint: str, error: FourcastersError) -> FourcastersError:
-    """Return the error of a request for which no connection could be made: it is not sent."""
+    """Return the error of a request that was not sent because no connection could be made."""
     if isinstance(error, SessionClosedError):
         return SessionClosedError(f"{endpoint}: {error}")
     if isinstance(error, AuthenticationError | RateLimitedError):
-        # What the exchange says to everybody it would have said to this one.
+        # The exchange would have answered this request in the same way.
         return copy.copy(error)
     not_sent = NotSentError(f"{endpoint}: not sent: no connection: {error}")
     not_sent.__cause__ = copy.copy(error)
@@ -141,17 +150,17 @@ def without_connection(endpoint: str, error: FourcastersError) -> FourcastersErr
 
 
 class _RefusedError(Exception):
-    """The handshake was answered with something else than a WebSocket."""
+    """The answer to the handshake is not a WebSocket."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
         self.response = response
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> Response:
+async def _read_refusal(response: aiohttp.ClientResponse) -> Response:
     body = b""
     try:
-        # The status decides: the text beside it is not worth a long wait.
+        # The status decides: its body is not worth a long wait.
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(_REFUSAL_TIMEOUT):
                 while len(body) < _BODY_LIMIT and (chunk := await response.content.readany()):

@@ -1,4 +1,4 @@
-"""Keeps a WebSocket up, whatever it carries: the orders socket and the feeds use the same piece."""
+"""Keeps a WebSocket open, whatever it carries."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ from fourcasters_async.errors import (
 
 _log = logging.getLogger("fourcasters_async")
 
-# Seconds that a connection has to stand before the next one is made without a pause.
+# Seconds that a connection has to last so that the next one is made without a pause.
 _STEADY = 5.0
 
 
 class Carried(Protocol):
-    """A connection and what it carries, such as requests and their answers."""
+    """A connection with what it carries, such as requests that wait for answers."""
 
     @property
     def lost(self) -> "asyncio.Future[str]":
@@ -39,10 +39,10 @@ C = TypeVar("C", bound=Carried)
 
 
 class Reconnecting(Generic[C]):
-    """One connection at a time to one WebSocket, made anew when it is lost.
+    """One connection at a time to one WebSocket, replaced when it is lost.
 
-    `carry` says what a new connection carries. The next connection is made at once, unless the
-    last one did not last: a flapping one must not use up the rate limit.
+    `carry` makes what uses a new connection. The next connection is made at once, unless the last
+    one was short-lived: a flapping connection must not use up the rate limit.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Reconnecting(Generic[C]):
         self._handshake = handshake
         self._carry = carry
         self._retry = retry
-        # Those who wait for a connection are told of each failure, and count it as theirs.
+        # Requests that wait are told of each failure, and count it as an attempt of their own.
         self._once = evolve(retry, max_attempts=1)
         self._current: C | None = None
         self._next: asyncio.Future[FourcastersError | None] | None = None
@@ -66,37 +66,43 @@ class Reconnecting(Generic[C]):
 
     @property
     def current(self) -> C | None:
-        """The connection that stands, `None` while there is none."""
+        """The open connection, `None` while there is none."""
         current = self._current
         return None if current is None or current.lost.done() else current
 
     async def open(self) -> None:
-        """Make the first connection, and keep one up from now on. Raises why there is none."""
+        """Make the first connection, and keep one open from now on. Raises if there is none."""
         handshake, request = self._handshake, self._handshake.request
         handshake.ensure_usable()
         deadline = asyncio.get_running_loop().time() + handshake.timeout
         made = await handshake.send(request, deadline=deadline)
         if self.closed:
+            if isinstance(made.value, BufferedWebSocket):
+                # The connections of the caller's outlive the session.
+                made.value.abort()
             raise SessionClosedError("the session was closed before there was a connection")
         if made.error is not None:
             raise without_connection(request.endpoint, made.error)
         self._current = self._carry(cast(BufferedWebSocket, made.value))
-        self._keeping = asyncio.create_task(self._keep(self._current))
-        # A task that is cancelled before it began closes nothing.
-        await asyncio.sleep(0)
+        self._keeping = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
         """Close the connection, for good."""
         first, self.closed = not self.closed, True
         try:
             if self._keeping is not None:
-                # Only once: a second time would cut short what the first has begun.
+                # Cancelled only once: a second time would interrupt the closing.
                 if first:
                     self._keeping.cancel()
                 await asyncio.wait([self._keeping])
         finally:
-            self._tell(SessionClosedError("the connection was closed"))
-            await self._handshake.close()
+            self._notify(SessionClosedError("the connection was closed"))
+            try:
+                # A task that is cancelled before its first step closes nothing.
+                if self._current is not None:
+                    await self._current.close()
+            finally:
+                await self._handshake.close()
 
     async def wait(self, deadline: float) -> C | FourcastersError | None:
         """Return a connection, or why there is none, or `None` at the loop time `deadline`."""
@@ -107,25 +113,26 @@ class Reconnecting(Generic[C]):
             self._wanted.set()
             if self._next is None or self._next.done():
                 self._next = loop.create_future()
-            told = self._next
+            attempt = self._next
             if self._keeping is None or self._keeping.done():
-                # Somebody may cancel every task there is, and still want to be flat.
-                self._keeping = asyncio.create_task(self._keep(None))
+                # A program may cancel all of its tasks, and then still cancel its orders.
+                self._keeping = asyncio.create_task(self._keep())
             keeping = self._keeping
             await asyncio.wait(
-                (told, keeping),
+                (attempt, keeping),
                 timeout=deadline - loop.time(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if loop.time() >= deadline:
                 return None
-            if told.done() and (error := told.result()) is not None:
+            if attempt.done() and (error := attempt.result()) is not None:
                 return error
         return current
 
-    async def _keep(self, carried: C | None) -> None:
-        """Keep a connection up, and tell those who wait for one what comes of it."""
+    async def _keep(self) -> None:
+        """Keep a connection open, and tell the requests that wait how each try ended."""
         clock = asyncio.get_running_loop().time
+        carried = self._current
         failures = 0 if carried is None else 1
         while True:
             error: FourcastersError | None = None
@@ -138,7 +145,7 @@ class Reconnecting(Generic[C]):
             if carried is None:
                 _log.debug("no connection: %s", error)
                 self._wanted.clear()
-                self._tell(error)
+                self._notify(error)
                 pauses = failures
             else:
                 since = clock()
@@ -151,19 +158,19 @@ class Reconnecting(Generic[C]):
             if pauses > 0:
                 await asyncio.sleep(self._retry.backoff(pauses))
             if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
-                # Asking again helps only once somebody wants it, perhaps with another token.
+                # Trying again helps only when a request wants it, perhaps with another token.
                 await self._wanted.wait()
 
     async def _use(self, carried: C) -> str:
-        """Let a connection be used until it is lost, and return why it was."""
+        """Let a connection be used until it is lost; return why it was lost."""
         self._current = carried
-        self._tell(None)
+        self._notify(None)
         try:
             return await asyncio.shield(carried.lost)
         finally:
             self._current = None
             await carried.close()
 
-    def _tell(self, error: FourcastersError | None) -> None:
+    def _notify(self, error: FourcastersError | None) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(error)

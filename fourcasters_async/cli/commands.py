@@ -31,26 +31,26 @@ from fourcasters_async.models import CancelReport, CancelResult, MarketType, Ope
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
-# `None` where an order does not say what would have to be known.
+# `None` if an order lacks the field that decides.
 _Wanted = Callable[[OpenOrder], bool | None]
 
 _VERIFY_SECONDS = 10.0
 
 _dry_run = click.option(
-    "--dry-run", is_flag=True, help="Show the orders that it would take; change nothing."
+    "--dry-run", is_flag=True, help="Show the orders that would be cancelled; change nothing."
 )
-_verify = click.option("--verify", is_flag=True, help="Read afterwards what is still open.")
+_verify = click.option("--verify", is_flag=True, help="Then read which orders are still open.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fourcasters")
 def main() -> None:
-    """Cancel orders on the 4casters exchange, and know that they went.
+    """Cancel orders on the 4casters exchange, and know whether they are gone.
 
-    The account is that of FOURCASTERS_TOKEN, or of FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
+    Set FOURCASTERS_TOKEN, or FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD, for the account.
 
     Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
-    not cancel something, 2 for wrong usage, 3 if something is not known or was not sent.
+    not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent.
     """
 
 
@@ -67,7 +67,7 @@ def main() -> None:
 def demo(games: int, orders: int, latency: float) -> None:
     """Cancel every order on many games of a sandbox exchange.
 
-    The sandbox is started on this machine for the length of the command. Nothing here touches
+    The sandbox runs on this machine, for as long as the command does. The command never contacts
     the real exchange, whatever the environment says.
     """
     console = Console(highlight=False)
@@ -88,7 +88,7 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def orders(*, as_json: bool) -> None:
-    """Show what is open, by game, with totals."""
+    """Show the open orders by game, with totals."""
     session = _session()
     found = run(_with(session, session.account.get_unmatched))
     if as_json:
@@ -105,8 +105,10 @@ def orders(*, as_json: bool) -> None:
     type=click.Choice([member.value for member in MarketType]),
     help="Only this market type.",
 )
-@click.option("--deadline", type=float, help="Seconds after which the report is wanted.")
-@click.option("--verify", is_flag=True, help="Read afterwards what is open, and cancel it by id.")
+@click.option("--deadline", type=float, help="Seconds after which to stop and report.")
+@click.option(
+    "--verify", is_flag=True, help="Then read which orders are open, and cancel them by id."
+)
 @_dry_run
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def cancel_games(
@@ -120,7 +122,7 @@ def cancel_games(
 ) -> None:
     """Cancel every order on games.
 
-    A GAME_ID of - stands for the ids on standard input, apart by white space.
+    The GAME_ID - reads ids from standard input, separated by white space.
     """
     ids = [word for game_id in game_ids for word in _expanded(game_id)]
     if not ids:
@@ -128,7 +130,7 @@ def cancel_games(
     session = _session()
     if dry_run:
         games = {game_id.casefold() for game_id in ids}
-        _show_what_would_go(
+        _show_dry_run(
             session,
             lambda order: (order.game_id or "").casefold() in games and type_ in (None, order.type),
         )
@@ -185,7 +187,7 @@ def cancel_all(*, yes: bool, verify: bool, dry_run: bool) -> None:
     """Cancel every order of the account, on every game and league."""
     if not (yes or dry_run):
         if not sys.stdin.isatty():
-            raise click.UsageError("this cancels everything: say --yes")
+            raise click.UsageError("this cancels everything: pass --yes")
         click.confirm("Cancel every open order of the account?", abort=True)
     _cancel(
         lambda session: session.cancel_all_orders(),
@@ -200,10 +202,10 @@ def cancel_all(*, yes: bool, verify: bool, dry_run: bool) -> None:
 @_verify
 @_dry_run
 def cancel_league(league: str, *, verify: bool, dry_run: bool) -> None:
-    """Ask for the cancel of every order in a league, such as NBA.
+    """Request the cancel of every order in a league, such as NBA.
 
-    The exchange only takes note and cancels afterwards: without --verify nothing is known to be
-    cancelled, and the exit status is 3.
+    The exchange only acknowledges the request and cancels afterwards. Without --verify nothing is
+    known to be cancelled, and the exit status is 3.
     """
     _cancel(
         lambda session: session.cancel_all_for_league(league),
@@ -224,10 +226,10 @@ def _cancel(
     verify: bool,
     dry_run: bool,
 ) -> NoReturn:
-    """Do what a command says with the orders that are `wanted`, and exit with what is known."""
+    """Cancel the orders that are `wanted` with `act`, and exit with what is known."""
     session = _session()
     if dry_run:
-        _show_what_would_go(session, wanted)
+        _show_dry_run(session, wanted)
         sys.exit(ALL_CONFIRMED)
     done, resting = run(_act(session, act, wanted, verify=verify))
     console = Console(highlight=False)
@@ -238,7 +240,7 @@ def _cancel(
         show_results(console, results)
         click.echo(f"{_name(session)}: {sum(r.success for r in results):,} orders cancelled")
     else:
-        click.echo(f"{_name(session)}: the exchange has taken note; nothing is known to be gone")
+        click.echo(f"{_name(session)}: the request is accepted; nothing is known to be gone")
     if resting is None:
         known = isinstance(done, list) and not verify
         sys.exit(NOT_CANCELLED if failed else ALL_CONFIRMED if known else NOT_KNOWN)
@@ -261,16 +263,16 @@ async def _act(
 
 
 async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder] | None:
-    """Read until none of the wanted orders is open, or for so long; `None` if nothing is proved."""
+    """Read until no wanted order is open, for some seconds; return `None` if nothing is proved."""
     proof = await session.prove_clear(wanted, deadline=_VERIFY_SECONDS)
     if proof.error is not None:
         click.echo(str(proof.error), err=True)
     return proof.resting
 
 
-def _show_what_would_go(session: AsyncSession, wanted: _Wanted) -> None:
+def _show_dry_run(session: AsyncSession, wanted: _Wanted) -> None:
     found = run(_with(session, session.account.get_unmatched))
-    click.echo("dry run, nothing was changed; these would go:")
+    click.echo("dry run, nothing was changed; these orders would be cancelled:")
     show_orders(Console(highlight=False), [order for order in found if wanted(order)])
 
 
@@ -293,6 +295,6 @@ def _expanded(game_id: str) -> Iterable[str]:
 
 
 def _name(session: AsyncSession) -> str:
-    """Name the exchange so that a sandbox cannot be taken for the real one."""
+    """Name the exchange, so that nobody mistakes a sandbox for the real one."""
     kind = "sandbox on this machine" if is_local(session.base_url) else "REAL exchange"
     return f"{kind} at {session.base_url}"

@@ -1,4 +1,4 @@
-"""The main job on a sandbox exchange in a process of its own, with what each way of it takes."""
+"""The main job on a sandbox exchange in another process, with the time that each way takes."""
 
 import asyncio
 import statistics
@@ -12,7 +12,7 @@ from fourcasters_async.models import CancelReport, GameOutcome
 from fourcasters_async.session import AsyncSession
 
 if TYPE_CHECKING:
-    # The commands that cancel should not wait for the sandbox's server to be imported.
+    # Commands that cancel should not wait until the sandbox's server is imported.
     from fourcasters_async.testing.process import Sandbox
 
 _SAMPLE = 50
@@ -24,9 +24,9 @@ _SINGLE_ANSWERS = 9
 class DemoResult:
     """What the demo did. Times are in seconds.
 
-    `socket_report` is of as many other games, over the Orders WebSocket. `one_answer` is the
-    median time of single cancels, `one_by_one` the time that the same cancels take one after
-    another, measured on `sample` games. `resting_before` and `resting_after` count the open
+    `socket_report` is for as many other games, over the Orders WebSocket. `one_answer` is the
+    median time of a single cancel. `one_by_one` is the time that all the cancels take one after
+    another, estimated from `sample` games. `resting_before` and `resting_after` count the open
     orders on the games.
     """
 
@@ -42,14 +42,14 @@ class DemoResult:
 async def run(
     sandbox: "Sandbox", games: int, on_outcome: Callable[[GameOutcome], object]
 ) -> DemoResult:
-    """Cancel every order on the first `games` games at once, and compare.
+    """Cancel every order on the first `games` games at once, and compare the ways to do it.
 
-    The sandbox has to have `games_needed(games)` games.
+    The sandbox needs `games_needed(games)` games.
     """
     clock = asyncio.get_running_loop().time
     targets, others = sandbox.games[:games], sandbox.games[games : 2 * games]
     spare, *sample = sandbox.games[2 * games :]
-    # The sandbox has no limit, and a demo is no time to wait for one.
+    # The sandbox has no limit, so the demo need not wait for one.
     limit = RateLimit(requests=1_000_000)
     async with AsyncSession(
         sandbox.token, base_url=sandbox.url, orders_url=sandbox.orders_url, rate_limit=limit
@@ -83,5 +83,5 @@ async def run(
 
 
 def games_needed(games: int) -> int:
-    """Return how many games the sandbox needs for a demo over `games`."""
+    """Return how many games the sandbox needs for a demo with `games` games."""
     return 2 * games + 1 + min(games, _SAMPLE)

@@ -1,4 +1,4 @@
-"""What the command line prints: tables on a terminal, plain lines and tabs without one."""
+"""What the command line prints: tables on a terminal, otherwise lines with tabs."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def progress(console: Console, games: int) -> Iterator[Callable[[GameOutcome], N
 
 
 def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
-    """Print a row a game."""
+    """Print one row per game."""
     heads = ("game", "status", "cancelled", "not cancelled", "open", "attempts", "ms", "error")
     rows = [
         (
@@ -47,7 +47,7 @@ def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
 
 
 def show_demo(console: Console, result: DemoResult) -> None:
-    """Print what the demo did, and what each way of doing it took."""
+    """Print what the demo did, and how long each way took."""
     outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
     show_outcomes(console, outcomes[:_ROWS_SHOWN])
     if more > 0:
@@ -70,7 +70,7 @@ def show_demo(console: Console, result: DemoResult) -> None:
 
 
 def show_results(console: Console, results: Iterable[CancelResult]) -> None:
-    """Print a row an order that was to be cancelled."""
+    """Print one row per order that was to be cancelled."""
     heads = ("order", "cancelled", "remaining", "order text", "reason")
     rows = [
         (
@@ -86,7 +86,7 @@ def show_results(console: Console, results: Iterable[CancelResult]) -> None:
 
 
 def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
-    """Print a row a game with open orders, and the totals."""
+    """Print one row per game with open orders, and the totals."""
     by_game: dict[str, list[OpenOrder]] = {}
     for order in orders:
         by_game.setdefault(order.game_id or "?", []).append(order)
@@ -98,12 +98,12 @@ def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
 
 
 def to_json(document: object) -> str:
-    """Write records, or a dict that holds some, as JSON."""
+    """Return records, or a dict with records, as JSON."""
     return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2).decode()
 
 
 def report_document(report: CancelReport) -> dict[str, object]:
-    """Return what a report says, for JSON."""
+    """Return a report as a dict for JSON."""
     return {
         "ok": report.ok,
         "verified_clear": report.verified_clear,

@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, also where it fails or is interrupted."""
+"""How a command ends: its exit status, also if it fails or is interrupted."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN = 0, 1, 3
 
 
 def run(job: Coroutine[Any, Any, T]) -> T:
-    """Run `job`; turn what it cannot do into an exit status."""
+    """Run `job`; turn an error into an exit status."""
     try:
         return asyncio.run(job)
     except InvalidRequestError as error:
@@ -26,7 +26,7 @@ def run(job: Coroutine[Any, Any, T]) -> T:
         refused = isinstance(error, ApiError)
         _fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
     except KeyboardInterrupt:
-        _fail("interrupted: what was in flight may have been cancelled or not", NOT_KNOWN)
+        _fail("interrupted: orders in flight may or may not be cancelled", NOT_KNOWN)
 
 
 def _fail(message: str, status: int) -> NoReturn:

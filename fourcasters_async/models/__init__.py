@@ -1,4 +1,4 @@
-"""The records of the exchange and of what a cancel came to, a noun a module."""
+"""The records of the exchange and the reports of the library, one noun per module."""
 
 from fourcasters_async.models.cancel import CancelResult, CancelResults, LeagueCancelAccepted
 from fourcasters_async.models.game import Game, Participant

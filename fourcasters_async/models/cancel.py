@@ -1,4 +1,4 @@
-"""What the exchange says of orders that it was asked to cancel."""
+"""What the exchange answers about orders that it was asked to cancel."""
 
 from collections.abc import Iterable
 
@@ -7,16 +7,16 @@ from attrs import define, field, frozen
 from fourcasters_async.models.wire import wire
 
 
-# Not frozen: these are made by the thousand while the market moves, and frozen records cost
-# nearly half as much again to make.
+# Not frozen: a burst makes thousands while the market moves, and a frozen record takes over 40 %
+# longer to make.
 @define
 class CancelResult:
-    """One order's answer to a cancel.
+    """The answer to a cancel for one order.
 
-    Only `success` is always there. `reason` is the exchange's own words on failure. `odds` are
+    Only `success` is always present. `reason` is the exchange's text for a failure. `odds` are
     American. `filled` (risk matched before the cancel), `offered` (0 after a cancel) and
-    `remaining` (risk that was still open and is released now) are in account currency. `side`
-    and `number` come over the Orders WebSocket alone.
+    `remaining` (risk that was still open and is released now) are in account currency. Only the
+    Orders WebSocket sends `side` and `number`.
     """
 
     success: bool
@@ -34,11 +34,11 @@ class CancelResult:
 
 
 class CancelResults(list[CancelResult]):
-    """The results of a cancel, one an order, and whether they are complete.
+    """The results of a cancel, one per order, and whether they are complete.
 
     `complete` is `False` if an attempt before the answer ended unknown: orders that it cancelled
-    may be missing from the list, or may be called "already cancelled". Then an empty list is not
-    the exchange's word that there was nothing to cancel. `attempts` is how many times it was tried.
+    may be missing from the list, or may be reported as "already cancelled". Then an empty list
+    does not mean that there was nothing to cancel. `attempts` is the number of attempts.
     """
 
     __slots__ = ("attempts", "complete")
@@ -53,10 +53,10 @@ class CancelResults(list[CancelResult]):
 
 @frozen
 class LeagueCancelAccepted:
-    """The exchange has taken note of a cancel for a league. Nothing is known to be cancelled yet.
+    """The exchange accepted a cancel for a league. Nothing is known to be cancelled yet.
 
-    `orders_received` is its word for that. The cancels run afterwards: read
-    `session.account.get_unmatched()` until no order on the league is left.
+    `orders_received` is its acknowledgement. The cancels run afterwards: read
+    `session.account.get_unmatched()` until no order in the league is left.
     """
 
     orders_received: bool

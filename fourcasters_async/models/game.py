@@ -1,4 +1,4 @@
-"""A game as it is quoted inside orders and bets."""
+"""A game as it appears inside orders and bets."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from fourcasters_async.models.wire import wire
 
 @frozen
 class Participant:
-    """One side of a game. `home_away` is `"home"` or `"away"`; `score` comes once it has ended."""
+    """One side of a game. `home_away` is `"home"` or `"away"`; only ended games have a `score`."""
 
     participant_id: str | None = field(default=None, metadata=wire("id"))
     long_name: str | None = None
@@ -23,9 +23,10 @@ class Participant:
 
 @frozen
 class Game:
-    """The game that an order is on. `start` is aware; `participants` are away first, then home.
+    """The game that an order is on.
 
-    `parent_game_id` is the whole game of which this one is a period, named by `period_name`.
+    `start` is timezone-aware. `participants` lists the away side first, then the home side. If
+    the game is a period of another, `parent_game_id` is that game and `period_name` the period.
     """
 
     game_id: str | None = field(default=None, metadata=wire("id"))

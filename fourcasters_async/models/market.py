@@ -1,4 +1,4 @@
-"""What a cancel is aimed at: a game, or one market type of it."""
+"""The target of a cancel: a game, or one market type of it."""
 
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ class MarketType(StrEnum):
 
 @frozen
 class GameMarket:
-    """One game, or with a `type` only that market type of it; `None` means every type."""
+    """One game. With a `type` only that market type of it; `None` means every type."""
 
     game_id: str
     type: MarketType | str | None = None

@@ -1,4 +1,4 @@
-"""An order that rests in the book, what became of one, and a bet that was matched."""
+"""An open order, the state of an order, and a matched bet."""
 
 from datetime import datetime
 
@@ -11,13 +11,13 @@ from fourcasters_async.models.wire import wire
 
 @frozen
 class OpenOrder:
-    """One open order of the account, as `GET /user/getUnmatched` tells it.
+    """One open order of the account, as `GET /user/getUnmatched` returns it.
 
     `odds` are American; `bet`, `filled`, `offered` and `remaining` are in account currency;
-    `created_at` and `expiry` are aware. `remaining` is what can still be matched.
-    `taken_ratio` carries float noise and may be slightly negative. `origin` is `"offer"` or
-    `"wager"`. A `type` that this library does not know is kept as its plain string. Any field
-    may be missing from an answer, and is then `None`.
+    `created_at` and `expiry` are timezone-aware. `remaining` is what can still be matched.
+    `taken_ratio` has rounding noise and may be slightly negative. `origin` is `"offer"` or
+    `"wager"`. A `type` that this library does not know stays a plain string. A field that is
+    missing from the answer is `None`.
     """
 
     order_id: str | None = field(default=None, metadata=wire("id"))
@@ -47,17 +47,17 @@ class OpenOrder:
 
     @property
     def game_id(self) -> str | None:
-        """The id of the game that the order is on, where the exchange told it."""
+        """The id of the game that the order is on, `None` if the exchange did not send it."""
         return None if self.game is None else self.game.game_id
 
 
 @frozen
 class OrderDetail:
-    """The state of one order of the account, as `GET /session/lookupOrder` tells it.
+    """The state of one order of the account, as `GET /session/lookupOrder` returns it.
 
-    `matched_risk` and `unmatched_risk` are in account currency, `odds` American. An order is out
-    of the book once it is `cancelled` or nothing of it is unmatched. `over_under` is the opposite
-    of the order's side, for totals alone; `participant_id` is whom it backs.
+    `matched_risk` and `unmatched_risk` are in account currency, `odds` are American. An order is
+    out of the book once it is `cancelled` or its `unmatched_risk` is 0. `over_under`, for totals
+    only, is the opposite of the order's side; `participant_id` is the participant it backs.
     """
 
     order_id: str | None = field(default=None, metadata=wire("id"))
@@ -80,7 +80,8 @@ class MatchedBet:
     """A bet that was matched and is not graded yet.
 
     `bet`, `risk` (with the commission on a loss) and `win` (without the commission on a win) are
-    in account currency, `odds` American, times aware. `over_under` is there for totals alone.
+    in account currency, `odds` are American, times are timezone-aware. Only totals have
+    `over_under`.
     """
 
     bet_id: str | None = field(default=None, metadata=wire("id"))
@@ -108,9 +109,9 @@ class MatchedBet:
 
 @frozen
 class BetsByReference:
-    """All that came of the orders on one game with one reference.
+    """The orders and bets on one game with one reference.
 
-    `unmatched` rest, `matched` are bets that are not graded, `graded` are settled.
+    `unmatched` orders rest, `matched` bets are not graded, `graded` bets are settled.
     """
 
     unmatched: list[OpenOrder] = field(factory=list)
@@ -120,7 +121,7 @@ class BetsByReference:
 
 @frozen
 class OpenOrdersPage:
-    """Every open order of the account, or signs that the answer was cut short."""
+    """Every open order of the account, with the fields that show an incomplete answer."""
 
     unmatched: list[OpenOrder]
     has_more: bool | None = None
@@ -137,7 +138,7 @@ class OpenOrdersPage:
 
 @frozen
 class GameOrders:
-    """What the account has on one game: open orders, and bets that are matched and not graded."""
+    """The account's open orders on one game, and its matched bets that are not graded."""
 
     unmatched: list[OpenOrder]
     matched: list[MatchedBet]

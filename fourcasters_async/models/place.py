@@ -1,4 +1,4 @@
-"""An order to place, and what came of it."""
+"""An order to place, and the result of placing it."""
 
 from enum import StrEnum
 
@@ -8,48 +8,48 @@ from fourcasters_async.models.market import MarketType
 
 
 class OrderType(StrEnum):
-    """How an order meets the book. Without one the exchange takes it for `LIMIT`."""
+    """How an order executes. Without a type the exchange uses `LIMIT`."""
 
     LIMIT = "limit"
-    """Takes what there is at its odds or better, and rests with what is left."""
+    """Matches what it can at its odds or better; the remainder rests in the book."""
     POST = "post"
-    """Only ever rests: it is refused if it would match."""
+    """Only rests: it is refused if it would match."""
     POST_ARB = "postArb"
-    """As `POST`, but it may match within one percent of its odds."""
+    """Like `POST`, but it may match within 1 % of its odds."""
     FILL_AND_KILL = "fillAndKill"
-    """Takes what there is at its odds or better, and never rests."""
+    """Matches what it can at its odds or better, and never rests."""
     FILL_OR_KILL = "fillOrKill"
-    """Matches whole at once, or not at all."""
+    """Matches completely at once, or not at all."""
 
 
 class PlaceErrorType(StrEnum):
     """Why an order was not placed."""
 
     VALIDATION = "validation_error"
-    """The order itself, or the state of its game."""
+    """The order itself is wrong, or the state of its game does not allow it."""
     LIABILITY = "rejected_liability"
-    """The account, or what it stands to lose."""
+    """The account or its liability does not allow it."""
     ORDER_TYPE_RULES = "rejected_order_type_rules"
-    """The rules of its order type: a `POST` that would match, a `FILL_OR_KILL` that cannot."""
+    """Its order type does not allow it: a `POST` would match, or a `FILL_OR_KILL` cannot."""
     SYSTEM = "system_error"
-    """The exchange itself. To try again may help."""
+    """The exchange failed. Trying again may help."""
 
 
 @frozen
 class NewOrder:
     """An order to place.
 
-    `side` is the participant backed (moneyline, spread), `"over"` or `"under"` (total), or
-    `"yes"` or `"no"` on the outcome that `market` names (`moneyline1x2` alone: `"draw"` or a
-    participant). `odds` are American, `bet` is the risk in account currency, `number` the spread
-    or the total. It is cancelled after `expiration_minutes`, and without them when its game
-    starts. `user_reference` comes back on everything that becomes of it.
+    `side` is the participant that it backs (moneyline, spread), `"over"` or `"under"` (total), or
+    `"yes"` or `"no"` (`moneyline1x2`). Only `moneyline1x2` takes a `market`, the outcome: `"draw"`
+    or a participant. `odds` are American, `bet` is the risk in account currency, `number` is the
+    spread or the total. The exchange cancels the order after `expiration_minutes`; without them,
+    when its game starts. It returns `user_reference` with every result of the order.
     """
 
     game_id: str
     type: MarketType | str
     side: str
-    # By name alone: a bet and a number that change places are both valid.
+    # Keyword-only: a `bet` and a `number` in each other's place could both be valid.
     odds: int = field(kw_only=True)
     bet: float = field(kw_only=True)
     number: float | None = field(default=None, kw_only=True)
@@ -63,9 +63,9 @@ class NewOrder:
 class MatchedFill:
     """A part of an order that was matched at once.
 
-    `amount` and `risk` are what is risked, `win` what is won after the commission and
-    `win_without_commission` before it, in account currency; `odds` are American. `order_id` is
-    the offer on the other side.
+    `amount` and `risk` are the risk, `win` is the win after commission, `win_without_commission`
+    the win before it, all in account currency. `odds` are American. `order_id` is the order on
+    the other side.
     """
 
     amount: float | None = None
@@ -87,7 +87,7 @@ class MatchedFill:
 class UnmatchedOffer:
     """The part of an order that rests. `offered` is its risk in account currency.
 
-    `order_id` is what cancels it, and is always there. `odds` are American.
+    `order_id`, which cancels it, is always present. `odds` are American.
     """
 
     order_id: str
@@ -103,11 +103,11 @@ class UnmatchedOffer:
 
 @frozen
 class PlaceResult:
-    """What came of one order.
+    """The result of placing one order.
 
-    With an `error` (the exchange's own words, which change) and an `error_type` nothing of it was
-    placed. Otherwise `matched` is what was matched at once, and `unmatched` what rests, `None` if
-    nothing does.
+    If there is an `error` (a text of the exchange, which may change) or an `error_type`, nothing
+    was placed. Otherwise `matched` has what was matched at once, and `unmatched` is the part that
+    rests, `None` if nothing rests.
     """
 
     matched: list[MatchedFill] = field(factory=list)
@@ -117,21 +117,21 @@ class PlaceResult:
 
     @property
     def success(self) -> bool:
-        """Whether the exchange took the order."""
+        """Whether the exchange accepted the order."""
         return self.error is None and self.error_type is None
 
     @property
     def order_id(self) -> str | None:
-        """The id of the order that rests, `None` if none does."""
+        """The id of the order that rests, `None` if nothing rests."""
         return None if self.unmatched is None else self.unmatched.order_id
 
 
 @frozen
 class EditResult(PlaceResult):
-    """What came of an edit, which cancels an order and places another.
+    """The result of an edit, which cancels an order and places another.
 
-    `cancelled` is what the exchange says of the order that was cancelled, as it stands in the
-    answer: its fields are not documented.
+    `cancelled` is the exchange's JSON object about the cancelled order, unchanged: its fields are
+    not documented.
     """
 
     cancelled: dict[str, object] = field(factory=dict)

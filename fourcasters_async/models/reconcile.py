@@ -1,4 +1,4 @@
-"""What became of orders whose place ended unknown."""
+"""What happened to orders whose place ended unknown."""
 
 from enum import StrEnum
 
@@ -8,25 +8,25 @@ from fourcasters_async.models.order import MatchedBet, OpenOrder
 
 
 class OrderFate(StrEnum):
-    """What became of an order."""
+    """What happened to an order."""
 
     RESTING = "resting"
-    """It rests in the book, whole or in part."""
+    """It rests in the book, completely or in part."""
     FILLED = "filled"
     """It was matched, and nothing of it rests."""
     GRADED = "graded"
     """It was matched and is settled."""
     ABSENT = "absent"
-    """It never came into the book, and cannot any more. It may be placed again."""
+    """It never reached the book, and can no longer do so. It may be placed again."""
     UNDECIDED = "undecided"
     """It was not found, and may still come into the book; or the exchange was not reached."""
 
 
 @frozen
 class ReconciledOrder:
-    """What became of one order, by its `user_reference`.
+    """What happened to one order, by its `user_reference`.
 
-    `unmatched`, `matched` and `graded` are what the exchange has under the reference.
+    `unmatched`, `matched` and `graded` are the exchange's orders and bets with the reference.
     """
 
     game_id: str

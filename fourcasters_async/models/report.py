@@ -1,5 +1,6 @@
 """What a cancel over many games came to."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -141,6 +142,8 @@ class CancelReport:
         """Raise `UnsettledCancelsError`, one exception a game, unless the report is `ok`."""
         errors = [outcome.unsettled for outcome in self.outcomes]
         unsettled = [error for error in errors if error is not None]
+        if self.whole_account and not self.ok and not unsettled:
+            unsettled = [OrdersNotCancelledError("the account: not proved that no order rests")]
         if unsettled:
             raise UnsettledCancelsError(str(self), unsettled)
 
@@ -154,12 +157,10 @@ class CancelReport:
     def __str__(self) -> str:
         """Sum the report up in one line."""
         statuses = [
-            f"{len(outcomes)} {status.value.replace('_', ' ')}"
+            _status_count(status, outcomes)
             for status in OutcomeStatus
             if (outcomes := self._with(status))
         ]
-        if incomplete := sum(not outcome.complete for outcome in self.outcomes):
-            statuses[-1] += f" ({incomplete} incomplete)"
         results = self.results
         cancelled = sum(result.success for result in results)
         parts = [
@@ -218,6 +219,14 @@ class FlatReport:
             state = f"{len(self.resting)} orders still open when last seen"
         incomplete = "" if self.complete else " (incomplete)"
         return f"{cancelled} orders cancelled{incomplete}; {state}; {self.elapsed * 1000:.0f} ms"
+
+
+def _status_count(status: OutcomeStatus, outcomes: Sequence[GameOutcome]) -> str:
+    """Count outcomes of a status, and among those that were answered the incomplete ones."""
+    answered = status in (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL)
+    incomplete = sum(not outcome.complete for outcome in outcomes) if answered else 0
+    text = f"{len(outcomes)} {status.value.replace('_', ' ')}"
+    return f"{text} ({incomplete} incomplete)" if incomplete else text
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""What is halted, and own orders of which it is not known whether they are in the book."""
+"""The games that are halted, and orders of the session that may or may not be in the book."""
 
 from datetime import datetime
 
@@ -7,11 +7,11 @@ from attrs import frozen
 
 @frozen
 class UndecidedOrder:
-    """An order of the session's own that may be in the book, or may still come into it.
+    """An order of the session that may be in the book, or may still come into it.
 
-    It was sent, or is about to be, and nothing has decided it yet. `since` is when it was asked
-    for, in UTC. `game_id` is `None` where it is not known, which an edit can do; then the order may
-    be on any game. `order_id` is the order that an edit replaces.
+    It was sent, or is about to be, and is not decided yet. `since` is the time of the call, in UTC.
+    `game_id` is `None` if an edit does not know its game; then the order may be on any game.
+    `order_id` is the order that an edit replaces.
     """
 
     game_id: str | None
@@ -24,8 +24,8 @@ class UndecidedOrder:
 class Halted:
     """The games on which nothing is placed: `game_id in session.halted`.
 
-    With `everything` all games are halted but for those in `resumed`; otherwise those in `games`.
-    It is true if any game is halted. Ids are in lower case.
+    With `everything`, all games are halted except those in `resumed`; otherwise those in `games`.
+    The object is true if any game is halted. Ids are in lower case.
     """
 
     everything: bool = False

@@ -1,4 +1,4 @@
-"""The account's own record."""
+"""The account."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,11 +19,11 @@ class UserType(StrEnum):
 
 @frozen(kw_only=True)
 class User:
-    """The account, as `GET /user/getMe` tells it.
+    """The account, as `GET /user/getMe` returns it.
 
     `display_balance`, `credit_limit` (negative for credit accounts), `liability` (open, over all
-    games), `max_liability` and `default_offer` are in account currency; `commission_charged` is
-    a rate; `default_expiry` is in minutes; `created_at` is aware.
+    games), `max_liability` and `default_offer` are in account currency. `commission_charged` is a
+    rate, `default_expiry` is in minutes, `created_at` is timezone-aware.
     """
 
     user_id: str | None = field(default=None, metadata=wire("id"))
@@ -47,6 +47,6 @@ class User:
 
 @frozen(kw_only=True)
 class AuthenticatedUser(User):
-    """The answer to a login: the account, and its token."""
+    """The answer to a login: the account and its token."""
 
     auth: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""Names on the wire, declared beside the fields that have them."""
+"""Names on the wire, declared beside the fields."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ _REST, _SOCKET = "rest", "socket"
 
 
 def wire(name: str = "", *, rest: str = "", socket: str = "") -> Mapping[str, str]:
-    """Return the metadata of a field whose name on the wire is not its own in camelCase.
+    """Return the metadata of a field whose name on the wire is not its own name in camelCase.
 
-    `name` holds everywhere; `rest` and `socket` hold on one surface, where surfaces differ.
+    `name` is for both transports; `rest` and `socket` are for one, where the two differ.
     """
     names = {_REST: rest or name, _SOCKET: socket or name}
-    return {surface: given for surface, given in names.items() if given}
+    return {transport: given for transport, given in names.items() if given}

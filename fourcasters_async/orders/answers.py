@@ -1,4 +1,4 @@
-"""Is this the answer to that request? An answer that strayed names another game or order."""
+"""What an answer is about. A stray one names another game or order than its request."""
 
 from fourcasters_async.models import (
     CancelResult,
@@ -11,7 +11,7 @@ from fourcasters_async.models import (
 
 
 def another_game(game_id: str, results: list[CancelResult]) -> str | None:
-    """Say that results are about another game than was asked for, if they are."""
+    """Return the mismatch if the results name only other games than `game_id`, else `None`."""
     for result in results:
         if result.game_id == game_id:
             return None
@@ -22,7 +22,7 @@ def another_game(game_id: str, results: list[CancelResult]) -> str | None:
 
 
 def another_order(order_ids: list[str], results: list[CancelResult]) -> str | None:
-    """Say that results are not those of these orders, if they are not."""
+    """Return the mismatch if the results are not those of `order_ids`, else `None`."""
     if len(results) != len(order_ids):
         return f"{len(results)} results for {len(order_ids)} ids"
     for asked, result in zip(order_ids, results, strict=True):
@@ -32,7 +32,7 @@ def another_order(order_ids: list[str], results: list[CancelResult]) -> str | No
 
 
 def other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | None:
-    """Say that results are not those of these orders, if they are not."""
+    """Return the mismatch if the results are not those of `orders`, else `None`."""
     if len(results) != len(orders):
         return f"{len(results)} results for {len(orders)} orders"
     for index, (order, result) in enumerate(zip(orders, results, strict=True)):
@@ -40,13 +40,18 @@ def other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | No
         if result.unmatched is not None:
             parts.append(result.unmatched)
         for part in parts:
-            # A type that this library does not know may be another word for the one in question.
+            # A type that this library does not know may be another name for the same type.
             if isinstance(part.type, MarketType) and part.type != order.type:
                 return f"a {part.type} where orders[{index}] is a {order.type}"
             asked, named = _folded(order.user_reference), _folded(part.user_reference)
             if asked and named and named != asked:
                 return f"about {part.user_reference!r} where orders[{index}] was asked for"
     return None
+
+
+def already_cancelled(result: CancelResult) -> bool:
+    """Whether an order was not cancelled because it was cancelled before."""
+    return not result.success and "already cancelled" in (result.reason or "").casefold()
 
 
 def _folded(reference: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The arguments of the order verbs: checked, and as they are sent."""
+"""Checks of the arguments of order verbs, and orders as they are sent."""
 
 import re
 from secrets import token_hex
@@ -19,16 +19,17 @@ from fourcasters_async._core.validation import (
 )
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import GameMarket, MarketType, NewOrder, OrderType
-from fourcasters_async.orders.gate import OwnOrder
+from fourcasters_async.orders.tickets import OwnOrder
 
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
-_EVEN = 100
-# How references begin that the library makes.
+# The smallest American odds, without their sign.
+_MIN_ODDS = 100
+# The prefix of references that the library makes.
 _REFERENCE = "fca-"
 
 
 def check_order_id(value: object, name: str) -> str:
-    """Return an order id, which must look like one: one malformed id fails a whole request."""
+    """Return an order id. Its form is checked: one malformed id fails a whole request."""
     order_id = check_id(value, name)
     if not is_order_id(order_id):
         raise InvalidRequestError(f"{name}: must be 24 hexadecimal digits, not {order_id!r}")
@@ -41,27 +42,27 @@ def is_order_id(value: str) -> bool:
 
 
 def check_market_type(value: object, name: str = "type") -> MarketType | None:
-    """Return the member for a market type or its value."""
+    """Return the market type for a member or its value."""
     return None if value is None else check_member(value, MarketType, name)
 
 
 def check_order_type(value: object, name: str) -> OrderType:
-    """Return the member for an order type or its value."""
+    """Return the order type for a member or its value."""
     return check_member(value, OrderType, name)
 
 
 def check_american_odds(value: object, name: str) -> int:
-    """Return odds, of which the American format has none between -100 and 100."""
-    if type(value) is not int or not _EVEN <= abs(value) < HUGE:
+    """Return American odds, which are never between -100 and 100."""
+    if type(value) is not int or not _MIN_ODDS <= abs(value) < HUGE:
         raise InvalidRequestError(
-            f"{name}: must be American odds, a whole number from {_EVEN} on or from -{_EVEN} down, "
-            f"not {shown(value)}"
+            f"{name}: must be American odds, a whole number of at least {_MIN_ODDS} or at most "
+            f"-{_MIN_ODDS}, not {shown(value)}"
         )
     return value
 
 
 def check_new_order(value: object, name: str) -> NewOrder:
-    """Return an order to place, every field of it looked at."""
+    """Return an order to place, with every field checked."""
     if not isinstance(value, NewOrder):
         raise InvalidRequestError(f"{name}: must be a NewOrder, not {type(value).__name__}")
     return evolve(
@@ -82,7 +83,7 @@ def check_new_order(value: object, name: str) -> NewOrder:
 
 
 def check_markets(games: object, type: object) -> list[GameMarket]:  # noqa: A002  # the name on the wire
-    """Return the distinct games of a fan-out, in their order. `type` is for plain ids."""
+    """Return the distinct games of a fan-out in input order. `type` is for plain ids."""
     default = check_market_type(type)
     distinct: dict[GameMarket, None] = {}
     for index, game in enumerate(check_list(games, "games")):
@@ -97,7 +98,7 @@ def check_markets(games: object, type: object) -> list[GameMarket]:  # noqa: A00
 
 
 def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
-    """Return an order as it goes out, under whose `game_key` is its game."""
+    """Return an order as it is sent. `game_key` is the key of its game id."""
     document = {
         game_key: order.game_id,
         "type": order.type,

@@ -14,6 +14,7 @@ from fourcasters_async.models import (
     GameOutcome,
     OutcomeStatus,
 )
+from fourcasters_async.orders.answers import already_cancelled
 
 CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[list[CancelResult]]]]
 """Cancels on one game by a loop time, and says what came of it."""
@@ -105,12 +106,12 @@ def with_results(outcome: GameOutcome, results: Sequence[CancelResult]) -> GameO
 
 
 def unite(results: Sequence[CancelResult]) -> list[CancelResult]:
-    """Return the last result for each order id, or the last success if there was one."""
+    """Return the last result for each order id; "already cancelled" does not undo a success."""
     united: dict[str | int, CancelResult] = {}
     for index, result in enumerate(results):
         key = result.order_id.casefold() if result.order_id else index
         earlier = united.get(key)
-        if earlier is None or result.success or not earlier.success:
+        if earlier is None or not (earlier.success and already_cancelled(result)):
             united[key] = result
     return list(united.values())
 

@@ -48,16 +48,16 @@ async def cancel_until_clear(
         complete = complete and answered.complete
 
     error: FourcastersError | None = None
-    reads_until = until
+    forbidden = False
     try:
         await cancel()
     except (AuthenticationError, ForbiddenError) as failed:
         # One read tells what rests; the account may do no more.
-        error, reads_until = failed, started
+        error, forbidden = failed, True
     except FourcastersError as failed:
         error = failed
     doubt = AccountInDoubt(gate, cancel)
-    proof = await read_until_clear(doubt, reads, gate, until=reads_until)
+    proof = await read_until_clear(doubt, reads, gate, until=until, once=forbidden)
     return FlatReport(
         results,
         proof.resting,
@@ -102,7 +102,8 @@ def _outcome_of(
         attempts=1,
         elapsed=flat.elapsed,
         error=flat.error,
-        resting=resting if flat.resting is not None else None,
+        # Only a read that shows nothing at all is proof.
+        resting=resting if resting or flat.clear else None,
     )
     if not results:
         return outcome

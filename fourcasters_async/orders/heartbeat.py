@@ -1,4 +1,4 @@
-"""The heartbeat over both transports, and what acknowledges it."""
+"""The heartbeat over both transports, and its acknowledgement."""
 
 from attrs import evolve, frozen
 
@@ -6,19 +6,19 @@ from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.retry import RetryPolicy
 
 _ACK = "heartbeatAck"
-_NO_ACK = "it is no acknowledgement"
+_NO_ACK = "not an acknowledgement"
 
 
 @frozen
 class Acknowledged:
-    """An answer of which nothing is documented but that it is an object."""
+    """An answer that is documented only as an object."""
 
     success: bool | None = None
 
 
 @frozen
 class Heartbeat(Acknowledged):
-    """What the orders service says of a beat; on the Orders WebSocket it has all but `success`."""
+    """The answer of the orders service to a beat. The Orders WebSocket sends no `success`."""
 
     type: str | None = None
     timeout_sec: float | None = None
@@ -27,13 +27,13 @@ class Heartbeat(Acknowledged):
 
 @frozen
 class HeartbeatAnswer(Heartbeat):
-    """The same, as the exchange forwards it: in its envelope or bare."""
+    """The same answer over REST: in an envelope or bare."""
 
     data: Heartbeat | None = None
 
 
 def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
-    """Return one beat: everything is cancelled unless another comes within `timeout` seconds."""
+    """Return one beat over REST. `timeout` is in seconds."""
     return Request(
         "POST /user/ordersHeartbeat",
         HeartbeatAnswer,
@@ -45,7 +45,7 @@ def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
 
 
 def heartbeat_message(timeout: float) -> Request[Heartbeat]:
-    """Return one beat as a message on the Orders WebSocket, whose answer is documented."""
+    """Return one beat over the Orders WebSocket. `timeout` is in seconds."""
     return Request(
         "heartbeat",
         Heartbeat,
@@ -56,7 +56,7 @@ def heartbeat_message(timeout: float) -> Request[Heartbeat]:
 
 
 def heartbeat_policy(policy: RetryPolicy, timeout: int) -> RetryPolicy:
-    """Return a policy with which a beat that fails is over before the next one is due."""
+    """Return a policy with which a beat ends before the next one is due."""
     return evolve(
         policy,
         max_attempts=2,
@@ -67,7 +67,7 @@ def heartbeat_policy(policy: RetryPolicy, timeout: int) -> RetryPolicy:
 
 
 def unsuccessful(answer: Acknowledged) -> str | None:
-    """Say that an answer contradicts itself, if it does."""
+    """Return the mismatch if an answer says that it failed, else `None`."""
     return "it was not successful" if answer.success is False else None
 
 
@@ -77,10 +77,10 @@ def _message_not_acknowledged(ack: Heartbeat) -> str | None:
 
 
 def _not_acknowledged(answer: HeartbeatAnswer) -> str | None:
-    said = [answer] if answer.data is None else [answer, answer.data]
-    for each in said:
+    parts = [answer] if answer.data is None else [answer, answer.data]
+    for each in parts:
         if each.error is not None or each.success is False or each.type not in (None, _ACK):
             return _NO_ACK
-    if any(each.type or each.success or each.timeout_sec is not None for each in said):
+    if any(each.type or each.success or each.timeout_sec is not None for each in parts):
         return None
     return _NO_ACK

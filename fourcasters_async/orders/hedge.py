@@ -1,4 +1,4 @@
-"""A cancel over two transports: the second where the first does not decide it in time."""
+"""A cancel over two transports: the second is used if the first does not decide in time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
 from fourcasters_async.errors import AuthenticationError, OutcomeUnknownError, RateLimitedError
 from fourcasters_async.models import CancelResult, GameMarket
-from fourcasters_async.orders.fanout import CancelGame, crashed, unite
+from fourcasters_async.orders.fanout import CancelGame, crashed
 
 Cancelled = RequestOutcome[list[CancelResult]]
 
 
 def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
-    """Return a cancel that asks `second` too where `first` has decided nothing in `after` seconds.
+    """Return a cancel that uses `second` too if `first` has decided nothing in `after` seconds.
 
-    An answer ends it, and a refusal as long as only `first` was asked. Whoever has not answered
-    then is given up, and may still take effect.
+    It uses `second` at once if `first` fails, or is refused for its token or its rate. The first
+    answer ends it, and so does any other refusal before `second` is used. A request that has no
+    answer by then is given up, and may still take effect.
     """
 
     async def cancel(market: GameMarket, deadline: float | None) -> Cancelled:
         tasks = [asyncio.ensure_future(_guarded(first, market, deadline))]
         try:
             await asyncio.wait(tasks, timeout=after)
-            if not (tasks[0].done() and _is_plain(tasks[0].result())):
+            if not (tasks[0].done() and _is_final(tasks[0].result())):
                 tasks.append(asyncio.ensure_future(_guarded(second, market, deadline)))
             while not any(map(_answered, tasks)) and (
                 waiting := [t for t in tasks if not t.done()]
@@ -40,10 +41,10 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
 
 
 async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | None) -> Cancelled:
-    """Let a crash of one transport not touch the other."""
+    """Keep a crash of one transport from affecting the other."""
     try:
         return await cancel(market, deadline)
-    except Exception as error:  # noqa: BLE001  # as above
+    except Exception as error:  # noqa: BLE001  # any crash leaves the outcome unknown
         return crashed(market, error)
 
 
@@ -51,32 +52,41 @@ def _answered(task: "asyncio.Task[Cancelled]") -> bool:
     return task.done() and task.result().status is AttemptStatus.ANSWERED
 
 
-def _is_plain(outcome: Cancelled) -> bool:
-    """Whether nobody else would say otherwise."""
-    elsewhere = isinstance(outcome.error, AuthenticationError | RateLimitedError)
+def _is_final(outcome: Cancelled) -> bool:
+    """Whether the other transport would not be told otherwise."""
+    of_transport = isinstance(outcome.error, AuthenticationError | RateLimitedError)
     return outcome.status is AttemptStatus.ANSWERED or (
-        outcome.status is AttemptStatus.REFUSED and not elsewhere
+        outcome.status is AttemptStatus.REFUSED and not of_transport
     )
 
 
 def united(parts: Sequence[Cancelled | None]) -> Cancelled:
-    """Unite what came of one cancel over several transports; `None` was given up.
+    """Unite the outcomes of one cancel over several transports; `None` was given up.
 
-    An order that one of them cancelled is cancelled, whatever another says of it.
+    An order that one of them cancelled is cancelled, whatever the others answered for it.
     """
-    known = [part for part in parts if part is not None]
-    attempts = sum(part.attempts for part in known) + parts.count(None)
-    answered = [part for part in known if part.status is AttemptStatus.ANSWERED]
-    doubtful = None in parts or any(part.status is AttemptStatus.UNKNOWN for part in known)
+    finished = [part for part in parts if part is not None]
+    attempts = sum(part.attempts for part in finished) + parts.count(None)
+    answered = [part for part in finished if part.status is AttemptStatus.ANSWERED]
+    doubtful = None in parts or any(part.status is AttemptStatus.UNKNOWN for part in finished)
     if answered:
         complete = not doubtful and all(part.complete for part in answered)
-        results = unite([result for part in answered for result in part.value or []])
+        results = _union([result for part in answered for result in part.value or []])
         return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=results, complete=complete)
-    order = (AttemptStatus.UNKNOWN, AttemptStatus.REFUSED, AttemptStatus.NOT_SENT)
-    worst = min(known, key=lambda part: order.index(part.status), default=None)
+    worst_first = (AttemptStatus.UNKNOWN, AttemptStatus.REFUSED, AttemptStatus.NOT_SENT)
+    worst = min(finished, key=lambda part: worst_first.index(part.status), default=None)
     error = None if worst is None else worst.error
     if worst is None or (doubtful and worst.status is not AttemptStatus.UNKNOWN):
         unknown = OutcomeUnknownError("given up before it was answered", attempts=attempts)
         unknown.__cause__ = error
         return RequestOutcome(AttemptStatus.UNKNOWN, attempts, error=unknown, complete=False)
     return RequestOutcome(worst.status, attempts, error=error, complete=worst.complete)
+
+
+def _union(results: list[CancelResult]) -> list[CancelResult]:
+    united: dict[str | int, CancelResult] = {}
+    for index, result in enumerate(results):
+        key = result.order_id or index
+        if key not in united or result.success:
+            united[key] = result
+    return list(united.values())

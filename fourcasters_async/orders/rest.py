@@ -26,8 +26,8 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_american_odds, check_order_type, order_document
-from fourcasters_async.orders.gate import OwnOrder
 from fourcasters_async.orders.own import send_own
+from fourcasters_async.orders.tickets import OwnOrder
 from fourcasters_async.orders.verbs import Orders
 
 _RESULTS = list[CancelResult]
@@ -78,8 +78,8 @@ class RestOrders(Orders):
     ) -> CancelResults:
         """Cancel the open orders on a game that carry one of your references.
 
-        `POST /session/cancelByReference`. Returns one result an order; several orders can carry
-        one reference. No references, no request.
+        `POST /session/cancelByReference`. Returns one result per order; several orders can carry
+        the same reference. Without references, nothing is sent.
         """
         game_id = check_id(game_id, "game_id")
         references = [
@@ -100,11 +100,11 @@ class RestOrders(Orders):
     async def cancel_all_for_league(
         self, league: str, *, deadline: float | None = None
     ) -> LeagueCancelAccepted:
-        """Ask for the cancel of every open order in a league: `POST /session/cancelAllForLeague`.
+        """Request the cancel of every open order in a league: `POST /session/cancelAllForLeague`.
 
-        `league` is a code such as `"NBA"`, in any case. The exchange only acknowledges the
-        request and cancels afterwards: nothing is known to be cancelled when this returns. To
-        know, read `account.get_unmatched` until no order's `game.league` is the league's.
+        `league` is a code such as `"NBA"`, in upper or lower case. The exchange only acknowledges
+        the request and cancels afterwards: nothing is known to be cancelled when this returns. To
+        know, read `account.get_unmatched` until no order has this `game.league`.
         """
         request = Request(
             "POST /session/cancelAllForLeague",
@@ -127,26 +127,26 @@ class RestOrders(Orders):
         game_id: str | None = None,
         deadline: float | None = None,
     ) -> EditResult:
-        """Cancel an order and place it anew with other terms: `POST /session/editOrder`.
+        """Cancel an order and place it again with other terms: `POST /session/editOrder`.
 
-        `order_odds` are American; `order_volume` is the new risk in account currency, for which
-        what was filled before does not count; without one of them the exchange keeps it as it
-        was. `intended_order_volume` is the risk that you first had in mind, `expiry_change` the
-        new minutes to live. The new order has an id of its own: `EditResult.order_id`.
+        `order_odds` are American. `order_volume` is the new risk in account currency; what was
+        filled before does not count towards it. Give both: for a missing one null is sent, which
+        the exchange may refuse. `intended_order_volume` is the risk that you first intended,
+        `expiry_change` the new minutes to live. The new order has a new id: `EditResult.order_id`.
 
-        It is repeated only if it provably was not sent, and may take the whole `deadline`
-        (seconds). After an `OutcomeUnknownError` there may be the old order, the new one or
-        neither; and a refusal, such as `BadRequestError`, does not prove that the old order rests:
-        the exchange was seen to cancel it and then to fail. `lookup_order` tells of the old order,
-        and `account.get_bet_by_user_reference` of the new one.
+        Not idempotent: repeated only if provably unsent. One attempt may take the whole `deadline`
+        (seconds). After an `OutcomeUnknownError` the old order, the new one or neither may rest. A
+        refusal, such as `BadRequestError`, does not prove that the old order rests: the exchange
+        has been seen to cancel it and then to fail. `lookup_order` shows the old order,
+        `account.get_bet_by_user_reference` the new one.
 
-        Raises `HaltedError` for an order on a game that is halted. The game is known of orders that
-        this session has placed; for others pass `game_id`, without which nothing is edited while
-        any game is halted.
+        Raises `HaltedError` for an order on a halted game. The session knows the game of orders
+        that it placed. For others pass `game_id`: without it, nothing is edited while any game is
+        halted.
         """
         body: dict[str, object] = {
             "sessionID": check_id(order_id, "order_id"),
-            # Null is "as it was"; without the field the exchange cancels and does not replace.
+            # Null asks to keep it. Without the field the exchange cancels and does not replace.
             "orderOdds": optional(check_american_odds, order_odds, "order_odds"),
             "orderVolume": optional(check_amount, order_volume, "order_volume"),
         }
@@ -161,14 +161,15 @@ class RestOrders(Orders):
         body |= {name: value for name, value in more.items() if value is not None}
         if all(value is None for name, value in body.items() if name != "sessionID"):
             raise InvalidRequestError(
-                "order_odds, order_volume: nothing is to be changed; pass at least one of the terms"
+                "order_odds, order_volume: nothing would change; pass at least one of the terms"
             )
         order_id = str(body["sessionID"])
         game = optional(check_id, game_id, "game_id") or self._gate.game_of(order_id)
         game = None if game is None else game.casefold()
 
         def acknowledge(result: EditResult) -> None:
-            self._gate.forget([order_id])
+            if result.success:
+                self._gate.forget([order_id])
             if result.order_id is not None:
                 self._gate.acknowledge(result.order_id, game)
 
@@ -185,7 +186,7 @@ class RestOrders(Orders):
         """Return the state of one of the account's orders: `GET /session/lookupOrder`.
 
         Raises `NotFoundError` for an order that the exchange does not know, `ForbiddenError` for
-        somebody else's, and otherwise as every read: an `ApiError`, `DecodeError`,
+        somebody else's, another `ApiError`, `DecodeError` if the answer is malformed,
         `NotSentError`, or `OutcomeUnknownError` if no answer came.
         """
         request = Request(

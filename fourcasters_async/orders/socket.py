@@ -29,8 +29,8 @@ from fourcasters_async.orders.hedge import hedged
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.orders.verify import SharedReads
 
-# They wait side by side on one connection. Past about a thousand the garbage collector would take
-# most of the time.
+# All of them wait on one connection. Above about a thousand, the garbage collector would take most
+# of the time.
 _MAX_IN_FLIGHT = 1000
 _RESULTS = list[CancelResult]
 
@@ -39,12 +39,11 @@ class OrdersSocket(Orders):
     """The order verbs over the Orders WebSocket: `async with session.orders_socket() as orders`.
 
     They take the same arguments, return the same records and raise the same errors as those of
-    `AsyncSession`, and all share one connection, on which answers come in any order. It is pinged
-    after ten seconds of silence, given up when a request has its time and nothing is heard, and
-    made anew when it is lost: what had left and was not answered is unknown then, and is repeated
-    or reported just as over REST. Messages do not count in the rate limit, handshakes do. An
-    error text that says what was wrong with the request is a refusal; any other leaves the
-    outcome unknown.
+    `AsyncSession`. All share one connection, on which answers may come in any order. It is pinged
+    after ten seconds of silence, dropped when a request times out in silence, and replaced when it
+    is lost. A request that was sent and not answered is then unknown; it is repeated or reported
+    as over REST. Handshakes count in the rate limit, messages do not. An error text that says what
+    was wrong with the request is a refusal; any other text leaves the outcome unknown.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class OrdersSocket(Orders):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection now. A verb waits for one inside its time limit."""
+        """Whether there is a connection now. Without one, a verb waits within its time limit."""
         return self._socket.connected
 
     async def cancel_all_orders_for_game(
@@ -72,9 +71,9 @@ class OrdersSocket(Orders):
 
         With a `type`, only the orders of that market type; with a `side`, only those on that side
         (a participant, `"over"`, `"under"`, `"yes"` or `"no"`); with a `market`, only those on
-        that outcome of a `moneyline1x2`. Returns one result an order; an order that could not be
+        that outcome of a `moneyline1x2`. Returns one result per order. An order that could not be
         cancelled is a result whose `success` is false, not an exception. An empty list that is
-        `complete` is the exchange's word that there was nothing to cancel.
+        `complete` means that the exchange found nothing to cancel.
         """
         request = self._cancel_game(
             GameMarket(check_id(game_id, "game_id"), check_market_type(type))
@@ -98,14 +97,14 @@ class OrdersSocket(Orders):
         on_outcome: Callable[[GameOutcome], object] | None = None,
         hedge: float | None = None,
     ) -> CancelReport:
-        """Cancel every open order on many games at once, and say what is known of each.
+        """Cancel every open order on many games at once, and report what is known of each.
 
-        As `AsyncSession.cancel_all_orders_for_games`, in `cancelAllByGame` messages. With a
-        `hedge`, what has neither been answered nor refused after so many seconds is asked over
-        REST too, with `POST /session/cancelAllOrdersForGame`; what has failed, or was refused for
-        its token or for too many requests, at once. The first answer ends it, and the results of
-        both are united. Whoever has not answered then is given up, may still take effect, and
-        leaves the outcome with `complete=False`.
+        Like `AsyncSession.cancel_all_orders_for_games`, with `cancelAllByGame` messages. With a
+        `hedge`, a game that is neither answered nor refused after so many seconds is also cancelled
+        over REST: `POST /session/cancelAllOrdersForGame`. A message that failed, or was refused for
+        its token or for too many requests, goes to REST at once. The first answer ends the game,
+        and the results of both are united. A request that has no answer by then is given up. It may
+        still take effect, so the outcome has `complete=False`.
         """
         markets = check_markets(games, type)
         cancel: CancelGame = self._send_cancel
@@ -116,20 +115,19 @@ class OrdersSocket(Orders):
         )
 
     async def heartbeat(self, timeout: float) -> None:  # noqa: ASYNC109  # the exchange's own
-        """Have the exchange cancel everything unless another beat comes in time: `heartbeat`.
+        """Have the exchange cancel everything after `timeout` seconds without a beat: `heartbeat`.
 
-        `timeout` is in seconds. There is no way to disarm it. `dead_man_switch` goes on beating.
+        It cannot be disarmed, only renewed by the next beat. `dead_man_switch` keeps sending beats.
         """
         await self._sender.call(heartbeat_message(check_seconds(timeout, "timeout")))
 
     def dead_man_switch(
         self, timeout: int, *, on_change: Callable[[DeadManState], object] | None = None
     ) -> DeadManSwitch:
-        """Have the exchange cancel everything unless this process goes on beating.
+        """Have the exchange cancel everything unless this process keeps sending heartbeats.
 
-        As `AsyncSession.dead_man_switch`, in `heartbeat` messages on this connection, for
-        `timeout` whole seconds from 1 on. A beat that finds the connection lost goes out on the
-        next one.
+        Like `AsyncSession.dead_man_switch`, with `heartbeat` messages on this connection. `timeout`
+        is in whole seconds, at least 1. If the connection is lost, a beat is sent on the next one.
         """
         return DeadManSwitch(lambda: self._beats(timeout), timeout=timeout, on_change=on_change)
 

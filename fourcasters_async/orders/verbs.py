@@ -25,6 +25,7 @@ from fourcasters_async.models import (
     MarketType,
     NewOrder,
     PlaceResult,
+    UndecidedOrder,
 )
 from fourcasters_async.orders.answers import another_order, other_orders
 from fourcasters_async.orders.arguments import (
@@ -76,7 +77,7 @@ class Orders(ABC):
         request = evolve(self._cancel(asked), check=lambda result: another_order([asked], [result]))
         result = await self._sender.call(request, deadline=deadline)
         result.order_id = asked
-        self._gate.forget([asked])
+        self._gate.hear([result])
         return result
 
     async def cancel_multiple(
@@ -190,15 +191,17 @@ class Orders(ABC):
             max_in_flight=self._max_in_flight,
             on_outcome=on_outcome,
         )
-        self._gate.forget(r.order_id for outcome in outcomes for r in outcome.results)
+        self._gate.hear(r for outcome in outcomes for r in outcome.results)
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
             doubt = GamesInDoubt(
                 self._gate, outcomes, self._cancel_resting, until=end, periods=periods
             )
             await read_until_clear(doubt, self._reads, self._gate, until=end)
-            outcomes = doubt.concluded()
-        undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
+            outcomes = doubt.settle()
+        undecided: tuple[UndecidedOrder, ...] = ()
+        if self._gate.tickets:
+            undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
@@ -271,11 +274,11 @@ class Orders(ABC):
         self, request: Request[list[CancelResult]], until: float
     ) -> CancelResults:
         results, outcome = await self._sender.outcome_until(request, until)
-        self._gate.forget(result.order_id for result in results)
+        self._gate.hear(results)
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
-        self, order_ids: list[str], until: float, tell: Callable[[list[CancelResult]], None]
+        self, order_ids: list[str], until: float, tell: Callable[[CancelResults], None]
     ) -> None:
         # One id that the exchange calls malformed would fail the whole request.
         ids = [order_id for order_id in order_ids if is_order_id(order_id)]
@@ -287,7 +290,7 @@ class Orders(ABC):
         results = await self._cancel_until(request, until)
         for order_id, result in zip(order_ids, results, strict=True):
             result.order_id = order_id
-        self._gate.forget(order_ids)
+        self._gate.hear(results)
         return results
 
     # How the transport says it. What an answer must fit is the same for both.
