@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dead_man": {"_core", "errors"},
     "orders": {"_core", "_websocket", "account", "dead_man", *RECORDS},
     "_signals": {"_core", "errors"},
-    "flatten": {"_signals", "orders", *RECORDS},
+    "flatten": {"_signals", *RECORDS},
     "_transports": {"_core", "dead_man", "orders", *TRANSPORTS},
     "_sign_in": {"_core", "orders", *RECORDS},
     "session": {"_core", "_http", "_sign_in", "_transports", *RECORDS, *VERBS},
