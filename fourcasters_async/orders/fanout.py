@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from attrs import evolve
 
@@ -118,6 +118,13 @@ def unite(results: Sequence[CancelResult]) -> list[CancelResult]:
 def already_cancelled(result: CancelResult) -> bool:
     """Whether an order was not cancelled because it was cancelled before."""
     return not result.success and "already cancelled" in (result.reason or "").casefold()
+
+
+def closed(results: Iterable[CancelResult]) -> Iterator[str | None]:
+    """Yield the ids of orders that do not rest any more by an answer."""
+    for result in results:
+        if result.success or "already" in (result.reason or "").casefold():
+            yield result.order_id
 
 
 def standing(

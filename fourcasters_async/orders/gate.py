@@ -55,9 +55,13 @@ class Ticket:
 
         Returns why it may not.
         """
+        # It is asked again only if the attempt before provably had no effect.
+        self.left = None
         refusal = self.withdrawn or self._refusal(self.orders)
         if refusal is None:
             self.left = asyncio.get_running_loop().time()
+        elif self.withdrawn is None:
+            self.withdraw(refusal)
         return refusal
 
     def withdraw(self, reason: FourcastersError) -> None:
@@ -85,7 +89,8 @@ class Gate:
     """
 
     def __init__(self, *, late_effect: float, read_lag: float) -> None:
-        self._late_effect = late_effect
+        # What comes into the book at the last moment is not in every read until `read_lag` later.
+        self._undecided_for = late_effect + read_lag
         self._read_lag = read_lag
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
@@ -181,10 +186,11 @@ class Gate:
     def acknowledge(self, order_id: str, game: str | None) -> None:
         """Take note of an order that the exchange has just put into the book."""
         now = _now()
-        for each, (_, since) in list(self.acknowledged.items()):
+        while self.acknowledged:
+            oldest, (_, since) = next(iter(self.acknowledged.items()))
             if since + self._read_lag > now:
                 break
-            del self.acknowledged[each]
+            del self.acknowledged[oldest]
         self.acknowledged[order_id.casefold()] = game, now
         if game is not None:
             self._game_of[order_id.casefold()] = game
@@ -262,14 +268,21 @@ class Gate:
         in_doubt = [ticket for ticket in self.tickets if ticket.unknown]
         if not in_doubt:
             return
-        shown = {order.user_reference for order in open_orders}
+        shown = {order.user_reference: order for order in open_orders}
         for ticket in in_doubt:
             for order in ticket.orders:
                 if order.unique and order.user_reference in shown:
-                    self.reconciled(order.user_reference, order.game)
+                    resting = [shown[order.user_reference]]
+                    self.reconciled(order.user_reference, order.game, resting)
 
-    def reconciled(self, user_reference: str | None, game: str | None) -> None:
-        """Take note that it is known what became of an order."""
+    def reconciled(
+        self, user_reference: str | None, game: str | None, resting: Iterable[OpenOrder]
+    ) -> None:
+        """Take note that it is known what became of an order: it is in the book as `resting`."""
+        for order in resting:
+            # A later read may trail the one that showed it.
+            if order.order_id is not None:
+                self.acknowledge(order.order_id, game)
         for ticket in [t for t in self.tickets if t.unknown]:
             ticket.orders = tuple(
                 order
@@ -300,7 +313,7 @@ class Gate:
 
     def _expire(self, now: float) -> None:
         for ticket in [t for t in self.tickets if t.unknown]:
-            if (ticket.left or ticket.since) + self._late_effect <= now:
+            if (ticket.left or ticket.since) + self._undecided_for <= now:
                 del self.tickets[ticket]
                 self._note_change(ticket)
 

@@ -52,9 +52,9 @@ async def reconcile(
                 _log.debug("could not look up the order %s: %s", reference, error)
             fate = fate_of(found, final=final)
             if fate is not OrderFate.UNDECIDED or clock() + pause >= until:
-                if fate is not OrderFate.UNDECIDED:
-                    gate.reconciled(reference, game_id.casefold())
-                found = found or BetsByReference()
+                settled, found = fate is not OrderFate.UNDECIDED, found or BetsByReference()
+                if settled:
+                    gate.reconciled(reference, game_id.casefold(), found.unmatched)
                 return ReconciledOrder(
                     game_id, reference, fate, found.unmatched, found.matched, found.graded
                 )

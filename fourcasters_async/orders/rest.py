@@ -168,7 +168,8 @@ class RestOrders(Orders):
         game = None if game is None else game.casefold()
 
         def acknowledge(result: EditResult) -> None:
-            self._gate.forget([order_id])
+            if result.success:
+                self._gate.forget([order_id])
             if result.order_id is not None:
                 self._gate.acknowledge(result.order_id, game)
 
