@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from attrs import frozen
 
-from fourcasters_async import AsyncSession, RetryPolicy
+from fourcasters_async import AsyncSession, MarketType, NewOrder, RetryPolicy
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookOrder
 
@@ -152,6 +152,19 @@ def one_clock(loop: JumpingLoop) -> Iterator[None]:
         yield
 
 
+def quote(game_id: str, user_reference: str | None = None) -> NewOrder:
+    """Return an order that the exchange puts into the book."""
+    return NewOrder(
+        game_id,
+        MarketType.TOTAL,
+        "over",
+        odds=-110,
+        bet=50.0,
+        number=220.5,
+        user_reference=user_reference,
+    )
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something is true of which nothing tells."""
     async with asyncio.timeout(_STUCK):
@@ -178,9 +191,10 @@ def own_tasks(before: set["asyncio.Task[object]"]) -> set["asyncio.Task[object]"
 
 @frozen
 class Transport:
-    """A way to the exchange: where a game's cancels go, and what it calls an order's id."""
+    """A way to the exchange: where cancels and places go, and what it calls an order's id."""
 
     game: str
+    place: str
     order_id: str
     open: Callable[[AsyncSession], AbstractAsyncContextManager[Orders]]
 
@@ -193,8 +207,8 @@ async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
     yield session
 
 
-REST = Transport("cancelAllOrdersForGame", "sessionID", _over_rest)
-SOCKET = Transport("cancelAllByGame", "orderID", lambda session: session.orders_socket())
+REST = Transport("cancelAllOrdersForGame", "place", "sessionID", _over_rest)
+SOCKET = Transport("cancelAllByGame", "placeV3", "orderID", lambda session: session.orders_socket())
 
 
 REFERENCE = "mine/1"

@@ -48,7 +48,7 @@ async def test_flatten_claims_nothing_that_no_read_showed(
 ) -> None:
     fake_exchange.add_game(orders=1)
     fake_exchange.inject(faults.Html(), endpoint=endpoint, times=None)
-    report = await session.flatten(deadline=2 * SECOND)
+    report = await session.flatten(deadline=10 * SECOND)
     assert not report.clear
     assert (report.resting is None) == (endpoint == "getUnmatched")
     assert report.error is not None

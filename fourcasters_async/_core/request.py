@@ -81,6 +81,7 @@ class Request(Generic[T]):
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
     answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
     moment before the request is written: it returns why the request may not leave, or `None`.
+    `come_back` is called after an attempt that was refused or not sent.
     """
 
     endpoint: str
@@ -92,3 +93,4 @@ class Request(Generic[T]):
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
+    come_back: Callable[[], None] | None = field(default=None, kw_only=True, repr=False)

@@ -217,6 +217,9 @@ class Sender(ABC):
             counted = result.status is not AttemptStatus.NOT_SENT
         finally:
             self._leave(attempts, counted=counted)
+        no_effect = result.status in (AttemptStatus.NOT_SENT, AttemptStatus.REFUSED)
+        if no_effect and attempts.request.come_back is not None:
+            attempts.request.come_back()
         return result
 
     def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:

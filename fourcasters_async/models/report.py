@@ -142,6 +142,8 @@ class CancelReport:
         """Raise `UnsettledCancelsError`, one exception a game, unless the report is `ok`."""
         errors = [outcome.unsettled for outcome in self.outcomes]
         unsettled = [error for error in errors if error is not None]
+        if self.whole_account and not self.ok and not unsettled:
+            unsettled = [OrdersNotCancelledError("the account: not proved that no order rests")]
         if unsettled:
             raise UnsettledCancelsError(str(self), unsettled)
 

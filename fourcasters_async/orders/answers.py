@@ -1,4 +1,4 @@
-"""Checks that an answer belongs to its request: a stray one names another game or order."""
+"""What an answer is about. A stray one names another game or order than its request."""
 
 from fourcasters_async.models import (
     CancelResult,
@@ -47,6 +47,11 @@ def other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | No
             if asked and named and named != asked:
                 return f"about {part.user_reference!r} where orders[{index}] was asked for"
     return None
+
+
+def already_cancelled(result: CancelResult) -> bool:
+    """Whether an order was not cancelled because it was cancelled before."""
+    return not result.success and "already cancelled" in (result.reason or "").casefold()
 
 
 def _folded(reference: str | None) -> str:

@@ -19,7 +19,7 @@ from fourcasters_async._core.validation import (
 )
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import GameMarket, MarketType, NewOrder, OrderType
-from fourcasters_async.orders.gate import OwnOrder
+from fourcasters_async.orders.tickets import OwnOrder
 
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 # The smallest American odds, without their sign.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve
 
@@ -14,6 +14,7 @@ from fourcasters_async.models import (
     GameOutcome,
     OutcomeStatus,
 )
+from fourcasters_async.orders.answers import already_cancelled
 
 CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[list[CancelResult]]]]
 """Cancels on one game by a loop time, and says what came of it."""
@@ -113,18 +114,6 @@ def unite(results: Sequence[CancelResult]) -> list[CancelResult]:
         if earlier is None or not (earlier.success and already_cancelled(result)):
             united[key] = result
     return list(united.values())
-
-
-def already_cancelled(result: CancelResult) -> bool:
-    """Whether an order was not cancelled because it was cancelled before."""
-    return not result.success and "already cancelled" in (result.reason or "").casefold()
-
-
-def closed(results: Iterable[CancelResult]) -> Iterator[str | None]:
-    """Yield the ids of orders that do not rest any more by an answer."""
-    for result in results:
-        if result.success or "already" in (result.reason or "").casefold():
-            yield result.order_id
 
 
 def standing(

@@ -5,80 +5,18 @@ Orders of other sessions and processes on the same account are out of its reach.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from attrs import define, frozen
+from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
+from fourcasters_async.models import CancelResult, Halted, OpenOrder, UndecidedOrder
+from fourcasters_async.orders.answers import already_cancelled
+from fourcasters_async.orders.tickets import OwnOrder, Ticket
 
-from fourcasters_async.errors import (
-    FourcastersError,
-    HaltedError,
-    OutcomeUnknownError,
-    SessionClosedError,
-)
-from fourcasters_async.models import Halted, OpenOrder, UndecidedOrder
-
-# Own orders whose game is remembered, so that an edit is known to be on it.
+# Own orders whose game is remembered, so that an edit is known to be on it, and own orders that
+# are remembered to be decided.
 _REMEMBERED = 10_000
-
-
-@frozen
-class OwnOrder:
-    """An order that a ticket is for. `unique` says that no other order has its reference."""
-
-    game: str | None
-    user_reference: str | None = None
-    order_id: str | None = None
-    unique: bool = False
-
-
-@define(eq=False)
-class Ticket:
-    """One place or edit of the session's own, from the call until it is decided.
-
-    `left` is the loop time at which it was written, `None` before. `task` sends it. `withdrawn` is
-    why it may not leave any more, whatever the gate says later.
-    """
-
-    orders: tuple[OwnOrder, ...]
-    since: float
-    _refusal: Callable[[tuple[OwnOrder, ...]], HaltedError | None]
-    left: float | None = None
-    task: "asyncio.Task[Any] | None" = None
-    unknown: bool = False
-    withdrawn: FourcastersError | None = None
-
-    def leave(self) -> FourcastersError | None:
-        """Ask the gate at the last moment, and take note that the request leaves now.
-
-        Returns why it may not.
-        """
-        # It is asked again only if the attempt before provably had no effect.
-        self.left = None
-        refusal = self.withdrawn or self._refusal(self.orders)
-        if refusal is None:
-            self.left = asyncio.get_running_loop().time()
-        elif self.withdrawn is None:
-            self.withdraw(refusal)
-        return refusal
-
-    def withdraw(self, reason: FourcastersError) -> None:
-        """End it before it leaves."""
-        # The task ends in a later turn of the loop, and could write the request before that.
-        self.withdrawn = reason
-        if self.task is not None:
-            self.task.cancel()
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether its answer may still come."""
-        return self.task is not None and not self.task.done()
-
-    def is_on(self, games: frozenset[str] | None) -> bool:
-        """Whether it may put an order on one of the games, or with `None` on any."""
-        return games is None or any(o.game is None or o.game in games for o in self.orders)
 
 
 class Gate:
@@ -89,7 +27,8 @@ class Gate:
     """
 
     def __init__(self, *, late_effect: float, read_lag: float) -> None:
-        # What comes into the book at the last moment is not in every read until `read_lag` later.
+        self._late_effect = late_effect
+        # What comes into the book at the last moment may be missing from reads for `read_lag` more.
         self._undecided_for = late_effect + read_lag
         self._read_lag = read_lag
         self.halted = Halted()
@@ -102,6 +41,7 @@ class Gate:
         self.acknowledged: dict[str, tuple[str | None, float]] = {}
         """The game of each order that came into the book a moment ago, and when, by its id."""
         self._game_of: OrderedDict[str, str] = OrderedDict()
+        self._decided: OrderedDict[tuple[str | None, str | None], None] = OrderedDict()
 
     # What may be placed.
 
@@ -156,10 +96,7 @@ class Gate:
     def _withdraw(self) -> None:
         """End what waits to be sent and may not be sent any more."""
         for ticket in self.tickets:
-            if ticket.left is None and not ticket.withdrawn:
-                refusal = self.refusal(ticket.orders)
-                if refusal is not None:
-                    ticket.withdraw(refusal)
+            ticket.heed_the_gate()
 
     # What is undecided.
 
@@ -177,20 +114,20 @@ class Gate:
     def decide(self, ticket: Ticket, error: BaseException | None) -> None:
         """Take note of how a place or an edit ended."""
         self._note_change(ticket)
-        unknown = isinstance(error, OutcomeUnknownError)
-        if ticket.left is not None and (unknown or isinstance(error, asyncio.CancelledError)):
+        if ticket.left is not None and isinstance(error, OutcomeUnknownError):
             ticket.unknown = True
         else:
-            self.tickets.pop(ticket, None)
+            self._remove(ticket)
 
     def acknowledge(self, order_id: str, game: str | None) -> None:
         """Take note of an order that the exchange has just put into the book."""
         now = _now()
         while self.acknowledged:
-            oldest, (_, since) = next(iter(self.acknowledged.items()))
-            if since + self._read_lag > now:
+            oldest = next(iter(self.acknowledged))
+            if self.acknowledged[oldest][1] + self._read_lag > now:
                 break
             del self.acknowledged[oldest]
+        self.acknowledged.pop(order_id.casefold(), None)
         self.acknowledged[order_id.casefold()] = game, now
         if game is not None:
             self._game_of[order_id.casefold()] = game
@@ -202,6 +139,15 @@ class Gate:
         if self.acknowledged:
             for order_id in order_ids:
                 self.acknowledged.pop((order_id or "").casefold(), None)
+
+    def hear(self, results: Iterable[CancelResult]) -> None:
+        """Take note of what a cancel was answered: which orders were in the book, and are not."""
+        if not self.acknowledged and not self.tickets:
+            return
+        told = list(results)
+        self.see(told)
+        # One that failed may still rest, unless it was cancelled before.
+        self.forget(r.order_id for r in told if r.success or already_cancelled(r))
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an own order, where the session placed it not long ago."""
@@ -233,89 +179,113 @@ class Gate:
                 return
 
     def mark(self) -> int:
-        """Return a mark for `quiet_since`."""
+        """Return a mark for `changed_since`."""
         return self._changes
 
-    def quiet_since(self, games: frozenset[str] | None, mark: int) -> bool:
-        """Whether nothing is undecided on the games, and nothing was asked or decided since."""
+    def changed_since(self, mark: int) -> frozenset[str | None]:
+        """Return the games on which own orders are undecided, or were asked or decided since.
+
+        `None` among them stands for a game that is not known.
+        """
         self._expire(_now())
-        if any(ticket.is_on(games) for ticket in self.tickets):
-            return False
-        if games is None:
-            return self._changes <= mark
-        named: tuple[str | None, ...] = (*games, None)
-        return all(self._changed.get(game, 0) <= mark for game in named)
+        changed = {game for game, change in self._changed.items() if change > mark}
+        return frozenset(changed.union(o.game for ticket in self.tickets for o in ticket.orders))
 
-    def believes(
-        self, open_orders: Iterable[OpenOrder], games: frozenset[str] | None, *, read_at: float
-    ) -> bool:
-        """Whether a read that began at `read_at` shows all that was acknowledged before it.
+    def not_shown(
+        self, open_orders: Iterable[OpenOrder], *, read_at: float
+    ) -> frozenset[str | None]:
+        """Return the games with orders that a read lacks though they were just acknowledged.
 
-        A read may trail the book: one that lacks an order which the exchange has just put there
-        proves nothing.
+        The read began at `read_at`. It may trail the book, so it proves nothing for these games.
         """
         if not self.acknowledged:
-            return True
+            return frozenset()
         shown = {(order.order_id or "").casefold() for order in open_orders}
-        return not any(
-            read_at < since + self._read_lag and order_id not in shown
+        return frozenset(
+            game
             for order_id, (game, since) in self.acknowledged.items()
-            if games is None or game is None or game in games
+            if read_at < since + self._read_lag and order_id not in shown
         )
 
-    def see(self, open_orders: Iterable[OpenOrder]) -> None:
-        """Take note of undecided orders that a read shows: they have come into the book."""
+    def see(self, orders: Iterable[OpenOrder | CancelResult]) -> None:
+        """Take note of undecided orders that an answer shows: they have come into the book."""
         in_doubt = [ticket for ticket in self.tickets if ticket.unknown]
         if not in_doubt:
             return
-        shown = {order.user_reference: order for order in open_orders}
+        shown = {order.user_reference: order.order_id for order in orders}
         for ticket in in_doubt:
             for order in ticket.orders:
                 if order.unique and order.user_reference in shown:
-                    resting = [shown[order.user_reference]]
-                    self.reconciled(order.user_reference, order.game, resting)
+                    resting = shown[order.user_reference]
+                    self.reconciled(order.user_reference, order.game, resting=[resting])
 
     def reconciled(
-        self, user_reference: str | None, game: str | None, resting: Iterable[OpenOrder]
+        self, user_reference: str | None, game: str | None, *, resting: Iterable[str | None]
     ) -> None:
-        """Take note that it is known what became of an order: it is in the book as `resting`."""
-        for order in resting:
-            # A later read may trail the one that showed it.
-            if order.order_id is not None:
-                self.acknowledge(order.order_id, game)
+        """Take note that it is known what became of an order: those in the book are `resting`."""
+        for order_id in resting:
+            # A later read may trail what showed it.
+            if order_id is not None:
+                self.acknowledge(order_id, game)
         for ticket in [t for t in self.tickets if t.unknown]:
-            ticket.orders = tuple(
+            this = [
                 order
                 for order in ticket.orders
-                if not (order.user_reference == user_reference and order.game == game)
-            )
+                if order.user_reference == user_reference and order.game == game
+            ]
+            if not this:
+                continue
+            self._note_change(ticket)
+            self._remember(this)
+            ticket.orders = tuple(order for order in ticket.orders if order not in this)
             if not ticket.orders:
                 del self.tickets[ticket]
-                self._note_change(ticket)
 
-    def can_still_land(self, user_reference: str | None, game: str | None) -> bool:
-        """Whether an order that is not in the book may still come into it."""
-        self._expire(_now())
-        return any(
+    def can_still_land(
+        self, user_reference: str | None, game: str | None, *, asked_at: float
+    ) -> bool:
+        """Whether an order that is not in the book may still come into it.
+
+        One that another session or process placed may have left right before the loop time
+        `asked_at`, at which it was first asked about.
+        """
+        now = _now()
+        self._expire(now)
+        undecided = any(
             order.user_reference == user_reference and order.game == game
             for ticket in self.tickets
             for order in ticket.orders
         )
+        decided = (user_reference, game) in self._decided
+        return undecided or (not decided and now < asked_at + self._late_effect)
 
     async def close(self) -> None:
-        """End what is still being sent for callers who have given up."""
-        tickets = [ticket for ticket in self.tickets if ticket.in_flight]
-        for ticket in tickets:
-            if ticket.withdrawn is None:
-                ticket.withdraw(SessionClosedError("not sent: the session was closed"))
-        if tasks := [ticket.task for ticket in tickets if ticket.task is not None]:
+        """End what is still being sent, for callers who have given up or are told why."""
+        closed = SessionClosedError("not sent: the session was closed")
+        tasks = [t.task for t in self.tickets if t.in_flight and t.task is not None]
+        for ticket in self.tickets:
+            ticket.withdraw(closed)
+        for task in tasks:
+            task.cancel()
+        if tasks:
             await asyncio.wait(tasks)
 
     def _expire(self, now: float) -> None:
         for ticket in [t for t in self.tickets if t.unknown]:
             if (ticket.left or ticket.since) + self._undecided_for <= now:
-                del self.tickets[ticket]
+                self._remove(ticket)
                 self._note_change(ticket)
+
+    def _remove(self, ticket: Ticket) -> None:
+        if ticket in self.tickets:
+            del self.tickets[ticket]
+            self._remember(ticket.orders)
+
+    def _remember(self, decided: Iterable[OwnOrder]) -> None:
+        for order in decided:
+            self._decided[order.user_reference, order.game] = None
+            if len(self._decided) > _REMEMBERED:
+                self._decided.popitem(last=False)
 
     def _note_change(self, ticket: Ticket) -> None:
         self._changes += 1

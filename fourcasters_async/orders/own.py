@@ -11,11 +11,14 @@ from attrs import evolve
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async.errors import NotSentError, OutcomeUnknownError, ReferencedOrder
-from fourcasters_async.orders.gate import Gate, OwnOrder, Ticket
+from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.tickets import OwnOrder, Ticket
 
 T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
+
+_GIVEN_UP = "the session was closed before the answer came: it may have taken effect"
 
 
 async def send_own(
@@ -35,18 +38,16 @@ async def send_own(
     Raises what the request raises, and `HaltedError` if the gate was shut before it left.
     """
     ticket = gate.admit(orders)
-    sending: asyncio.Task[T] = asyncio.create_task(
-        sender.call_until(evolve(request, leave=ticket.leave), until)
-    )
+    accounted = evolve(request, leave=ticket.leave, come_back=ticket.come_back)
+    sending: asyncio.Task[T] = asyncio.create_task(sender.call_until(accounted, until))
     ticket.task = sending
     sending.add_done_callback(partial(_decide, gate, ticket, on_answer))
     try:
         await asyncio.wait([sending])
     except asyncio.CancelledError as cancelled:
         if ticket.left is None:
-            reason = f"{request.endpoint}: cancelled before it left: it was not sent"
-            ticket.withdraw(NotSentError(reason))
-            cancelled.add_note(reason)
+            ticket.withdraw(NotSentError("not sent: the caller was cancelled"))
+            cancelled.add_note(f"{request.endpoint}: cancelled before it left: it was not sent")
         else:
             reason = f"{request.endpoint}: cancelled after it left: it may have taken effect"
             unknown = OutcomeUnknownError(reason)
@@ -54,14 +55,14 @@ async def send_own(
             cancelled.add_note(reason)
             cancelled.__cause__ = unknown
         raise
-    refusal = ticket.withdrawn or gate.refusal(ticket.orders)
-    if ticket.left is None and refusal is not None:
+    if ticket.withdrawn is not None:
         # It waited for its turn or for a connection, or was about to be written.
-        raise type(refusal)(f"{request.endpoint}: {refusal}")
+        raise type(ticket.withdrawn)(f"{request.endpoint}: {ticket.withdrawn}")
+    if sending.cancelled():
+        unknown = OutcomeUnknownError(f"{request.endpoint}: {_GIVEN_UP}")
+        unknown.orders = in_doubt
+        raise unknown
     try:
-        if sending.cancelled():
-            reason = f"{request.endpoint}: the session was closed: it may have taken effect"
-            raise OutcomeUnknownError(reason)  # noqa: TRY301  # it gets the orders in doubt
         return sending.result()
     except OutcomeUnknownError as error:
         error.orders = in_doubt
@@ -71,11 +72,8 @@ async def send_own(
 def _decide(
     gate: Gate, ticket: Ticket, on_answer: Callable[[T], None], sending: "asyncio.Task[Any]"
 ) -> None:
-    if sending.cancelled():
-        gate.decide(ticket, asyncio.CancelledError())
-        return
-    error = sending.exception()
-    if isinstance(error, OutcomeUnknownError):
+    error = OutcomeUnknownError(_GIVEN_UP) if sending.cancelled() else sending.exception()
+    if isinstance(error, OutcomeUnknownError) and ticket.left is not None:
         games = ", ".join(sorted({order.game or "unknown" for order in ticket.orders}))
         _log.warning("a place or an edit on game %s ended unknown: %s", games, error)
     if error is None:

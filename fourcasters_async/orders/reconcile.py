@@ -5,7 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from fourcasters_async._core.validation import check_id, check_list, check_text
-from fourcasters_async.errors import AuthenticationError, ForbiddenError, FourcastersError
+from fourcasters_async.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    FourcastersError,
+    SessionClosedError,
+)
 from fourcasters_async.models import BetsByReference, OrderFate, ReconciledOrder
 from fourcasters_async.orders.gate import Gate
 
@@ -35,35 +40,44 @@ async def reconcile(
 ) -> list[ReconciledOrder]:
     """Look each order up until it is found, or cannot come any more, or the loop time `until`."""
     places = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+    clock = asyncio.get_running_loop().time
+    started = clock()
 
     async def follow(game_id: str, reference: str) -> ReconciledOrder:
-        clock = asyncio.get_running_loop().time
         pause = _FIRST_PAUSE
         while True:
             # Asked before the look: what cannot land any more is seen by a look that comes after.
-            final = not gate.can_still_land(reference, game_id.casefold())
+            game = game_id.casefold()
+            final = not gate.can_still_land(reference, game, asked_at=started)
             found: BetsByReference | None = None
             try:
                 async with places:
                     found = await lookup(game_id, reference, until)
-            except (AuthenticationError, ForbiddenError):
+            except (AuthenticationError, ForbiddenError, SessionClosedError):
                 raise
             except FourcastersError as error:
                 _log.debug("could not look up the order %s: %s", reference, error)
             fate = fate_of(found, final=final)
             if fate is not OrderFate.UNDECIDED or clock() + pause >= until:
-                settled, found = fate is not OrderFate.UNDECIDED, found or BetsByReference()
-                if settled:
-                    gate.reconciled(reference, game_id.casefold(), found.unmatched)
+                found = found or BetsByReference()
+                if fate is not OrderFate.UNDECIDED:
+                    resting = [order.order_id for order in found.unmatched]
+                    gate.reconciled(reference, game, resting=resting)
                 return ReconciledOrder(
                     game_id, reference, fate, found.unmatched, found.matched, found.graded
                 )
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(follow(*each)) for each in references]
-    return [task.result() for task in tasks]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(follow(*each)) for each in references]
+    except* FourcastersError as errors:
+        # The account may not do it, or the session is closed: all of them say the same.
+        refused = errors.exceptions[0]
+    else:
+        return [task.result() for task in tasks]
+    raise refused
 
 
 def fate_of(found: BetsByReference | None, *, final: bool) -> OrderFate:

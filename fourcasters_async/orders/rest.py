@@ -26,8 +26,8 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_american_odds, check_order_type, order_document
-from fourcasters_async.orders.gate import OwnOrder
 from fourcasters_async.orders.own import send_own
+from fourcasters_async.orders.tickets import OwnOrder
 from fourcasters_async.orders.verbs import Orders
 
 _RESULTS = list[CancelResult]

@@ -37,7 +37,7 @@ from fourcasters_async.orders.arguments import (
     own_order,
     with_reference,
 )
-from fourcasters_async.orders.fanout import CancelGame, closed, fan_out
+from fourcasters_async.orders.fanout import CancelGame, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.verify import GamesInDoubt, SharedReads, read_until_clear
@@ -77,7 +77,7 @@ class Orders(ABC):
         request = evolve(self._cancel(asked), check=lambda result: another_order([asked], [result]))
         result = await self._sender.call(request, deadline=deadline)
         result.order_id = asked
-        self._gate.forget(closed([result]))
+        self._gate.hear([result])
         return result
 
     async def cancel_multiple(
@@ -191,16 +191,14 @@ class Orders(ABC):
             max_in_flight=self._max_in_flight,
             on_outcome=on_outcome,
         )
-        if self._gate.acknowledged:
-            for outcome in outcomes:
-                self._gate.forget(closed(outcome.results))
+        self._gate.hear(r for outcome in outcomes for r in outcome.results)
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
             doubt = GamesInDoubt(
                 self._gate, outcomes, self._cancel_resting, until=end, periods=periods
             )
             await read_until_clear(doubt, self._reads, self._gate, until=end)
-            outcomes = doubt.outcomes
+            outcomes = doubt.settle()
         undecided: tuple[UndecidedOrder, ...] = ()
         if self._gate.tickets:
             undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
@@ -276,7 +274,7 @@ class Orders(ABC):
         self, request: Request[list[CancelResult]], until: float
     ) -> CancelResults:
         results, outcome = await self._sender.outcome_until(request, until)
-        self._gate.forget(closed(results))
+        self._gate.hear(results)
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
@@ -292,7 +290,7 @@ class Orders(ABC):
         results = await self._cancel_until(request, until)
         for order_id, result in zip(order_ids, results, strict=True):
             result.order_id = order_id
-        self._gate.forget(closed(results))
+        self._gate.hear(results)
         return results
 
     # How the transport says it. What an answer must fit is the same for both.

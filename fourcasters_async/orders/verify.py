@@ -13,9 +13,11 @@ from fourcasters_async.errors import (
     FourcastersError,
     NotSentError,
     OutcomeUnknownError,
+    SessionClosedError,
 )
 from fourcasters_async.models import CancelResults, GameOutcome, MarketType, OpenOrder
-from fourcasters_async.orders.fanout import already_cancelled, with_results
+from fourcasters_async.orders.answers import already_cancelled
+from fourcasters_async.orders.fanout import with_results
 from fourcasters_async.orders.gate import Gate
 
 _log = logging.getLogger("fourcasters_async")
@@ -27,6 +29,10 @@ _PATIENCE = 0.25
 _FOR_THE_READ = 0.5
 # Seconds: with less than this left, a read gets all of it.
 _LEAST = 0.25
+# Turns of the loop for a read that was answered while the loop was blocked.
+_CATCH_UP_TURNS = 10
+# After these no other read can be had.
+_FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
 
 
 CancelById = Callable[[list[str], float, Callable[[CancelResults], None]], Awaitable[None]]
@@ -57,6 +63,7 @@ class SharedReads:
         self._gate = gate
         self._next: asyncio.Task[BookRead] | None = None
         self._running: set[asyncio.Task[BookRead]] = set()
+        self._waiting: dict[asyncio.Task[BookRead], int] = {}
         self._until = float("-inf")
 
     async def read(self, until: float) -> BookRead:
@@ -68,13 +75,30 @@ class SharedReads:
             self._running.add(self._next)
             self._next.add_done_callback(self._end)
         reading = self._next
-        await asyncio.wait([reading], timeout=until - loop.time())
+        self._waiting[reading] = self._waiting.get(reading, 0) + 1
+        try:
+            await asyncio.wait([reading], timeout=until - loop.time())
+            for _ in range(_CATCH_UP_TURNS):
+                if not reading.done():
+                    await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._waiting.get(reading) == 1:
+                # Nobody else wants it.
+                reading.cancel()
+            raise
+        finally:
+            if reading in self._waiting:
+                self._waiting[reading] -= 1
         if reading.cancelled() or not reading.done():
             raise NotSentError("the open orders were not read before the deadline")
         return reading.result()
 
     def _end(self, reading: "asyncio.Task[BookRead]") -> None:
         self._running.discard(reading)
+        self._waiting.pop(reading, None)
+        if self._next is reading:
+            # It was cancelled before it began.
+            self._next = None
         if not reading.cancelled():
             # Those who asked may have given up before it failed.
             reading.exception()
@@ -129,7 +153,8 @@ async def read_until_clear(
 
     Own places in flight are waited for first, since a read that begins before they are answered
     proves nothing; time for a read is kept. A read that fails proves nothing. Ends at the loop
-    time `until`, or when the account may not read, or with `once` after the first read.
+    time `until`, or when the account may not read or the session is closed, or with `once` after
+    the first read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
@@ -142,12 +167,12 @@ async def read_until_clear(
             read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
         except FourcastersError as failed:
             _log.debug("could not read the open orders: %s", failed)
-            error, forbidden = failed, isinstance(failed, AuthenticationError | ForbiddenError)
+            error, final = failed, isinstance(failed, _FINAL)
         else:
-            forbidden = False
+            final = False
             gate.see(read.orders)
             resting = doubt.take(read)
-        if resting == [] or forbidden or once or clock() + pause >= until:
+        if resting == [] or final or once or clock() + pause >= until:
             return Proof(resting, error)
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
@@ -181,7 +206,7 @@ class AccountInDoubt(Doubt):
         resting = [order for order, each in zip(read.orders, wanted, strict=True) if each]
         if resting:
             return resting
-        return [] if None not in wanted and is_proof(self._gate, read, None) else None
+        return [] if None not in wanted and not not_proved(self._gate, read) else None
 
     async def cancel(self, resting: list[OpenOrder]) -> None:
         """Cancel them."""
@@ -208,10 +233,13 @@ class GamesInDoubt(Doubt):
         self._gate = gate
         self._cancel_by_id = cancel_by_id
         self._until = until
+        self._mark = 0
         self._periods = periods
 
     def take(self, read: BookRead) -> list[OpenOrder] | None:
         """Return what rests on the games, and keep it with the outcome of each."""
+        self._mark = read.mark
+        doubtful = not_proved(self._gate, read)
         by_game: dict[str, list[OpenOrder]] = {}
         for order in read.orders:
             by_game.setdefault((order.game_id or "").casefold(), []).append(order)
@@ -222,7 +250,7 @@ class GamesInDoubt(Doubt):
             game = outcome.game_id.casefold()
             resting = [o for o in by_game.get(game, ()) if _may_be_of_type(o, outcome.type)]
             # An order that does not say which game it is on may be on any.
-            proof = "" not in by_game and is_proof(self._gate, read, frozenset([game]))
+            proof = "" not in by_game and doubtful.isdisjoint((game, None))
             self.outcomes[index] = evolve(outcome, resting=resting if resting or proof else None)
         resting = [order for outcome in self.outcomes for order in outcome.resting or ()]
         return resting or (None if any(o.resting is None for o in self.outcomes) else [])
@@ -232,11 +260,25 @@ class GamesInDoubt(Doubt):
         ids = list(dict.fromkeys(order.order_id for order in resting if order.order_id))
         if not ids:
             return
+        now = asyncio.get_running_loop().time()
+        # A cancel that hangs must leave time for a read.
+        until = now + (self._until - now) * _FOR_THE_READ
         try:
-            await self._cancel_by_id(ids, self._until, self._unite)
+            await self._cancel_by_id(ids, until, self._unite)
         except OutcomeUnknownError:
             self._miss_some()
             raise
+
+    def settle(self) -> list[GameOutcome]:
+        """Return the outcomes. Games on which something was placed since the proof have none."""
+        changed = self._gate.changed_since(self._mark)
+        if changed:
+            for index, outcome in enumerate(self.outcomes):
+                if outcome.resting == [] and not changed.isdisjoint(
+                    (outcome.game_id.casefold(), None)
+                ):
+                    self.outcomes[index] = evolve(outcome, resting=None)
+        return self.outcomes
 
     def _miss_some(self) -> None:
         """Take note that a cancel by id ended unknown: results of what rested may be missing."""
@@ -254,15 +296,14 @@ class GamesInDoubt(Doubt):
                 self.outcomes[index] = with_results(outcome, more)
 
 
-def is_proof(gate: Gate, read: BookRead, games: frozenset[str] | None) -> bool:
-    """Whether a read that shows nothing on the games proves that nothing rests there.
+def not_proved(gate: Gate, read: BookRead) -> frozenset[str | None]:
+    """Return the games on which a read that shows nothing does not prove that nothing rests.
 
-    It does if nothing of the session's own is undecided there, nothing was placed since the read
-    began, and the read shows all that was acknowledged shortly before.
+    Something of the session's own is undecided there, or was placed since the read began, or the
+    read lacks an order that was acknowledged shortly before. `None` among them: it may be any game.
     """
-    return gate.quiet_since(games, read.mark) and gate.believes(
-        read.orders, games, read_at=read.began
-    )
+    changed = gate.changed_since(read.mark)
+    return changed | gate.not_shown(read.orders, read_at=read.began)
 
 
 def _may_be_of_type(order: OpenOrder, market_type: str | None) -> bool:

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from attrs import define, field
 
 from fourcasters_async.testing.answers import Answer, object_in
-from fourcasters_async.testing.calls import Call
+from fourcasters_async.testing.calls import Call, transport_of
 from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.orders_channel import Message
 from fourcasters_async.testing.received import Received
@@ -69,14 +69,16 @@ class OrdersSocket:
 
     def write(self, data: bytes) -> None:
         """Write bytes on the connection without the server, unless it is mute or has ended."""
-        if not self.mute and isinstance(self.request.transport, asyncio.WriteTransport):
-            self.request.transport.write(data)
+        transport = transport_of(self.request)
+        if not self.mute and transport is not None:
+            transport.write(data)
 
     def close(self, code: int | None) -> None:
         """Send a close frame and nothing more, or with `None` abort the connection."""
         if code is None or self.deaf:
-            if isinstance(self.request.transport, asyncio.WriteTransport):
-                self.request.transport.abort()
+            transport = transport_of(self.request)
+            if transport is not None:
+                transport.abort()
             return
         self.write(frame(struct.pack("!H", code), WSMsgType.CLOSE))
         self.mute = True
@@ -84,8 +86,9 @@ class OrdersSocket:
     def turn_deaf(self) -> None:
         """Read nothing and send nothing from here on."""
         self.mute = self.deaf = True
-        if isinstance(self.request.transport, asyncio.ReadTransport):
-            self.request.transport.pause_reading()
+        transport = transport_of(self.request)
+        if transport is not None:
+            transport.pause_reading()
 
     def mark_ended(self) -> None:
         """Wake whoever waits for the end of the connection, which has come."""

@@ -1,0 +1,73 @@
+"""One place or edit of the session's own, in the account that the gate keeps."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, frozen
+
+from fourcasters_async.errors import FourcastersError, HaltedError
+
+
+@frozen
+class OwnOrder:
+    """An order that a ticket is for. `unique` says that no other order has its reference."""
+
+    game: str | None
+    user_reference: str | None = None
+    order_id: str | None = None
+    unique: bool = False
+
+
+@define(eq=False)
+class Ticket:
+    """One place or edit of the session's own, from the call until it is decided.
+
+    `left` is the loop time at which it was written, `None` before. `task` sends it. `withdrawn`
+    says why it may not leave any more.
+    """
+
+    orders: tuple[OwnOrder, ...]
+    since: float
+    _refusal: Callable[[tuple[OwnOrder, ...]], HaltedError | None]
+    left: float | None = None
+    task: "asyncio.Task[Any] | None" = None
+    unknown: bool = False
+    withdrawn: FourcastersError | None = None
+
+    def leave(self) -> FourcastersError | None:
+        """Ask the gate at the last moment, and take note that the request leaves now.
+
+        Returns why it may not.
+        """
+        if self.withdrawn is None and (refusal := self._refusal(self.orders)) is not None:
+            self.withdraw(refusal)
+        if self.withdrawn is None:
+            self.left = asyncio.get_running_loop().time()
+        return self.withdrawn
+
+    def come_back(self) -> None:
+        """Take note that what left was refused: another attempt has not left yet."""
+        self.left = None
+        # If it is not repeated, its task ends before that.
+        asyncio.get_running_loop().call_soon(self.heed_the_gate)
+
+    def heed_the_gate(self) -> None:
+        """Withdraw it if it may not be placed any more."""
+        if self.left is None and (refusal := self._refusal(self.orders)) is not None:
+            self.withdraw(refusal)
+
+    def withdraw(self, reason: FourcastersError) -> None:
+        """End it at once, unless it has left. It cannot leave any more, whatever is resumed."""
+        if self.left is None and self.in_flight and self.task is not None:
+            self.withdrawn = self.withdrawn or reason
+            self.task.cancel()
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether its answer may still come."""
+        return self.task is not None and not self.task.done()
+
+    def is_on(self, games: frozenset[str] | None) -> bool:
+        """Whether it may put an order on one of the games, or with `None` on any."""
+        return games is None or any(o.game is None or o.game in games for o in self.orders)
