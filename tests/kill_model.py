@@ -102,7 +102,8 @@ _AT_HANDSHAKES: tuple[faults.Fault, ...] = (
     faults.Html(status=502),
     faults.TooManyRequests("0"),
 )
-_TARGETS: tuple[tuple[str, Sequence[faults.Fault]], ...] = (
+_Target = tuple[str, Sequence[faults.Fault]]
+_TARGETS: tuple[_Target, ...] = (
     ("place", _OVER_REST),
     ("place", _OVER_REST),
     ("placeV3", _OVER_THE_SOCKET),
@@ -150,6 +151,10 @@ class Settings:
     """Whether the session is closed while calls are under way."""
     actors: int
     steps: int
+    weights: tuple[int, ...] = field(repr=False)
+    """How often each of `_ACTS` is done. A round that leaves most of them out goes deeper."""
+    targets: "tuple[_Target, ...]" = field(repr=False)
+    """What fails."""
 
     @classmethod
     def draw(cls, rng: random.Random) -> "Settings":
@@ -165,7 +170,9 @@ class Settings:
             with_socket=rng.random() < 0.7,
             leave_early=rng.random() < 0.1,
             actors=rng.randint(1, 4),
-            steps=rng.randint(3, 12),
+            steps=rng.randint(3, 15),
+            weights=(rng.choice((3, 8)), *(rng.choice((0, 1, 1, 3, 8)) for _ in _ACTS[1:])),
+            targets=tuple(rng.sample(_TARGETS, rng.choice((1, 2, 4, len(_TARGETS))))),
         )
 
 
@@ -207,7 +214,7 @@ class Round:
     async def act(self, rng: random.Random) -> None:
         """Do one thing after another. A call may be left alone while the next one begins."""
         for _ in range(self.settings.steps):
-            call = rng.choice(_ACTS)(self, rng)
+            call = rng.choices(_ACTS, self.settings.weights)[0](self, rng)
             if call is not None:
                 name, work = call
                 self.tally.calls[name] += 1
@@ -531,7 +538,7 @@ class Round:
 
     def fail(self, rng: random.Random) -> None:
         """Let the next requests of some kind fail."""
-        endpoint, known = rng.choice(_TARGETS)
+        endpoint, known = rng.choice(self.settings.targets)
         game = rng.choice((None, None, rng.choice(self.games)))
         self.exchange.inject(
             rng.choice(known),
@@ -551,18 +558,18 @@ _Work = Callable[[], Awaitable[float | None]]
 _Call = tuple[str, _Work]
 _Act = Callable[[Round, random.Random], _Call | None]
 _ACTS: tuple[_Act, ...] = (
-    *[Round.place] * 6,
-    *[Round.edit] * 2,
-    *[Round.cancel] * 2,
+    Round.place,
+    Round.edit,
+    Round.cancel,
     Round.cancel_game,
-    *[Round.fan_out] * 3,
-    *[Round.halt] * 3,
-    *[Round.resume] * 2,
+    Round.fan_out,
+    Round.halt,
+    Round.resume,
     Round.flatten,
-    *[Round.reconcile] * 3,
-    *[Round.give_up] * 2,
+    Round.reconcile,
+    Round.give_up,
     Round.break_connections,
-    *[Round.fail] * 10,
+    Round.fail,
     Round.lag,
 )
 
