@@ -16,7 +16,6 @@ from fourcasters_async import (
     RetryPolicy,
     SessionClosedError,
 )
-from fourcasters_async import flatten as flatten_module
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -215,28 +214,38 @@ async def test_one_request_that_stalls_leaves_time_for_another(
     assert report.clear
 
 
-async def test_several_blocks_end_flat_by_one_signal_and_the_signal_is_given_back(
+async def test_several_blocks_end_flat_by_one_signal(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:
     fake_exchange.add_game(orders=2)
-    loop = asyncio.get_running_loop()
-    if not hasattr(loop, "_signal_handlers"):
-        pytest.skip("this loop does not tell which handler a signal had")
-    mine: list[int] = []
-    loop.add_signal_handler(signal.SIGTERM, mine.append, 1)
 
     async def strategy() -> int:
         async with session.flat_on_exit() as end:
             await asyncio.Event().wait()
         return end.exit_status
 
+    before = signal.getsignal(signal.SIGTERM)
     tasks = [asyncio.create_task(strategy()) for _ in range(2)]
     await asyncio.sleep(0)
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.gather(*tasks) == [0, 0]
-    assert not mine
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_handler_that_the_application_gave_to_its_loop_works_during_and_after_the_block(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=2)
+    loop = asyncio.get_running_loop()
+    mine: list[int] = []
+    loop.add_signal_handler(signal.SIGTERM, mine.append, 1)
+    async with session.flat_on_exit() as end:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: mine == [1])
+    assert end.signal is signal.SIGTERM
+    assert end.exit_status == 0
     os.kill(os.getpid(), signal.SIGTERM)
-    await until(lambda: bool(mine))
+    await until(lambda: mine == [1, 1])
     loop.remove_signal_handler(signal.SIGTERM)
 
 
@@ -359,4 +368,3 @@ async def test_a_block_in_another_thread_is_not_watched_and_disturbs_no_other(
     assert end.signal == signal.SIGTERM
     leave.set()
     assert await elsewhere == 0
-    assert not flatten_module._blocks
