@@ -171,7 +171,10 @@ class Settings:
             leave_early=rng.random() < 0.1,
             actors=rng.randint(1, 4),
             steps=rng.randint(3, 15),
-            weights=(rng.choice((3, 8)), *(rng.choice((0, 1, 1, 3, 8)) for _ in _ACTS[1:])),
+            weights=tuple(
+                rng.choice((5, 10) if act in (Round.place, Round.fail) else (0, 1, 1, 3, 8))
+                for act in _ACTS
+            ),
             targets=tuple(rng.sample(_TARGETS, rng.choice((1, 2, 4, len(_TARGETS))))),
         )
 
@@ -313,6 +316,9 @@ class Round:
         for each in self.exchange.requests:
             if each.fault is not None:
                 self.tally.struck[type(each.fault).__name__] += 1
+            if isinstance(each.fault, faults.Unauthorized):
+                # It was refused, and sent again only if it still might be.
+                continue
             body = body_of(each.content)
             placed = body.get("orders")
             rows = placed if isinstance(placed, list) else []
@@ -340,6 +346,8 @@ class Round:
         count = rng.choice((1, 1, 1, 2, 5))
         plan = [(rng.choice(self.games), rng.choice(_TYPES)) for _ in range(count)]
         named = [rng.random() < 0.3 for _ in range(count)]
+        if rng.random() < 0.5:
+            self._resume(None)
 
         async def work() -> float:
             numbers = [self._number_order() for _ in plan]
@@ -497,8 +505,11 @@ class Round:
             self.claim(said, {game for game, _ in types}, types)
 
     def resume(self, rng: random.Random) -> None:
+        self._resume(None if rng.random() < 0.5 else self._some_games(rng))
+
+    def _resume(self, games: list[str] | None) -> None:
         self._resumes += 1
-        self.session.resume(None if rng.random() < 0.5 else self._some_games(rng))
+        self.session.resume(games)
 
     def flatten(self, rng: random.Random) -> "_Call":
         deadline = _deadline(rng)
@@ -539,7 +550,7 @@ class Round:
     def fail(self, rng: random.Random) -> None:
         """Let the next requests of some kind fail."""
         endpoint, known = rng.choice(self.settings.targets)
-        game = rng.choice((None, None, rng.choice(self.games)))
+        game = rng.choice((None, None, None, rng.choice(self.games)))
         self.exchange.inject(
             rng.choice(known),
             endpoint=endpoint,
