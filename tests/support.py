@@ -188,9 +188,7 @@ async def _over_rest(session: AsyncSession) -> AsyncIterator[Orders]:
 
 
 REST = Transport("cancelAllOrdersForGame", "place", "sessionID", _over_rest)
-SOCKET = Transport(
-    "cancelAllByGame", "placeV3", "orderID", lambda session: session.orders_socket()
-)
+SOCKET = Transport("cancelAllByGame", "placeV3", "orderID", lambda session: session.orders_socket())
 
 
 REFERENCE = "mine/1"

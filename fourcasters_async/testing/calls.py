@@ -49,13 +49,14 @@ class Call(ABC):
 
     def write(self, data: bytes) -> None:
         """Write bytes on the connection without the server."""
-        if isinstance(self.request.transport, asyncio.WriteTransport):
-            self.request.transport.write(data)
+        # That of uvloop is no instance of asyncio's transports.
+        if (transport := self.request.transport) is not None:
+            transport.write(data)
 
     def hang_up(self, *, reset: bool = False) -> None:
         """Close the connection, or reset it."""
         transport = self.request.transport
-        if not isinstance(transport, asyncio.WriteTransport):
+        if transport is None:
             return
         if reset:
             linger = struct.pack("ii", 1, 0)

@@ -69,14 +69,14 @@ class OrdersSocket:
 
     def write(self, data: bytes) -> None:
         """Write bytes on the connection without the server, unless it is mute or has ended."""
-        if not self.mute and isinstance(self.request.transport, asyncio.WriteTransport):
-            self.request.transport.write(data)
+        if not self.mute and (transport := self.request.transport) is not None:
+            transport.write(data)
 
     def close(self, code: int | None) -> None:
         """Send a close frame and nothing more, or with `None` abort the connection."""
         if code is None or self.deaf:
-            if isinstance(self.request.transport, asyncio.WriteTransport):
-                self.request.transport.abort()
+            if (transport := self.request.transport) is not None:
+                transport.abort()
             return
         self.write(frame(struct.pack("!H", code), WSMsgType.CLOSE))
         self.mute = True
@@ -84,8 +84,8 @@ class OrdersSocket:
     def turn_deaf(self) -> None:
         """Read nothing and send nothing from here on."""
         self.mute = self.deaf = True
-        if isinstance(self.request.transport, asyncio.ReadTransport):
-            self.request.transport.pause_reading()
+        if (transport := self.request.transport) is not None:
+            transport.pause_reading()
 
     def mark_ended(self) -> None:
         """Wake whoever waits for the end of the connection, which has come."""
