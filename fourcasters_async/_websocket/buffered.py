@@ -33,6 +33,11 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
         self.response: aiohttp.ClientResponse
         """The answer to the handshake."""
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection is closed or closing, so that nothing can be written."""
+        return self.closed or self._buffered.is_closing()
+
     def flush(self) -> None:
         """Write the gathered frames."""
         self._buffered.flush()

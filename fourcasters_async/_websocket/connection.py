@@ -126,6 +126,9 @@ class Connection:
                     pending = self._unwritten.popleft()
                     if pending.answer.done():
                         continue
+                    if self._socket.is_closing:
+                        # Nothing can be written any more: what is not written was not sent.
+                        raise ConnectionResetError("the connection is closing")  # noqa: TRY301  # handled below, with what a write raises
                     if pending.leave is not None and (refusal := pending.leave()) is not None:
                         _end(pending, NoResponse(str(refusal), not_sent=True))
                         continue

@@ -16,12 +16,6 @@ from fourcasters_async.testing.clock import Clock
 _POLL = 0.01
 
 
-def transport_of(request: web.Request) -> asyncio.Transport | None:
-    """Return the connection of a request, `None` once it has ended."""
-    # Those of uvloop are no instances of asyncio's classes.
-    return request.transport
-
-
 @define
 class Call(ABC):
     """A request or a message that a fault decides about."""
@@ -55,13 +49,13 @@ class Call(ABC):
 
     def write(self, data: bytes) -> None:
         """Write bytes on the connection without the server."""
-        transport = transport_of(self.request)
-        if transport is not None:
+        # That of uvloop is no instance of asyncio's transports.
+        if (transport := self.request.transport) is not None:
             transport.write(data)
 
     def hang_up(self, *, reset: bool = False) -> None:
         """Close the connection, or reset it."""
-        transport = transport_of(self.request)
+        transport = self.request.transport
         if transport is None:
             return
         if reset:

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from attrs import define, field
 
 from fourcasters_async.testing.answers import Answer, object_in
-from fourcasters_async.testing.calls import Call, transport_of
+from fourcasters_async.testing.calls import Call
 from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.orders_channel import Message
 from fourcasters_async.testing.received import Received
@@ -69,15 +69,13 @@ class OrdersSocket:
 
     def write(self, data: bytes) -> None:
         """Write bytes on the connection without the server, unless it is mute or has ended."""
-        transport = transport_of(self.request)
-        if not self.mute and transport is not None:
+        if not self.mute and (transport := self.request.transport) is not None:
             transport.write(data)
 
     def close(self, code: int | None) -> None:
         """Send a close frame and nothing more, or with `None` abort the connection."""
         if code is None or self.deaf:
-            transport = transport_of(self.request)
-            if transport is not None:
+            if (transport := self.request.transport) is not None:
                 transport.abort()
             return
         self.write(frame(struct.pack("!H", code), WSMsgType.CLOSE))
@@ -86,8 +84,7 @@ class OrdersSocket:
     def turn_deaf(self) -> None:
         """Read nothing and send nothing from here on."""
         self.mute = self.deaf = True
-        transport = transport_of(self.request)
-        if transport is not None:
+        if (transport := self.request.transport) is not None:
             transport.pause_reading()
 
     def mark_ended(self) -> None:
