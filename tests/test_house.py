@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dead_man": {"_core", "errors"},
     "orders": {"_core", "_websocket", "account", "dead_man", *RECORDS},
     "flatten": {"orders", *RECORDS},
-    "_transports": {"_core", "dead_man", "orders", *TRANSPORTS},
+    "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
     "_sign_in": {"_core", "orders", *RECORDS},
     "session": {"_core", "_http", "_sign_in", "_transports", *RECORDS, *VERBS},
     "testing": set(),
