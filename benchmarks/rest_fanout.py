@@ -3,16 +3,17 @@
     python benchmarks/rest_fanout.py
     python benchmarks/rest_fanout.py --games 300 --orders 10 --latency 20 --no-tls
 
-The contestants take turns, in an order drawn anew for each round, on one server in a process of
-its own (`server.py`). The clock runs from the call until every record is there, typed. All of
-them have a pool of 100 connections:
+The clients take turns, in a new random order for each round, on one server in another process
+(`server.py`). The clock runs from the call until all typed records are there. Each client has a
+pool of 100 connections:
 
-- `library`: `AsyncSession.cancel_all_orders_for_games` with all that it does;
+- `library`: `AsyncSession.cancel_all_orders_for_games`, with all of its features on;
 - `by hand`: aiohttp, `asyncio.gather`, `response.json()` and a generated cattrs hook;
 - `by hand, tuned`: no cookie jar, orjson both ways, no detailed validation.
 
-The tables show medians over the rounds. `x ideal` counts in what the server alone would take.
-`CPU` is the client's own time a request. The ratios are medians of the ratios within each round.
+The tables show medians over the rounds. `x ideal` is the time divided by what the server alone
+would take. `CPU` is the client's CPU time per request. The ratios are medians of the ratios within
+each round.
 """
 
 import argparse
@@ -24,24 +25,24 @@ from statistics import median
 
 import aiohttp
 import orjson
-from contest import (
+from harness import (
     AUTHORIZATION,
     CONNECTIONS,
     HEADINGS,
     Cancel,
-    Contestant,
+    Client,
     Server,
     Timings,
     cells,
-    cold_bout,
+    cold_measurement,
     conditions,
     generated_converter,
     library_session,
     parser_for,
-    play,
     show,
     started,
-    warm_bout,
+    take_turns,
+    warm_measurement,
     with_library,
 )
 
@@ -60,7 +61,7 @@ async def library(server: Server) -> AsyncIterator[Cancel]:
 
 @asynccontextmanager
 async def by_hand(server: Server) -> AsyncIterator[Cancel]:
-    """Cancel as most would write it."""
+    """Cancel as most people would write it."""
     converter = generated_converter(order_id="sessionID", detailed_validation=True)
 
     async def cancel_one(client: aiohttp.ClientSession, game_id: str) -> list[CancelResult]:
@@ -77,7 +78,7 @@ async def by_hand(server: Server) -> AsyncIterator[Cancel]:
 
 @asynccontextmanager
 async def by_hand_tuned(server: Server) -> AsyncIterator[Cancel]:
-    """Cancel as one would write it who has measured."""
+    """Cancel with tuned code, as somebody who measured would write it."""
     converter = generated_converter(order_id="sessionID", detailed_validation=False)
     headers = {**AUTHORIZATION, "Content-Type": "application/json"}
     url = f"{server.url}{_PATH}"
@@ -96,7 +97,7 @@ async def by_hand_tuned(server: Server) -> AsyncIterator[Cancel]:
         )
 
 
-CONTESTANTS: Mapping[str, Contestant] = {
+CLIENTS: Mapping[str, Client] = {
     "library": library,
     "by hand": by_hand,
     "by hand, tuned": by_hand_tuned,
@@ -104,31 +105,31 @@ CONTESTANTS: Mapping[str, Contestant] = {
 
 
 async def warm(server: Server, games: int, orders: int, rounds: int) -> Timings:
-    """Time the contestants on pools whose connections stand."""
+    """Time the clients on pools with open connections."""
     async with AsyncExitStack() as stack:
-        bouts = {
-            name: warm_bout(await stack.enter_async_context(contestant(server)), orders)
-            for name, contestant in CONTESTANTS.items()
+        measurements = {
+            name: warm_measurement(await stack.enter_async_context(client(server)), orders)
+            for name, client in CLIENTS.items()
         }
-        return await play(bouts, [games], rounds)
+        return await take_turns(measurements, [games], rounds)
 
 
 async def cold(server: Server, games: int, orders: int, rounds: int) -> Timings:
-    """Time the contestants with a new pool each time."""
-    bouts = {
-        name: cold_bout(contestant, server, orders) for name, contestant in CONTESTANTS.items()
+    """Time the clients with a new pool each time."""
+    measurements = {
+        name: cold_measurement(client, server, orders) for name, client in CLIENTS.items()
     }
-    return await play(bouts, [games], rounds)
+    return await take_turns(measurements, [games], rounds)
 
 
 async def growth(server: Server, orders: int, rounds: int) -> Timings:
-    """Time the library at several numbers of games, on one pool whose connections stand."""
+    """Time the library with several numbers of games, on one pool with open connections."""
     async with library(server) as cancel:
-        return await play({"library": warm_bout(cancel, orders)}, _GROWTH, rounds)
+        return await take_turns({"library": warm_measurement(cancel, orders)}, _GROWTH, rounds)
 
 
 def comparison(title: str, timings: Timings, ideal: float) -> Iterator[Sequence[str]]:
-    """Give the rows of the table that compares the contestants. `ideal` is in seconds."""
+    """Give the rows of the table that compares the clients. `ideal` is in seconds."""
     yield title, *HEADINGS, "time / by hand", "CPU / by hand"
     for (name, games), taken in timings.items():
         pairs = list(zip(taken, timings["by hand", games], strict=True))
@@ -140,19 +141,19 @@ def comparison(title: str, timings: Timings, ideal: float) -> Iterator[Sequence[
 
 
 def grown(timings: Timings, latency: float) -> Iterator[Sequence[str]]:
-    """Give the rows of the table of the library alone. `latency` is in seconds."""
+    """Give the rows of the table for the library alone. `latency` is in seconds."""
     yield "library, warm pool, by games", *HEADINGS
     for (_, games), taken in timings.items():
         yield str(games), *cells(taken, ideal_for(games, latency))
 
 
 def ideal_for(games: int, latency: float) -> float:
-    """Return the seconds that the server alone takes: one latency for each poolful of games."""
+    """Return the seconds that the server alone takes: one latency per pool of games."""
     return ceil(games / CONNECTIONS) * latency
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Measure, and print a table as soon as it is known."""
+    """Measurement, and print each table as soon as it is ready."""
     latency = options.latency / 1000
     ideal = ideal_for(options.games, latency)
     print(f"{options.games} games, {conditions(options)}", flush=True)

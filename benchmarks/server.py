@@ -1,13 +1,13 @@
-"""Answer the other benchmarks, in a process of its own and for as little CPU time as Python allows.
+"""Serve the other benchmarks from another process, with as little CPU time as Python allows.
 
     python benchmarks/server.py --latency 20 --orders 10 --tls
 
-Prints one line of JSON (`url`, `orders_url`, and with TLS the authority's certificate as `ca`,
-else null) and serves until its standard input ends. It knows
-`POST /session/cancelAllOrdersForGame`, and on the Orders WebSocket at `/orders/ws` the message
-`cancelAllByGame`: `latency` milliseconds after either came in it answers that `orders` orders on
-the game were cancelled. What came in together over a WebSocket is answered together. Handshakes,
-pings and closes are answered at once. `GET /user/getMe` is answered too, for those who warm up.
+It prints one line of JSON and serves until its standard input ends. The line has `url`,
+`orders_url`, and as `ca` the path of the authority's certificate, null without TLS. The server
+knows `POST /session/cancelAllOrdersForGame`, and at `/orders/ws` the Orders WebSocket with the
+message `cancelAllByGame`. `latency` milliseconds after one arrives, it answers that `orders` orders
+on the game were cancelled. Messages that arrive together are answered together. Handshakes, pings
+and closes are answered at once. `GET /user/getMe` is for `warm_up`.
 """
 
 import argparse
@@ -43,21 +43,21 @@ _GAME = "the game of the request"
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _FINAL, _OPCODE, _SIZE = 0x80, 0x0F, 0x7F
-# What the second byte of a frame says where its size stands in the next two, or eight, bytes.
+# These values of a frame's second byte mean that its size is in the next two, or eight, bytes.
 _IN_TWO, _IN_EIGHT = 126, 127
 _MASK = 4
 
 
 @frozen
 class Answers:
-    """What makes the answer to a request of its head and its body, and to a message of its text."""
+    """Make the answer to a request from its head and body, and to a message from its text."""
 
     over_rest: Callable[[bytes, bytes], bytes]
     over_socket: Callable[[bytes], bytes]
 
 
 class Connection(asyncio.Protocol):
-    """One connection: HTTP, kept alive, and after a handshake a WebSocket."""
+    """One connection: HTTP with keep-alive, and a WebSocket after a handshake."""
 
     def __init__(self, answers: Answers, latency: float) -> None:
         self._answers = answers
@@ -71,8 +71,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer what is whole by now, `latency` seconds from now."""
-        # What it takes to make the answers is part of the latency.
+        """Answer each complete request, `latency` seconds from now."""
+        # The latency includes the time to make the answers.
         due = self._loop.time() + self._latency
         self._received += data
         if not self._upgraded:
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write(_SWITCHING_PROTOCOLS % accepted(key[1]))
 
     def _cut(self) -> tuple[bytes, bytes] | None:
-        """Cut off the head and the body of the first request, `None` while it is not whole."""
+        """Take the head and the body of the first request, `None` while it is incomplete."""
         head, end, rest = self._received.partition(b"\r\n\r\n")
         found = _LENGTH.search(head)
         length = int(found[1]) if found else 0
@@ -120,12 +120,12 @@ class Connection(asyncio.Protocol):
 
 
 def accepted(key: bytes) -> bytes:
-    """Return what shows that a handshake with this key was understood."""
+    """Return the `Sec-WebSocket-Accept` for the key of a handshake."""
     return b64encode(sha1(key + _KEY_SUFFIX, usedforsecurity=False).digest())
 
 
 def frame_at(received: bytes, at: int) -> tuple[int, bytes, int] | None:
-    """Return opcode and payload of the client's frame at `at`, and its end; `None` if cut off."""
+    """Return opcode, payload and end of the client's frame at `at`, `None` if it is incomplete."""
     start = at + 2 + _MASK
     if len(received) < start:
         return None
@@ -137,14 +137,14 @@ def frame_at(received: bytes, at: int) -> tuple[int, bytes, int] | None:
     end = start + size
     if len(received) < end:
         return None
-    # One long number is unmasked at once; byte by byte would take longer than all the rest.
+    # Unmasked as one long number: byte by byte would take longer than all the rest.
     mask = (received[start - _MASK : start] * (size // _MASK + 1))[:size]
     unmasked = int.from_bytes(received[start:end]) ^ int.from_bytes(mask)
     return received[at] & _OPCODE, unmasked.to_bytes(size), end
 
 
 def framed(opcode: int, payload: bytes) -> bytes:
-    """Return the frame that carries `payload` to a client."""
+    """Return a frame with `payload` for a client."""
     size = len(payload)
     if size < _IN_TWO:
         head = bytes((_FINAL | opcode, size))
@@ -156,7 +156,7 @@ def framed(opcode: int, payload: bytes) -> bytes:
 
 
 def answer_with(orders: int) -> Answers:
-    """Return what answers that so many orders were cancelled."""
+    """Return the answers that `orders` orders were cancelled."""
     common = [
         {
             "success": True,
@@ -202,9 +202,8 @@ def answer_with(orders: int) -> Answers:
 
 
 def tls_context(ca: Path) -> ssl.SSLContext:
-    """Make a certificate for this machine, and write that of its authority to `ca`."""
-    # Only those who serve TLS need trustme.
-    import trustme  # noqa: PLC0415  # as above
+    """Make a certificate for this machine, and write its authority's certificate to `ca`."""
+    import trustme  # noqa: PLC0415  # only TLS needs it
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(ca)
@@ -224,12 +223,12 @@ async def serve(options: argparse.Namespace, ca: Path | None) -> None:
     )
     port = server.sockets[0].getsockname()[1]
     s = "" if ca is None else "s"
-    told = {
+    ready = {
         "url": f"http{s}://127.0.0.1:{port}",
         "orders_url": f"ws{s}://127.0.0.1:{port}{_ORDERS_PATH}",
         "ca": ca and str(ca),
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(ready), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
 

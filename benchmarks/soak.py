@@ -4,12 +4,12 @@
     python benchmarks/soak.py --hours 8
     python benchmarks/soak.py --seconds 20 --limit 300 --window 6
 
-The exchange is a `FakeExchange` that keeps the real limit (3,000 requests in any 60 seconds)
-and closes idle connections. A bot polls its open orders as often as the limit lets it. Beside
-it, round after round, orders are placed on games and cancelled again, over REST or over the
-Orders WebSocket, while some requests are struck by faults, the token is changed, and there are
-pauses in which the pool goes stale. After
-each round all that was said is held against the book. Exits with 1 if anything was false.
+The exchange is a `FakeExchange` that keeps the real limit (3,000 requests in any 60 seconds) and
+closes idle connections. A bot polls its open orders as often as the limit allows. At the same time,
+round after round, orders are placed on games and cancelled again, over REST or over the Orders
+WebSocket. Faults strike some requests, the token changes, and pauses let connections go stale.
+After each round, every claim of the report is compared with the book. Exits with 1 if a claim was
+false, if the limit was exceeded, or if no round was completed.
 """
 
 import argparse
@@ -90,7 +90,7 @@ _ON_HANDSHAKES: tuple[faults.Fault, ...] = (
 
 @define
 class Tally:
-    """What was counted."""
+    """The counts of a soak."""
 
     rounds: int = 0
     socket_rounds: int = 0
@@ -107,7 +107,7 @@ class Tally:
 
 
 class Soak:
-    """One exchange, one account, one rate limit, for as long as it takes."""
+    """One exchange, one account and one rate limit."""
 
     def __init__(self, exchange: FakeExchange, limit: RateLimit) -> None:
         self.tally = Tally()
@@ -127,7 +127,7 @@ class Soak:
         )
 
     async def run(self, seconds: float) -> None:
-        """Poll, and play rounds, for so many seconds."""
+        """Poll, and run rounds, for so many seconds."""
         poller = asyncio.create_task(self._poll())
         try:
             async with asyncio.timeout(seconds):
@@ -186,10 +186,10 @@ class Soak:
             hedge=random.choice((None, 0.05)),
         )
 
-    def _inject(self, known: Sequence[faults.Fault], endpoint: str) -> None:
+    def _inject(self, choices: Sequence[faults.Fault], endpoint: str) -> None:
         for game_id in random.sample(self._games, k=4):
             self._exchange.inject(
-                random.choice(known),
+                random.choice(choices),
                 endpoint=endpoint,
                 game_id=game_id,
                 times=random.choice((1, 2, None)),
@@ -220,23 +220,23 @@ class Soak:
                     self.tally.false_claims.append(f"{claim}, and {len(open_orders)} rest")
             for result in outcome.results:
                 if result.success and not orders[result.order_id or ""].cancelled:
-                    self.tally.false_claims.append("an order was called cancelled and rests")
+                    self.tally.false_claims.append("an order was reported cancelled and rests")
         self.tally.verified += report.verified_clear
 
 
 def memory() -> float:
-    """Return the resident memory in MiB."""
+    """Return the resident memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def descriptors() -> int:
-    """Return how many files and sockets are open."""
+    """Return the number of open files and sockets."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def soak(options: argparse.Namespace) -> int:
-    """Run the soak, print what was counted, and return the exit status."""
+    """Run the soak, print the counts, and return the exit status."""
     seconds = options.seconds + options.hours * 3600
     async with FakeExchange(
         latency=0.005, rate_limit=(options.limit, options.window), keep_alive=_KEEP_ALIVE
@@ -244,7 +244,7 @@ async def soak(options: argparse.Namespace) -> int:
         job = Soak(exchange, RateLimit(options.limit, options.window))
         before = memory(), descriptors()
         await job.run(seconds)
-        # A server that reads nothing does not notice that the other end has gone.
+        # A fault that stops the server from reading also hides that the client has closed.
         await exchange.drop_sockets()
         await asyncio.sleep(_IDLE_GAP)
         after = memory(), descriptors()
@@ -266,7 +266,7 @@ async def soak(options: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """Read the options and soak."""
+    """Read the options and run the soak."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

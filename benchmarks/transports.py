@@ -3,22 +3,23 @@
     python benchmarks/transports.py
     python benchmarks/transports.py --orders 50 --latency 5 --no-tls
 
-The contestants take turns at 1, 10, 100, 300 and 1,000 games, in an order drawn anew for each
-round, on one server in a process of its own (`server.py`). The clock runs from the call until
-every record is there, typed:
+The clients take turns with 1, 10, 100, 300 and 1,000 games, in a new random order for each round,
+on one server in another process (`server.py`). The clock runs from the call until all typed
+records are there:
 
-- `socket`: `OrdersSocket.cancel_all_orders_for_games` with all that it does;
+- `socket`: `OrdersSocket.cancel_all_orders_for_games`, with all of its features on;
 - `rest`: `AsyncSession.cancel_all_orders_for_games`, with a pool of 100 connections;
 - `socket by hand`: one aiohttp WebSocket, every request sent before the first answer is read,
   orjson both ways, a generated cattrs hook without detailed validation.
 
-Warm, the connections stand. Cold, session and connections are made anew inside the clock; then
-two more are made anew, but `rest, warmed up` has had `AsyncSession.warm_up` and `socket, open` a
-handshake before it starts.
+In the warm table the connections are open already. In the cold table the time includes making the
+session and its connections. Two more clients are new, but do part of that before the clock starts:
+`rest, warmed up` calls `AsyncSession.warm_up`, and `socket, open` makes its handshake.
 
-The tables show medians over the rounds. `x ideal` is the time in latencies of the server, `x one
-answer` in the time of a single cancel over a warm socket, and that ratio is the median of those
-within each round. `CPU` is the client's own time a request. The last line says which goals hold.
+The tables show medians over the rounds. `x ideal` is the time divided by the latency of the server.
+`x one answer` is the time divided by that of a single cancel over a warm socket: the median of the
+ratios within each round. `CPU` is the client's CPU time per request. The last line says which goals
+are met.
 """
 
 import argparse
@@ -29,27 +30,27 @@ from statistics import median
 
 import aiohttp
 import orjson
-from contest import (
+from harness import (
     AUTHORIZATION,
     CONNECTIONS,
     HEADINGS,
-    Bout,
     Cancel,
-    Contestant,
+    Client,
+    Measurement,
     Server,
     Timing,
     Timings,
     cells,
-    cold_bout,
+    cold_measurement,
     conditions,
     generated_converter,
     library_session,
     parser_for,
-    play,
     show,
     started,
+    take_turns,
     timed,
-    warm_bout,
+    warm_measurement,
     with_library,
 )
 
@@ -57,9 +58,10 @@ from fourcasters_async import CancelResult, OrdersSocket
 
 _SIZES = (1, 10, 100, 300, 1000)
 _ANSWER = "one answer"
-# How many times as long as one answer the last of so many games may take over the socket.
+# How many times the time of one answer the last of so many games may take over the socket.
 _GOALS = {100: 1.15, 1000: 1.75}
-# Linear is a game of the largest fan-out that costs no more than so many times one of a third.
+# Growth counts as linear if the CPU time per game grows at most so much from the second largest
+# number of games to the largest.
 _GROWTH = 1.25
 
 
@@ -86,7 +88,7 @@ async def rest(server: Server) -> AsyncIterator[Cancel]:
 
 @asynccontextmanager
 async def rest_warmed_up(server: Server) -> AsyncIterator[Cancel]:
-    """Cancel with the library over REST, on connections that were made in advance."""
+    """Cancel with the library over REST, on connections that were opened before."""
     async with library_session(server) as session:
         await session.warm_up(CONNECTIONS)
         yield with_library(session)
@@ -94,7 +96,7 @@ async def rest_warmed_up(server: Server) -> AsyncIterator[Cancel]:
 
 @asynccontextmanager
 async def socket_by_hand(server: Server) -> AsyncIterator[Cancel]:
-    """Cancel as one would write it who has measured."""
+    """Cancel with tuned code, as somebody who measured would write it."""
     converter = generated_converter(order_id="orderID", detailed_validation=False)
     async with (
         aiohttp.ClientSession(
@@ -119,15 +121,15 @@ async def socket_by_hand(server: Server) -> AsyncIterator[Cancel]:
         yield cancel
 
 
-def anew(contestant: Contestant) -> Contestant:
-    """Return a contestant that makes everything inside the clock."""
+def anew(client: Client) -> Client:
+    """Return a client that makes everything while the clock runs."""
 
     @asynccontextmanager
     async def from_nothing(server: Server) -> AsyncIterator[Cancel]:
         async with AsyncExitStack() as stack:
 
             async def cancel(games: Sequence[str]) -> list[CancelResult]:
-                made = await stack.enter_async_context(contestant(server))
+                made = await stack.enter_async_context(client(server))
                 return await made(games)
 
             yield cancel
@@ -135,36 +137,36 @@ def anew(contestant: Contestant) -> Contestant:
     return from_nothing
 
 
-WARM: Mapping[str, Contestant] = {"socket": socket, "rest": rest, "socket by hand": socket_by_hand}
-COLD: Mapping[str, Contestant] = {
-    **{name: anew(contestant) for name, contestant in WARM.items()},
+WARM: Mapping[str, Client] = {"socket": socket, "rest": rest, "socket by hand": socket_by_hand}
+COLD: Mapping[str, Client] = {
+    **{name: anew(client) for name, client in WARM.items()},
     "rest, warmed up": rest_warmed_up,
     "socket, open": socket,
 }
 
 
 async def warm(server: Server, orders: int, rounds: int) -> Timings:
-    """Time the contestants on connections that stand."""
+    """Time the clients on open connections."""
     async with AsyncExitStack() as stack:
         verbs = await stack.enter_async_context(open_socket(server))
-        bouts = {_ANSWER: _one_answer(verbs, orders)}
-        for name, contestant in WARM.items():
-            cancel = await stack.enter_async_context(contestant(server))
-            bouts[name] = warm_bout(cancel, orders)
-        return await play(bouts, _SIZES, rounds)
+        measurements = {_ANSWER: _one_answer(verbs, orders)}
+        for name, client in WARM.items():
+            cancel = await stack.enter_async_context(client(server))
+            measurements[name] = warm_measurement(cancel, orders)
+        return await take_turns(measurements, _SIZES, rounds)
 
 
 async def cold(server: Server, orders: int, rounds: int) -> Timings:
-    """Time the contestants when they begin."""
+    """Time the clients from their start."""
     async with open_socket(server) as verbs:
-        bouts = {_ANSWER: _one_answer(verbs, orders)}
-        for name, contestant in COLD.items():
-            bouts[name] = cold_bout(contestant, server, orders)
-        return await play(bouts, _SIZES, rounds)
+        measurements = {_ANSWER: _one_answer(verbs, orders)}
+        for name, client in COLD.items():
+            measurements[name] = cold_measurement(client, server, orders)
+        return await take_turns(measurements, _SIZES, rounds)
 
 
-def _one_answer(verbs: OrdersSocket, orders: int) -> Bout:
-    """Return a bout of a single cancel, however many games there are."""
+def _one_answer(verbs: OrdersSocket, orders: int) -> Measurement:
+    """Return a measurement of a single cancel, however many games there are."""
 
     async def cancel(games: Sequence[str]) -> list[CancelResult]:
         return await verbs.cancel_all_orders_for_game(games[0])
@@ -173,7 +175,7 @@ def _one_answer(verbs: OrdersSocket, orders: int) -> Bout:
 
 
 def comparison(title: str, timings: Timings, latency: float) -> Iterator[Sequence[str]]:
-    """Give the rows of the table that compares the contestants. `latency` is in seconds."""
+    """Give the rows of the table that compares the clients. `latency` is in seconds."""
     yield title, "games", *HEADINGS, "x one answer"
     single = [timing for games in _SIZES for timing in timings[_ANSWER, games]]
     yield _ANSWER, "1", *cells(single, latency), "1.00"
@@ -184,7 +186,7 @@ def comparison(title: str, timings: Timings, latency: float) -> Iterator[Sequenc
 
 
 def in_answers(timings: Timings, taken: Sequence[Timing]) -> list[float]:
-    """Return what each round of `taken` took, in what one answer took in the same round."""
+    """Return the time of each round of `taken`, divided by that of one answer in the round."""
     rounds = zip(*(timings[_ANSWER, games] for games in _SIZES), strict=True)
     return [
         timing.wall / median(answer.wall for answer in answers)
@@ -193,24 +195,24 @@ def in_answers(timings: Timings, taken: Sequence[Timing]) -> list[float]:
 
 
 def goals(timings: Timings) -> str:
-    """Say which goals hold for the warm socket."""
-    said = []
+    """Say which goals the warm socket meets."""
+    lines = []
     for games, most in _GOALS.items():
         times = median(in_answers(timings, timings["socket", games]))
-        said.append(_goal(f"last of {games:,} within {most} x one answer", times, most))
+        lines.append(_goal(f"last of {games:,} within {most} x one answer", times, most))
     *_, less, most_games = _SIZES
     ratios = [
         more.cpu / fewer.cpu
         for fewer, more in zip(timings["socket", less], timings["socket", most_games], strict=True)
     ]
-    said.append(
+    lines.append(
         _goal(
             f"linear growth, CPU a game at {most_games:,} within {_GROWTH} x that at {less}",
             median(ratios),
             _GROWTH,
         )
     )
-    return f"goals for the warm socket: {'; '.join(said)}"
+    return f"goals for the warm socket: {'; '.join(lines)}"
 
 
 def _goal(goal: str, reached: float, most: float) -> str:
@@ -218,7 +220,7 @@ def _goal(goal: str, reached: float, most: float) -> str:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Measure, and print a table as soon as it is known."""
+    """Measurement, and print each table as soon as it is ready."""
     latency = options.latency / 1000
     print(conditions(options), flush=True)
     async with started(options) as server:

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from fourcasters_async import _signals
 from fourcasters_async.errors import (
     FourcastersError,
     InvalidRequestError,
@@ -15,28 +16,49 @@ from fourcasters_async.models import FlatReport
 
 _log = logging.getLogger("fourcasters_async")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _CLEAR, _NOT_KNOWN_CLEAR = 0, 3
 _BEGINNINGS = 3
+_GAMES_SHOWN = 5
 
 
 class FlatOnExit:
     """A block that ends flat, however it ends.
 
-    Leaving it, an exception, SIGTERM or SIGINT: everything is cancelled and verified, once,
-    however many signals arrive meanwhile, and then the block ends. A signal ends the block
-    without an exception; ask `signal` which, and end the program with `exit_status`.
+    Leaving it, an exception, SIGTERM, SIGINT or SIGHUP: nothing more is placed, everything is
+    cancelled and verified, once, however many signals arrive meanwhile, and then the block ends. A
+    signal ends the block without an exception; ask `signal` which, and end the program with
+    `exit_status`.
+
+    A signal does not wait for the strategy: what rests is cancelled at once, while the block's
+    task is cancelled too. Each further signal cancels the task again, in case it went on. Only
+    where a host handles the signal itself, as web servers do, the task is left alone: the host
+    shuts down, and ends the block.
+
+    If it is not known that the book is flat when the block ends, the logger `fourcasters_async`
+    gets an error, and the exception that leaves the block a note.
     """
 
-    def __init__(self, flatten: Callable[[], Awaitable[FlatReport]]) -> None:
+    def __init__(
+        self,
+        flatten: Callable[[], Awaitable[FlatReport]],
+        *,
+        shut: Callable[[], object] = lambda: None,
+        signals: Iterable[signal.Signals] | None = None,
+    ) -> None:
         self.report: FlatReport | None = None
         """What it came to, once the block has ended."""
         self.signal: signal.Signals | None = None
-        """The signal that ended the block, if one did."""
+        """The first signal that arrived before the block had ended, if one did."""
         self._flatten = flatten
+        self._shut = shut
+        self._signals = _signals.check_signals(signals, "signals")
+        self._give_back: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[object] | None = None
-        self._entered = False
-        self._interrupted = False
+        self._cancelling_before = 0
+        self._interruptions = 0
+        self._ending = False
+        self._flattening: asyncio.Future[FlatReport] | None = None
 
     @property
     def exit_status(self) -> int:
@@ -44,13 +66,13 @@ class FlatOnExit:
         return _CLEAR if self.report is not None and self.report.clear else _NOT_KNOWN_CLEAR
 
     async def __aenter__(self) -> Self:
-        """Watch SIGTERM and SIGINT, where the platform and the thread allow it."""
-        if self._entered:
+        """Watch the signals, where the platform and the thread allow it."""
+        if self._loop is not None:
             raise InvalidRequestError("this block was entered before; make another")
-        self._entered = True
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        for number in _SIGNALS:
-            _watch(number, self)
+        self._cancelling_before = 0 if self._task is None else self._task.cancelling()
+        self._give_back = _signals.watch(self._signals, self._hear)
         return self
 
     async def __aexit__(
@@ -60,41 +82,101 @@ class FlatOnExit:
         traceback: TracebackType | None,
     ) -> bool:
         """Cancel everything, and only then end."""
-        task, self._task = self._task, None
+        self._ending = True
         try:
+            self._shut()
             cancelled = await self._end_flat()
+        except Exception as failed:
+            self._complain(failed)
+            raise
         finally:
-            for number in _SIGNALS:
-                _unwatch(number, self)
-            # The signal's own cancellation ends here, whatever else does.
-            left = task.uncancel() if self._interrupted and task is not None else 1
-        if cancelled:
-            raise asyncio.CancelledError
-        return self._interrupted and left == 0 and isinstance(error, asyncio.CancelledError)
+            if self._give_back is not None:
+                self._give_back()
+            # The signals' own cancellations end here, whatever else does.
+            by_signals_alone = self._take_back_cancellations()
+        suppressed = by_signals_alone and isinstance(error, asyncio.CancelledError)
+        leaving = None if suppressed else error
+        if cancelled and not by_signals_alone and not isinstance(error, asyncio.CancelledError):
+            leaving = asyncio.CancelledError()
+        if self.exit_status != _CLEAR:
+            self._complain(leaving)
+        if leaving is not None and leaving is not error:
+            raise leaving
+        return suppressed
 
-    def interrupt(self, number: signal.Signals) -> None:
-        """End the block because of a signal. Further signals change nothing."""
+    def _hear(self, number: signal.Signals, hosted: bool) -> bool:  # noqa: FBT001  # a `Tell`
+        """Take note of a signal inside its handler; return whether the block still stands."""
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._interrupt, hosted)
+        except RuntimeError:
+            # The loop was closed before the block could end.
+            return False
         self.signal = self.signal or number
-        if self._task is not None and not self._interrupted:
-            self._interrupted = True
-            self._task.cancel()
+        return True
+
+    def _interrupt(self, hosted: bool) -> None:  # noqa: FBT001  # called by the loop
+        """Begin to end the block because of a signal."""
+        if self._ending:
+            return
+        # The task first: what waits in the gate then ends with the task, and not in an error.
+        if not hosted and self._task is not None and self._task.cancel():
+            self._interruptions += 1
+        self._shut()
+        self._begin_to_flatten()
+
+    def _begin_to_flatten(self) -> "asyncio.Future[FlatReport]":
+        """Return the flattening that runs or that succeeded, or begin another."""
+        last = self._flattening
+        if last is None or (last.done() and not _found_clear(last)):
+            last = self._flattening = asyncio.ensure_future(self._flatten())
+        return last
 
     async def _end_flat(self) -> bool:
-        """Flatten to the end; return whether somebody cancelled this task meanwhile."""
+        """Flatten to the end; return whether this task was cancelled meanwhile."""
         cancelled = False
         for _ in range(_BEGINNINGS):
-            flattening = asyncio.ensure_future(self._flatten())
-            while not flattening.done():
+            flattening = self._begin_to_flatten()
+            waiting = True
+            while waiting:
                 try:
+                    # Also if it is done: a cancellation that is on its way has to arrive here.
                     await asyncio.wait([flattening])
                 except asyncio.CancelledError:
                     # Whoever wants this task to end has to wait until the book is flat.
                     cancelled = True
+                waiting = not flattening.done()
             # A loop that ends cancels every task, the one that flattens too: it begins again.
             if not flattening.cancelled():
                 self.report = _report_of(flattening)
                 break
         return cancelled
+
+    def _take_back_cancellations(self) -> bool:
+        """Withdraw what signals did to the task; return whether nobody else cancelled it."""
+        if self._task is None or not self._interruptions:
+            return False
+        for _ in range(self._interruptions):
+            self._task.uncancel()
+        return self._task.cancelling() <= self._cancelling_before
+
+    def _complain(self, leaving: BaseException | None) -> None:
+        """Say that the book is not known to be flat, in the log and to whom the exception tells."""
+        state = "not known what rests" if self.report is None else str(self.report)
+        resting = (self.report and self.report.resting) or []
+        games = sorted({str(order.game_id) for order in resting})
+        if games:
+            more = ", …" if len(games) > _GAMES_SHOWN else ""
+            state += f"; on {', '.join(games[:_GAMES_SHOWN])}{more}"
+        _log.error("the book is not known to be flat: %s", state)
+        if leaving is not None:
+            leaving.add_note(f"fourcasters_async: the book is not known to be flat: {state}")
+
+
+def _found_clear(flattening: "asyncio.Future[FlatReport]") -> bool:
+    return (
+        not flattening.cancelled() and flattening.exception() is None and flattening.result().clear
+    )
 
 
 def _report_of(flattening: "asyncio.Future[FlatReport]") -> FlatReport:
@@ -102,50 +184,3 @@ def _report_of(flattening: "asyncio.Future[FlatReport]") -> FlatReport:
     if isinstance(error, FourcastersError):
         return FlatReport(error=error)
     return flattening.result()
-
-
-# The blocks that stand, by loop and signal, innermost last, and how to give the signal back.
-_Watched = tuple[asyncio.AbstractEventLoop, signal.Signals]
-_blocks: dict[_Watched, list[FlatOnExit]] = {}
-_give_back: dict[_Watched, Callable[[], object]] = {}
-
-
-def _watch(number: signal.Signals, block: FlatOnExit) -> None:
-    """Let a signal interrupt `block`. One handler serves all blocks: a loop holds only one."""
-    loop = asyncio.get_running_loop()
-    blocks = _blocks.get((loop, number), [])
-    if not blocks:
-        # A handler that the application gave to the loop has no public name.
-        earlier = getattr(loop, "_signal_handlers", {}).get(number)
-        previous = signal.getsignal(number)
-        try:
-            loop.add_signal_handler(number, _interrupt_all, loop, number)
-        except (NotImplementedError, RuntimeError, ValueError):
-            _log.debug("%s is not watched: this is not the main thread", number.name)
-            return
-
-        def give_back() -> None:
-            loop.remove_signal_handler(number)
-            if earlier is not None:
-                loop.add_signal_handler(number, earlier._callback, *earlier._args)  # noqa: SLF001  # as above
-            elif previous is not None:
-                signal.signal(number, previous)
-
-        _give_back[loop, number] = give_back
-        _blocks[loop, number] = blocks
-    blocks.append(block)
-
-
-def _unwatch(number: signal.Signals, block: FlatOnExit) -> None:
-    watched = (asyncio.get_running_loop(), number)
-    blocks = _blocks.get(watched, [])
-    if block in blocks:
-        blocks.remove(block)
-        if not blocks:
-            del _blocks[watched]
-            _give_back.pop(watched)()
-
-
-def _interrupt_all(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
-    for block in list(_blocks.get((loop, number), ())):
-        block.interrupt(number)

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from signal import Signals
 from typing import NoReturn, Self, TypedDict, Unpack
 
 import aiohttp
@@ -272,16 +273,25 @@ class AsyncSession(HaltingOrders):
         async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
 
-    def flat_on_exit(self, *, deadline: float = 10.0) -> FlatOnExit:
+    def flat_on_exit(
+        self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None
+    ) -> FlatOnExit:
         """Return a block that ends with `flatten`, however it ends.
 
-        `async with session.flat_on_exit() as end: …` also takes SIGTERM and SIGINT: the first
-        cancels the block's task, and further ones change nothing. `end.report` says what is known
-        afterwards, and `end.exit_status` is 0 only if it is known that nothing rests.
+        From its end on, this session places nothing more. `async with session.flat_on_exit() as
+        end: …` also takes `signals`: SIGTERM, SIGINT and SIGHUP by default, but for those that the
+        process ignores, and with `()` none. At a signal `flatten` begins and the block's task is
+        cancelled; where a web server or the application handles the signal itself, its handler is
+        called too, and ends the block. Signals only arrive in the main thread.
+
+        `end.report` says what is known afterwards, and `end.exit_status` is 0 only if it is known
+        that nothing rests. Raises `InvalidRequestError` and `SessionClosedError`.
         """
         check_seconds(deadline, "deadline")
         self._http.ensure_usable()
-        return FlatOnExit(lambda: self.flatten(deadline=deadline))
+        return FlatOnExit(
+            lambda: self.flatten(deadline=deadline), shut=self._gate.shut, signals=signals
+        )
 
     async def _log_in(self, credentials: Credentials) -> Secret:
         return check_token((await self._http.call(login_request(credentials))).auth)

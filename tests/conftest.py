@@ -4,9 +4,8 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,10 +15,18 @@ import pytest
 from aioresponses import aioresponses as Mocked  # noqa: N812  # it is a class
 from attrs import evolve
 
-pytest.register_assert_rewrite("spec", "support")
+pytest.register_assert_rewrite("kill_model", "spec", "support")
 
 import support  # noqa: E402  # as above
-from support import REST, SOCKET, JumpingLoop, LoopFactory, Transport, loop_factory  # noqa: E402  # as above
+from support import (  # noqa: E402  # as above
+    REST,
+    SOCKET,
+    JumpingLoop,
+    LoopFactory,
+    Transport,
+    loop_factory,
+    one_clock,
+)
 
 from fourcasters_async import AsyncSession  # noqa: E402  # as above
 from fourcasters_async.orders.verbs import Orders  # noqa: E402  # as above
@@ -67,21 +74,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-async def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything in the process go by the clock of a jumping loop."""
+async def _one_clock() -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    if not isinstance(loop, JumpingLoop):
-        return
-
-    def now() -> float:
-        with suppress(RuntimeError):
-            return asyncio.get_running_loop().time()
-        return loop.time()
-
-    monkeypatch.setattr("aiohttp.connector.monotonic", now)
-    monkeypatch.setattr("fourcasters_async.dead_man.time", SimpleNamespace(monotonic=now))
-    # How often a fault looks whether the client has left. Each look is a jump.
-    monkeypatch.setattr("fourcasters_async.testing.calls._POLL", 1.0)
+    with one_clock(loop) if isinstance(loop, JumpingLoop) else nullcontext():
+        yield
 
 
 class _Response(aiohttp.ClientResponse):

@@ -8,9 +8,11 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, TypeVarTuple
+from unittest.mock import patch
 
 from attrs import frozen
 
@@ -132,6 +134,24 @@ def loop_factory(kind: str, *, eager: bool) -> LoopFactory:
     return make
 
 
+@contextmanager
+def one_clock(loop: JumpingLoop) -> Iterator[None]:
+    """Let everything in the process go by the clock of a jumping loop."""
+
+    def now() -> float:
+        with suppress(RuntimeError):
+            return asyncio.get_running_loop().time()
+        return loop.time()
+
+    with (
+        patch("aiohttp.connector.monotonic", now),
+        patch("fourcasters_async.dead_man.time", SimpleNamespace(monotonic=now)),
+        # How often a fault looks whether the client has left. Each look is a jump.
+        patch("fourcasters_async.testing.calls._POLL", 1.0),
+    ):
+        yield
+
+
 def quote(game_id: str, user_reference: str | None = None) -> NewOrder:
     """Return an order that the exchange puts into the book."""
     return NewOrder(
@@ -148,10 +168,10 @@ def quote(game_id: str, user_reference: str | None = None) -> NewOrder:
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something is true of which nothing tells."""
     async with asyncio.timeout(_STUCK):
-        if isinstance(loop := asyncio.get_running_loop(), JumpingLoop):
-            await loop.until(true)
-        while not true():  # noqa: ASYNC110  # as it says
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        while not true():  # as it says
+            # A turn without rest would keep the clock of a jumping loop where it is.
+            await (loop.until(true) if isinstance(loop, JumpingLoop) else asyncio.sleep(0))
 
 
 def block(seconds: float) -> None:

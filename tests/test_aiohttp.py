@@ -284,9 +284,7 @@ async def test_a_client_that_hides_a_setting_is_refused_unless_the_session_has_i
 ) -> None:
     async with aiohttp.ClientSession() as client:
         delattr(client, name)
-        with pytest.raises(
-            InvalidRequestError, match=f"give them to AsyncSession too, as {option}="
-        ):
+        with pytest.raises(InvalidRequestError, match=f"pass {option}=… to AsyncSession"):
             AsyncSession("token", client_session=client)
         AsyncSession("token", client_session=client, proxy="http://127.0.0.1:9", middlewares=[])
 

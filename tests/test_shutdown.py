@@ -1,22 +1,21 @@
 """Ending flat: once, whatever happens meanwhile, and it is known what rests."""
 
 import asyncio
-import os
-import signal
-import sys
-import threading
-from pathlib import Path
+import logging
 
 import pytest
 from support import SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
+    FlatOnExit,
+    FlatReport,
+    HaltedError,
     InvalidRequestError,
+    NewOrder,
     RetryPolicy,
     SessionClosedError,
 )
-from fourcasters_async import flatten as flatten_module
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -48,7 +47,7 @@ async def test_flatten_claims_nothing_that_no_read_showed(
 ) -> None:
     fake_exchange.add_game(orders=1)
     fake_exchange.inject(faults.Html(), endpoint=endpoint, times=None)
-    report = await session.flatten(deadline=2 * SECOND)
+    report = await session.flatten(deadline=10 * SECOND)
     assert not report.clear
     assert (report.resting is None) == (endpoint == "getUnmatched")
     assert report.error is not None
@@ -91,44 +90,6 @@ async def test_a_block_that_fails_ends_flat_and_fails(
     assert not fake_exchange.open_orders()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_block_flat_and_without_an_error(
-    fake_exchange: FakeExchange, session: AsyncSession, number: signal.Signals
-) -> None:
-    fake_exchange.add_game(orders=2)
-    before = signal.getsignal(number)
-    async with session.flat_on_exit() as end:
-        os.kill(os.getpid(), number)
-        await asyncio.Event().wait()
-    assert (end.signal, end.exit_status) == (number, 0)
-    assert not fake_exchange.open_orders()
-    assert signal.getsignal(number) == before
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-
-
-async def test_further_signals_change_nothing(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
-    fake_exchange.add_game(orders=2)
-    fake_exchange.latency = 0.2 * SECOND
-
-    async def insist() -> None:
-        await until(lambda: fake_exchange.received("cancelAllOrders") == 1)
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    insisting = asyncio.create_task(insist())
-    async with session.flat_on_exit() as end:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.Event().wait()
-    await insisting
-    assert (end.signal, end.exit_status) == (signal.SIGINT, 0)
-    assert fake_exchange.received("cancelAllOrders") == 1
-
-
 async def test_a_task_that_is_cancelled_is_flat_before_it_ends(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:
@@ -159,49 +120,78 @@ async def test_an_end_that_is_not_known_to_be_flat_has_another_exit_status(
     assert end.exit_status == 3
 
 
-PROGRAM = """
-import asyncio, sys
-from fourcasters_async import AsyncSession
-
-async def main():
-    async with AsyncSession.from_env() as session:
-        async with session.flat_on_exit() as end:
-            print("ready", flush=True)
-            await asyncio.Event().wait()
-    sys.exit(end.exit_status)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.real_time
-async def test_a_program_that_gets_signals_exits_flat(
-    fake_exchange: FakeExchange, tmp_path: Path
+async def test_an_end_that_is_not_known_to_be_flat_is_an_error_in_the_log(
+    fake_exchange: FakeExchange, session: AsyncSession, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake_exchange.add_game(orders=5)
-    fake_exchange.latency = 0.2 * SECOND
-    program = tmp_path / "bot.py"
-    program.write_text(PROGRAM)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(program),
-        stdout=asyncio.subprocess.PIPE,
-        env={
-            **os.environ,
-            "FOURCASTERS_TOKEN": fake_exchange.token,
-            "FOURCASTERS_BASE_URL": fake_exchange.url,
-        },
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"ready\n"
-    process.send_signal(signal.SIGTERM)
-    await until(lambda: fake_exchange.received("cancelAllOrders") == 1)
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGINT)
-    await process.communicate()
-    assert process.returncode == 0
-    assert not fake_exchange.open_orders()
-    assert fake_exchange.received("cancelAllOrders") == 1
+    game = fake_exchange.add_game(orders=2).game_id
+    fake_exchange.inject(faults.Html(), endpoint="cancelAllOrders", times=None)
+    fake_exchange.inject(faults.Html(), endpoint="cancelMultiple", times=None)
+    async with session.flat_on_exit(deadline=2 * SECOND):
+        pass
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert errors[0].startswith("the book is not known to be flat: 0 orders cancelled")
+    assert "2 orders still open when last seen" in errors[0]
+    assert game in errors[0]
+
+
+async def test_an_end_that_is_flat_says_nothing(
+    fake_exchange: FakeExchange, session: AsyncSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_exchange.add_game(orders=2)
+    async with session.flat_on_exit():
+        pass
+    assert not [r for r in caplog.records if r.levelno > logging.DEBUG]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, SystemExit])
+async def test_what_leaves_the_block_says_that_the_book_is_not_known_to_be_flat(
+    fake_exchange: FakeExchange, session: AsyncSession, error: type[BaseException]
+) -> None:
+    fake_exchange.inject(faults.Close(), times=None)
+    with pytest.raises(error) as raised:
+        async with session.flat_on_exit(deadline=2 * SECOND):
+            raise error
+    note = raised.value.__notes__[-1]
+    assert note.startswith("fourcasters_async: the book is not known to be flat: ")
+    assert "not known what rests" in note
+
+
+async def test_what_leaves_a_block_that_ended_flat_is_as_it_was(session: AsyncSession) -> None:
+    error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError) as raised:
+        async with session.flat_on_exit():
+            raise error
+    assert raised.value is error
+    assert not hasattr(error, "__notes__")
+
+
+async def test_nothing_is_placed_once_the_block_has_begun_to_end(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    game = fake_exchange.add_game(orders=1)
+    order = NewOrder(game.game_id, "moneyline", game.home_id, odds=-110, bet=10)
+    async with session.flat_on_exit():
+        pass
+    with pytest.raises(HaltedError):
+        await session.place([order])
+
+
+async def test_a_flattening_that_fails_for_a_mistake_gives_everything_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def flatten() -> FlatReport:
+        raise ZeroDivisionError
+
+    end = FlatOnExit(flatten)
+    with pytest.raises(ZeroDivisionError) as raised:
+        async with end:
+            pass
+    assert end.exit_status == 3
+    assert raised.value.__notes__ == [
+        "fourcasters_async: the book is not known to be flat: not known what rests"
+    ]
+    assert "not known what rests" in caplog.text
 
 
 @pytest.mark.parametrize("endpoint", ["cancelAllOrders", "getUnmatched"])
@@ -213,44 +203,6 @@ async def test_one_request_that_stalls_leaves_time_for_another(
     async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session:
         report = await session.flatten(deadline=4)
     assert report.clear
-
-
-async def test_several_blocks_end_flat_by_one_signal_and_the_signal_is_given_back(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
-    fake_exchange.add_game(orders=2)
-    loop = asyncio.get_running_loop()
-    if not hasattr(loop, "_signal_handlers"):
-        pytest.skip("this loop does not tell which handler a signal had")
-    mine: list[int] = []
-    loop.add_signal_handler(signal.SIGTERM, mine.append, 1)
-
-    async def strategy() -> int:
-        async with session.flat_on_exit() as end:
-            await asyncio.Event().wait()
-        return end.exit_status
-
-    tasks = [asyncio.create_task(strategy()) for _ in range(2)]
-    await asyncio.sleep(0)
-    os.kill(os.getpid(), signal.SIGTERM)
-    assert await asyncio.gather(*tasks) == [0, 0]
-    assert not mine
-    os.kill(os.getpid(), signal.SIGTERM)
-    await until(lambda: bool(mine))
-    loop.remove_signal_handler(signal.SIGTERM)
-
-
-async def test_a_block_inside_a_block_is_interrupted_with_it(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
-    fake_exchange.add_game(orders=2)
-    async with session.flat_on_exit() as outer:
-        async with session.flat_on_exit() as inner:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.Event().wait()
-        await asyncio.Event().wait()
-    assert outer.signal == inner.signal == signal.SIGTERM
-    assert outer.exit_status == inner.exit_status == 0
 
 
 async def test_a_block_is_entered_once(session: AsyncSession) -> None:
@@ -279,7 +231,7 @@ async def test_a_session_that_is_closed_inside_the_block_does_not_hide_its_error
     assert isinstance(end.report.error, SessionClosedError)
 
 
-def test_a_loop_that_ends_lets_a_block_end_flat(tmp_path: Path) -> None:
+def test_a_loop_that_ends_lets_a_block_end_flat() -> None:
     resting: list[int] = []
 
     async def main() -> None:
@@ -306,25 +258,6 @@ def test_a_loop_that_ends_lets_a_block_end_flat(tmp_path: Path) -> None:
     assert resting == [0]
 
 
-async def test_a_time_out_around_the_block_is_a_time_out(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
-    fake_exchange.latency = 0.2 * SECOND
-    end = session.flat_on_exit()
-
-    async def be_slow() -> None:
-        async with asyncio.timeout(0.1 * SECOND), end:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.Event().wait()
-
-    with pytest.raises(TimeoutError):
-        await be_slow()
-    assert end.exit_status == 0
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-
-
 async def test_a_429_on_the_look_does_not_hold_back_the_cancel(
     fake_exchange: FakeExchange,
 ) -> None:
@@ -335,28 +268,3 @@ async def test_a_429_on_the_look_does_not_hold_back_the_cancel(
     async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url, retry=once) as session:
         await session.flatten(deadline=5 * SECOND)
     assert not fake_exchange.open_orders()
-
-
-async def test_a_block_in_another_thread_is_not_watched_and_disturbs_no_other(
-    fake_exchange: FakeExchange, session: AsyncSession
-) -> None:
-    standing, leave = threading.Event(), threading.Event()
-
-    async def stand() -> int:
-        async with (
-            AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as own,
-            own.flat_on_exit() as end,
-        ):
-            standing.set()
-            await asyncio.to_thread(leave.wait)
-        return end.exit_status
-
-    async with session.flat_on_exit() as end:
-        elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, stand()))
-        await asyncio.to_thread(standing.wait)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.Event().wait()
-    assert end.signal == signal.SIGTERM
-    leave.set()
-    assert await elsewhere == 0
-    assert not flatten_module._blocks

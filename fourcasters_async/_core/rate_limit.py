@@ -83,7 +83,7 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
         return True
 
     def serve(self) -> None:
-        """Give the free places to those who wait, now and whenever one becomes free."""
+        """Give free places to the requests that wait, now and whenever one becomes free."""
         if not self.anyone_waiting:
             return
         while due := self.due(time_now()):
@@ -100,7 +100,7 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
 
 
 def time_now() -> float:
-    """Return the time of the running event loop, and of the next one where none runs."""
+    """Return the running event loop's time, or the monotonic clock's if no loop runs."""
     # A request may end after its event loop, and must still give its place back. The standard
     # loops use the monotonic clock, so times from different loops can be compared.
     try:

@@ -92,7 +92,8 @@ class Pool:
             observed = await self._send(generation.client, request, headers, ends, redact)
         finally:
             generation.in_flight -= 1
-            await generation.close_if_done()
+            if generation.retired:
+                await generation.close_if_done()
         if isinstance(observed, Response):
             self._heard = asyncio.get_running_loop().time()
         elif observed.timed_out and self._heard < started:

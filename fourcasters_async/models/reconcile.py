@@ -17,7 +17,7 @@ class OrderFate(StrEnum):
     GRADED = "graded"
     """It was matched and is settled."""
     ABSENT = "absent"
-    """It is not in the book, and can no longer come into it. It may be placed again."""
+    """It never reached the book, and can no longer do so. It may be placed again."""
     UNDECIDED = "undecided"
     """It was not found, and may still come into the book; or the exchange was not reached."""
 

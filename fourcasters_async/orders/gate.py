@@ -28,6 +28,8 @@ class Gate:
 
     def __init__(self, *, late_effect: float, read_lag: float) -> None:
         self._late_effect = late_effect
+        # What comes into the book at the last moment may be missing from reads for `read_lag` more.
+        self._undecided_for = late_effect + read_lag
         self._read_lag = read_lag
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
@@ -143,9 +145,9 @@ class Gate:
         if not self.acknowledged and not self.tickets:
             return
         told = list(results)
+        self.see(told)
         # One that failed may still rest, unless it was cancelled before.
         self.forget(r.order_id for r in told if r.success or already_cancelled(r))
-        self.see(told)
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an own order, where the session placed it not long ago."""
@@ -210,14 +212,21 @@ class Gate:
         in_doubt = [ticket for ticket in self.tickets if ticket.unknown]
         if not in_doubt:
             return
-        shown = {order.user_reference for order in orders}
+        shown = {order.user_reference: order.order_id for order in orders}
         for ticket in in_doubt:
             for order in ticket.orders:
                 if order.unique and order.user_reference in shown:
-                    self.reconciled(order.user_reference, order.game)
+                    resting = shown[order.user_reference]
+                    self.reconciled(order.user_reference, order.game, resting=[resting])
 
-    def reconciled(self, user_reference: str | None, game: str | None) -> None:
-        """Take note that it is known what became of an order."""
+    def reconciled(
+        self, user_reference: str | None, game: str | None, *, resting: Iterable[str | None]
+    ) -> None:
+        """Take note that it is known what became of an order: those in the book are `resting`."""
+        for order_id in resting:
+            # A later read may trail what showed it.
+            if order_id is not None:
+                self.acknowledge(order_id, game)
         for ticket in [t for t in self.tickets if t.unknown]:
             this = [
                 order
@@ -263,7 +272,7 @@ class Gate:
 
     def _expire(self, now: float) -> None:
         for ticket in [t for t in self.tickets if t.unknown]:
-            if (ticket.left or ticket.since) + self._late_effect <= now:
+            if (ticket.left or ticket.since) + self._undecided_for <= now:
                 self._remove(ticket)
                 self._note_change(ticket)
 

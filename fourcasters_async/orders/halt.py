@@ -102,7 +102,8 @@ def _outcome_of(
         attempts=1,
         elapsed=flat.elapsed,
         error=flat.error,
-        resting=resting if flat.resting is not None else None,
+        # Only a read that shows nothing at all is proof.
+        resting=resting if resting or flat.clear else None,
     )
     if not results:
         return outcome

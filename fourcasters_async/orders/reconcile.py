@@ -59,9 +59,10 @@ async def reconcile(
                 _log.debug("could not look up the order %s: %s", reference, error)
             fate = fate_of(found, final=final)
             if fate is not OrderFate.UNDECIDED or clock() + pause >= until:
-                if fate is not OrderFate.UNDECIDED:
-                    gate.reconciled(reference, game)
                 found = found or BetsByReference()
+                if fate is not OrderFate.UNDECIDED:
+                    resting = [order.order_id for order in found.unmatched]
+                    gate.reconciled(reference, game, resting=resting)
                 return ReconciledOrder(
                     game_id, reference, fate, found.unmatched, found.matched, found.graded
                 )

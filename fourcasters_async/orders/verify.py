@@ -63,6 +63,7 @@ class SharedReads:
         self._gate = gate
         self._next: asyncio.Task[BookRead] | None = None
         self._running: set[asyncio.Task[BookRead]] = set()
+        self._waiting: dict[asyncio.Task[BookRead], int] = {}
         self._until = float("-inf")
 
     async def read(self, until: float) -> BookRead:
@@ -74,16 +75,30 @@ class SharedReads:
             self._running.add(self._next)
             self._next.add_done_callback(self._end)
         reading = self._next
-        await asyncio.wait([reading], timeout=until - loop.time())
-        for _ in range(_CATCH_UP_TURNS):
-            if not reading.done():
-                await asyncio.sleep(0)
+        self._waiting[reading] = self._waiting.get(reading, 0) + 1
+        try:
+            await asyncio.wait([reading], timeout=until - loop.time())
+            for _ in range(_CATCH_UP_TURNS):
+                if not reading.done():
+                    await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._waiting.get(reading) == 1:
+                # Nobody else wants it.
+                reading.cancel()
+            raise
+        finally:
+            if reading in self._waiting:
+                self._waiting[reading] -= 1
         if reading.cancelled() or not reading.done():
             raise NotSentError("the open orders were not read before the deadline")
         return reading.result()
 
     def _end(self, reading: "asyncio.Task[BookRead]") -> None:
         self._running.discard(reading)
+        self._waiting.pop(reading, None)
+        if self._next is reading:
+            # It was cancelled before it began.
+            self._next = None
         if not reading.cancelled():
             # Those who asked may have given up before it failed.
             reading.exception()

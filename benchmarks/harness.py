@@ -1,4 +1,4 @@
-"""What the contests have in common: the server, the contestants' means, the clock and the table."""
+"""What the comparisons share: the server, the library's client, the timing and the table."""
 
 import argparse
 import asyncio
@@ -28,42 +28,42 @@ HEADINGS = ("median ms", "fastest", "slowest", "x ideal", "CPU us/request")
 AUTHORIZATION = {"Authorization": f"Bearer {secrets.token_hex(16)}"}
 
 _WARM_UPS = 2
-# Seconds in which what was closed goes, at both ends, before the next contestant is timed.
-_REST = 0.03
+# Seconds for both ends to close connections, before the next client is timed.
+_PAUSE = 0.03
 
 
 @frozen
 class Server:
-    """Where the server is, and whom to trust there."""
+    """The addresses of the server, and the TLS context that trusts it."""
 
     url: str
     orders_url: str
     tls: ssl.SSLContext | None
 
     def connector(self) -> aiohttp.TCPConnector:
-        """Return a pool of connections to it, still empty."""
+        """Return a pool for it, with no connection yet."""
         return aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self.tls or True)
 
 
 @frozen
 class Timing:
-    """What one round took: seconds on the clock, and CPU seconds a request."""
+    """What one round took: wall-clock seconds, and CPU seconds per request."""
 
     wall: float
     cpu: float
 
 
 Cancel = Callable[[Sequence[str]], Awaitable[list[CancelResult]]]
-Contestant = Callable[[Server], AbstractAsyncContextManager[Cancel]]
-Bout = Callable[[Sequence[str]], Awaitable[Timing]]
-"""Has one contestant cancel on these games, and says what it took."""
+Client = Callable[[Server], AbstractAsyncContextManager[Cancel]]
+Measurement = Callable[[Sequence[str]], Awaitable[Timing]]
+"""Lets one client cancel on these games, and returns what it took."""
 Timings = dict[tuple[str, int], list[Timing]]
-"""What each contestant took with each number of games, round by round."""
+"""What each client took with each number of games, round by round."""
 
 
 @asynccontextmanager
 async def library_session(server: Server) -> AsyncIterator[AsyncSession]:
-    """Give a session of the library, with all that it does."""
+    """Give a session of the library, with all of its features on."""
     async with AsyncExitStack() as stack:
         client = None
         if server.tls is not None:
@@ -78,14 +78,14 @@ async def library_session(server: Server) -> AsyncIterator[AsyncSession]:
                 base_url=server.url,
                 orders_url=server.orders_url,
                 client_session=client,
-                # The rounds together send more in a minute than the exchange allows.
+                # All rounds together send more in a minute than the exchange allows.
                 rate_limit=RateLimit(requests=10**9, reserve=0),
             )
         )
 
 
 def with_library(verbs: AsyncSession | OrdersSocket) -> Cancel:
-    """Return what cancels with the library's fan-out."""
+    """Return a cancel that uses the library's fan-out."""
 
     async def cancel(games: Sequence[str]) -> list[CancelResult]:
         report = await verbs.cancel_all_orders_for_games(games)
@@ -96,7 +96,7 @@ def with_library(verbs: AsyncSession | OrdersSocket) -> Cancel:
 
 
 def generated_converter(*, order_id: str, detailed_validation: bool) -> Converter:
-    """Return what a user of cattrs would decode with; the order's id is called `order_id`."""
+    """Return a converter as a user of cattrs would write it; `order_id` is the wire's name."""
     converter = Converter(detailed_validation=detailed_validation)
     hook = make_dict_structure_fn(
         CancelResult,
@@ -109,36 +109,38 @@ def generated_converter(*, order_id: str, detailed_validation: bool) -> Converte
     return converter
 
 
-async def play(bouts: Mapping[str, Bout], sizes: Sequence[int], rounds: int) -> Timings:
-    """Have all play with every number of games, in an order drawn anew for each round."""
-    pairings = list(product(bouts, sizes))
+async def take_turns(
+    measurements: Mapping[str, Measurement], sizes: Sequence[int], rounds: int
+) -> Timings:
+    """Measure every client with every number of games, in a new random order for each round."""
+    pairings = list(product(measurements, sizes))
     timings: Timings = {pairing: [] for pairing in pairings}
     for _ in range(_WARM_UPS + rounds):
         random.shuffle(pairings)
         for name, size in pairings:
-            timings[name, size].append(await bouts[name](game_ids(size)))
+            timings[name, size].append(await measurements[name](game_ids(size)))
     return {pairing: taken[_WARM_UPS:] for pairing, taken in timings.items()}
 
 
-def warm_bout(cancel: Cancel, orders: int) -> Bout:
-    """Return a bout on connections that stand after the first."""
+def warm_measurement(cancel: Cancel, orders: int) -> Measurement:
+    """Return a measurement on connections that stay open."""
     return lambda games: timed(cancel, games, orders)
 
 
-def cold_bout(contestant: Contestant, server: Server, orders: int) -> Bout:
-    """Return a bout for which the contestant makes everything anew."""
+def cold_measurement(client: Client, server: Server, orders: int) -> Measurement:
+    """Return a measurement for which the client is made anew each time."""
 
-    async def bout(games: Sequence[str]) -> Timing:
-        async with contestant(server) as cancel:
+    async def measure(games: Sequence[str]) -> Timing:
+        async with client(server) as cancel:
             timing = await timed(cancel, games, orders)
-        await asyncio.sleep(_REST)
+        await asyncio.sleep(_PAUSE)
         return timing
 
-    return bout
+    return measure
 
 
 async def timed(cancel: Cancel, games: Sequence[str], orders: int) -> Timing:
-    """Time one fan-out, and see that it brought every record."""
+    """Time one fan-out, and check that it returned every record."""
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     results = await cancel(games)
@@ -149,12 +151,12 @@ async def timed(cancel: Cancel, games: Sequence[str], orders: int) -> Timing:
 
 
 def game_ids(number: int) -> list[str]:
-    """Return the ids of so many games."""
+    """Return `number` game ids."""
     return [f"{0x65B036DF << 64 | game:024x}" for game in range(number)]
 
 
 def cells(taken: Sequence[Timing], ideal: float) -> Sequence[str]:
-    """Return what stands under `HEADINGS`. `ideal` is in seconds."""
+    """Return the cells under `HEADINGS`. `ideal` is in seconds."""
     walls = [timing.wall for timing in taken]
     return (
         f"{median(walls) * 1e3:.1f}",
@@ -166,7 +168,7 @@ def cells(taken: Sequence[Timing], ideal: float) -> Sequence[str]:
 
 
 def show(rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, the first column to the left and numbers to the right."""
+    """Print a table with the first column aligned left and the others right."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
@@ -176,7 +178,7 @@ def show(rows: Iterable[Sequence[str]]) -> None:
 
 
 def parser_for(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of the options that every contest has."""
+    """Return a parser of the options that every comparison has."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -188,7 +190,7 @@ def parser_for(description: str | None) -> argparse.ArgumentParser:
 
 
 def conditions(options: argparse.Namespace) -> str:
-    """Say under what conditions a contest takes place."""
+    """Describe the conditions of a comparison."""
     return (
         f"{options.orders} orders each, {options.latency:g} ms latency, "
         f"{'TLS' if options.tls else 'no TLS'}; medians of {options.rounds} rounds; "
@@ -198,7 +200,7 @@ def conditions(options: argparse.Namespace) -> str:
 
 @asynccontextmanager
 async def started(options: argparse.Namespace) -> AsyncIterator[Server]:
-    """Run the server in a process of its own, for as long as the block takes."""
+    """Run the server in another process, as long as the block runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("server.py")),
@@ -211,9 +213,9 @@ async def started(options: argparse.Namespace) -> AsyncIterator[Server]:
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the server has no pipes")
     try:
-        told = json.loads(await process.stdout.readline())
-        tls = ssl.create_default_context(cafile=told["ca"]) if options.tls else None
-        yield Server(told["url"], told["orders_url"], tls)
+        ready = json.loads(await process.stdout.readline())
+        tls = ssl.create_default_context(cafile=ready["ca"]) if options.tls else None
+        yield Server(ready["url"], ready["orders_url"], tls)
     finally:
         process.stdin.close()
         await process.wait()
