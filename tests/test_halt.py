@@ -81,7 +81,6 @@ async def test_a_place_in_flight_is_waited_for_and_its_order_cancelled(
     placing = asyncio.create_task(orders.place([quote(game)]))
     await fake_exchange.wait_for(transport.place)
     report = await stop(session, [game])
-    assert placing.done()
     assert is_clear(report)
     assert not fake_exchange.open_orders()
     assert (await placing)[0].order_id in {result.order_id for result in report.results}
@@ -105,6 +104,27 @@ async def test_a_place_in_flight_whose_caller_was_cancelled_is_waited_for(
     assert fake_exchange.received(transport.place) == 1
     assert not fake_exchange.open_orders()
     with suppress(asyncio.CancelledError):
+        await placing
+
+
+@every_stop
+@pytest.mark.virtual_time
+async def test_a_place_that_landed_and_is_never_answered_is_cancelled_and_then_it_is_clear(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    orders: Orders,
+    transport: Transport,
+    stop: Stop,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Late(0.5, answered=False), endpoint=transport.place)
+    placing = asyncio.create_task(orders.place([quote(game)]))
+    await fake_exchange.wait_for(transport.place)
+    report = await stop(session, [game])
+    assert is_clear(report)
+    assert not placing.done()
+    assert not fake_exchange.open_orders()
+    with pytest.raises(OutcomeUnknownError):
         await placing
 
 

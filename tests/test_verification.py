@@ -267,8 +267,7 @@ async def test_an_own_place_in_flight_is_waited_for_inside_the_deadline(
     fake_exchange: FakeExchange, session: AsyncSession, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
-    slow = faults.Slow(0.3 * SECOND, committed_first=True)
-    fake_exchange.inject(slow, endpoint=transport.place)
+    fake_exchange.inject(faults.Slow(0.3 * SECOND), endpoint=transport.place)
     placing = asyncio.create_task(orders.place([quote(game)]))
     await fake_exchange.wait_for(transport.place)
     report = await session.cancel_all_orders_for_games([game], verify=True, deadline=2 * SECOND)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
 from fourcasters_async.models import CancelResult, Halted, OpenOrder, UndecidedOrder
@@ -40,6 +41,7 @@ class Gate:
         self._with_periods: set[str] = set()
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
+        self._sending: set[asyncio.Task[Any]] = set()
         self._changes = 0
         self._changed: dict[str | None, int] = {}
         self.acknowledged: dict[str, tuple[str | None, float]] = {}
@@ -137,6 +139,12 @@ class Gate:
         self.tickets[ticket] = None
         self._note_change(ticket)
         return ticket
+
+    def send(self, ticket: Ticket, sending: "asyncio.Task[Any]") -> None:
+        """Take note of the task that sends it, which `close` ends."""
+        ticket.task = sending
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
 
     def decide(self, ticket: Ticket, error: BaseException | None) -> None:
         """Take note of how a place or an edit ended."""
@@ -236,7 +244,7 @@ class Gate:
 
     def see(self, orders: Iterable[OpenOrder | CancelResult]) -> None:
         """Take note of undecided orders that an answer shows: they have come into the book."""
-        in_doubt = [ticket for ticket in self.tickets if ticket.unknown]
+        in_doubt = [ticket for ticket in self.tickets if ticket.left is not None]
         if not in_doubt:
             return
         shown = {order.user_reference: order.order_id for order in orders}
@@ -254,7 +262,8 @@ class Gate:
             # A later read may trail what showed it.
             if order_id is not None:
                 self.acknowledge(order_id, game)
-        for ticket in [t for t in self.tickets if t.unknown]:
+        # What has come into the book is decided, though its answer may never come.
+        for ticket in [t for t in self.tickets if t.left is not None]:
             this = [
                 order
                 for order in ticket.orders
@@ -276,23 +285,18 @@ class Gate:
         One that another session or process placed may have left right before the loop time
         `asked_at`, at which it was first asked about.
         """
-        now = _now()
+        now, asked = _now(), (user_reference, game)
         self._expire(now)
-        undecided = any(
-            order.user_reference == user_reference and order.game == game
-            for ticket in self.tickets
-            for order in ticket.orders
-        )
-        decided = (user_reference, game) in self._decided
-        return undecided or (not decided and now < asked_at + self._late_effect)
+        if any((o.user_reference, o.game) == asked for t in self.tickets for o in t.orders):
+            return True
+        return asked not in self._decided and now < asked_at + self._late_effect
 
     async def close(self) -> None:
         """End what is still being sent, for callers who have given up or are told why."""
         closed = SessionClosedError("not sent: the session was closed")
-        tasks = [t.task for t in self.tickets if t.in_flight and t.task is not None]
         for ticket in self.tickets:
             ticket.withdraw(closed)
-        for task in tasks:
+        for task in (tasks := tuple(self._sending)):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
