@@ -1,5 +1,6 @@
 """The composition root: a session's ways to the exchange, what they share, and their end."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -19,7 +20,14 @@ from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.handshake import Handshake
 from fourcasters_async._websocket.reconnecting import Reconnecting
 from fourcasters_async.dead_man import Beat, beats_in
-from fourcasters_async.orders.heartbeat import heartbeat_policy, heartbeat_request
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.orders.heartbeat import (
+    acknowledged_seconds,
+    heartbeat_policy,
+    heartbeat_request,
+)
+
+_log = logging.getLogger("fourcasters_async")
 
 # Seconds in which a connection may say nothing at all to what it was asked.
 _SILENCE = 1.0
@@ -70,19 +78,37 @@ class Transports:
         self.http.ensure_usable()
         request = heartbeat_request(timeout)
         async with AsyncExitStack() as stack:
-            share = self._rate_limit.share(beats_in(self._rate_limit.window, timeout))
-            http = self._http(
-                1,
-                timeout=timeout,
-                retry=heartbeat_policy(self._retry, timeout),
-                rate_limit=stack.enter_context(share),
-            )
-            self._close_with(stack, http)
+            places = beats_in(self._rate_limit.window, timeout)
+            http = self._http_for_beats(stack, timeout, places)
 
-            async def beat(within: float) -> None:
-                await http.call(request, deadline=within)
+            async def beat(within: float) -> float | None:
+                nonlocal http, places
+                answer = await http.call(request, deadline=within)
+                seconds = acknowledged_seconds(answer)
+                if seconds is None or seconds <= 0:
+                    return seconds
+                needed = beats_in(self._rate_limit.window, seconds)
+                if needed > places:
+                    # Twice as many at least, so that a time that shrinks often takes few shares.
+                    places = max(needed, 2 * places)
+                    try:
+                        http = self._http_for_beats(stack, seconds, places)
+                    except InvalidRequestError as error:
+                        _log.warning("the rate limit may hold heartbeats back: %s", error)
+                return seconds
 
             yield beat
+
+    def _http_for_beats(self, stack: AsyncExitStack, timeout: float, places: int) -> HttpClient:
+        share = self._rate_limit.share(places)
+        http = self._http(
+            1,
+            timeout=timeout,
+            retry=heartbeat_policy(self._retry, timeout),
+            rate_limit=stack.enter_context(share),
+        )
+        self._close_with(stack, http)
+        return http
 
     @asynccontextmanager
     async def orders_socket(self) -> AsyncIterator[WebSocketClient]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Self
 
 from fourcasters_async._core.validation import check_callback, check_count
-from fourcasters_async.errors import FourcastersError, InvalidRequestError
+from fourcasters_async.errors import FourcastersError, InvalidRequestError, OutcomeUnknownError
 
 _log = logging.getLogger("fourcasters_async")
 
@@ -19,10 +19,15 @@ _log = logging.getLogger("fourcasters_async")
 _BEATS = 4
 # Seconds between two looks at the clock, at most: it moves while the machine sleeps.
 _CHECK_INTERVAL = 1.0
+# Seconds: the exchange takes no shorter time-out. If it acknowledged one, beats would be a flood.
+_SHORTEST = 1.0
 
 
-Beat = Callable[[float], Awaitable[None]]
-"""Sends a heartbeat within so many seconds, and raises if it was not acknowledged."""
+Beat = Callable[[float], Awaitable[float | None]]
+"""Sends a heartbeat within so many seconds, and raises if it was not acknowledged.
+
+Returns the time-out that the exchange acknowledged, in seconds; `None` if it named none.
+"""
 
 
 class DeadManState(StrEnum):
@@ -36,9 +41,16 @@ class DeadManState(StrEnum):
     """The time-out passed after the last acknowledged beat: everything may be cancelled."""
 
 
+_LEVELS = {
+    DeadManState.ARMED: logging.DEBUG,
+    DeadManState.LATE: logging.WARNING,
+    DeadManState.LAPSED: logging.ERROR,
+}
+
+
 def beats_in(window: float, timeout: float) -> int:
     """Return how many requests the beats need in any `window` seconds, each tried twice."""
-    return 2 * math.ceil(window * _BEATS / timeout) + 1
+    return 2 * math.ceil(window / beat_interval(timeout, timeout)) + 1
 
 
 def state_at(since: float, timeout: float) -> DeadManState:
@@ -46,6 +58,25 @@ def state_at(since: float, timeout: float) -> DeadManState:
     if since >= timeout:
         return DeadManState.LAPSED
     return DeadManState.LATE if since >= 2 * timeout / _BEATS else DeadManState.ARMED
+
+
+def time_in_force(asked: float, before: float, acknowledged: float | None) -> float:
+    """Return the time-out to go by after an acknowledgement, in seconds: never more than `asked`.
+
+    An acknowledgement that names none leaves what counted `before`. One that names 0, less, or no
+    number says that the time is up already: nothing is armed until another one names more.
+    """
+    if acknowledged is None:
+        return before
+    return min(asked, acknowledged) if acknowledged > 0 else 0.0
+
+
+def beat_interval(asked: float, timeout: float) -> float:
+    """Return the seconds between beats for the `timeout` in force.
+
+    With a time-out of 0 no number of beats arms anything, and they come as often as `asked`.
+    """
+    return max(timeout or asked, _SHORTEST) / _BEATS
 
 
 def next_beat(now: float, last: float, interval: float) -> float:
@@ -77,7 +108,14 @@ class DeadManSwitch:
     disarm the switch: the exchange cannot do that. It cancels every open order of the account when
     `timeout` has passed**, unless somebody sends another beat.
 
-    `on_change` is called in the event loop with each new state; what it raises is logged.
+    If the exchange acknowledges a shorter time than was asked for, the shorter one counts: for
+    the state and for the time between beats, until another acknowledgement names another. If it
+    acknowledges 0 seconds or less, its time is up: the switch has lapsed, and entering raises
+    `OutcomeUnknownError`. An answer whose time is no number is no acknowledgement.
+
+    `on_change` is called in the event loop with each new state; what it raises is logged. If the
+    time ran out between two acknowledged beats, `LAPSED` is told before `ARMED`, also if the loop
+    was blocked meanwhile. `LATE` is logged as a warning, and `LAPSED` as an error.
     """
 
     def __init__(
@@ -92,8 +130,9 @@ class DeadManSwitch:
         check_count(timeout, "timeout", least)
         if on_change is not None:
             check_callback(on_change, "on_change")
-        self.timeout = timeout
-        """The seconds without a beat after which the exchange cancels everything."""
+        self.timeout: float = timeout
+        """Seconds without a beat after which the exchange cancels everything, as far as is known:
+        what was asked for, or less if it acknowledged less."""
         self.last_error: FourcastersError | None = None
         """Why the last beat was not acknowledged; `None` if it was."""
         self._connect = connect
@@ -101,7 +140,7 @@ class DeadManSwitch:
         self._resources = AsyncExitStack()
         self._on_change = on_change
         self._clock = clock
-        self._interval = timeout / _BEATS
+        self._asked = timeout
         self._acknowledged: float | None = None
         self._reported = DeadManState.LAPSED
         self._beating: asyncio.Task[None] | None = None
@@ -139,6 +178,10 @@ class DeadManSwitch:
                 self._beating.cancel()
                 await asyncio.wait([self._beating])
 
+    @property
+    def _interval(self) -> float:
+        return beat_interval(self._asked, self.timeout)
+
     async def _keep_beating(self, beat: Beat) -> None:
         last = self._clock()
         while True:
@@ -167,15 +210,32 @@ class DeadManSwitch:
 
     async def _beat_once(self, beat: Beat) -> None:
         sent = self._clock()
-        await beat(self._interval)
+        acknowledged = await beat(self._interval)
+        # This acknowledgement would hide that the time ran out before it.
+        self._report_change()
         # The exchange counts from a later moment, so the switch never looks armed for too long.
         self._acknowledged = sent
+        self.timeout = time_in_force(self._asked, self.timeout, acknowledged)
+        if not self.timeout:
+            raise OutcomeUnknownError(
+                f"the exchange acknowledged a beat for {acknowledged} seconds: nothing is armed"
+            )
 
     def _report_change(self) -> None:
         state = self.state
         if state is self._reported:
             return
         self._reported = state
+        silence = 0.0 if self._acknowledged is None else self._clock() - self._acknowledged
+        _log.log(
+            _LEVELS[state],
+            "the dead-man switch is %s: the last acknowledged beat was sent %.1f s ago, and the "
+            "exchange cancels everything after %g s; the error of the last beat: %s",
+            state,
+            silence,
+            self.timeout,
+            self.last_error,
+        )
         if self._on_change is not None:
             try:
                 self._on_change(state)

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given
+from attrs import frozen
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support import QUICK, until
+from support import QUICK, block, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -17,17 +19,20 @@ from fourcasters_async import (
     FourcastersError,
     InvalidRequestError,
     NotSentError,
+    OutcomeUnknownError,
     RateLimit,
     RetryPolicy,
     SessionClosedError,
 )
 from fourcasters_async.dead_man import (
     Beat,
+    beat_interval,
     beats_in,
     next_beat,
     on_schedule,
     seconds_awake_or_asleep,
     state_at,
+    time_in_force,
 )
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -67,12 +72,45 @@ def test_after_a_gap_there_is_one_beat_and_no_burst(
     assert gap < interval or following == now + interval
 
 
+@pytest.mark.parametrize(
+    ("before", "acknowledged", "in_force"),
+    [
+        (8, 8, 8),
+        (8, 1, 1),
+        (8, 30, 8),
+        (8, 0.5, 0.5),
+        (1, 8, 8),
+        (8, None, 8),
+        (1, None, 1),
+        (8, 0, 0),
+        (8, -1, 0),
+        (8, math.nan, 0),
+        (0, None, 0),
+        (0, 8, 8),
+    ],
+)
+def test_the_shorter_of_the_times_that_were_asked_and_acknowledged_counts(
+    before: float, acknowledged: float | None, in_force: float
+) -> None:
+    assert time_in_force(8, before, acknowledged) == in_force
+
+
+@pytest.mark.parametrize(("timeout", "interval"), [(8, 2), (1, 0.25), (0.01, 0.25), (0, 2)])
+def test_beats_come_every_quarter_of_the_time_that_counts_and_are_no_flood(
+    timeout: float, interval: float
+) -> None:
+    assert beat_interval(8, timeout) == interval
+
+
 class Rig:
     """A switch on a clock that the test moves, and an exchange that is told what to do."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.beats: list[float] = []
+        self.limits: set[float] = set()
+        self.acknowledges: float | None = None
+        self.blocks: dict[DeadManState, float] = {}
         self.fails: FourcastersError | None = None
         self.stalls: asyncio.Event | None = None
         self.closed = 0
@@ -80,18 +118,23 @@ class Rig:
         self.switch = DeadManSwitch(
             self.connect,
             timeout=8,
-            on_change=self.seen.append,
+            on_change=self.see,
             clock=lambda: self.now,
         )
 
-    async def beat(self, within: float) -> None:
-        assert within == 2.0
+    def see(self, state: DeadManState) -> None:
+        self.seen.append(state)
+        self.now += self.blocks.get(state, 0.0)
+
+    async def beat(self, within: float) -> float | None:
+        self.limits.add(within)
         self.beats.append(self.now)
         fails = self.fails
         if self.stalls is not None:
             await self.stalls.wait()
         if fails is not None:
             raise fails
+        return self.acknowledges
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Beat]:
@@ -143,6 +186,7 @@ async def test_it_beats_every_quarter_of_the_time(rig: Rig) -> None:
         await rig.pass_time(8)
         assert switch.state is ARMED
     assert rig.beats == [1000.0, 1002.0, 1004.0, 1006.0, 1008.0]
+    assert rig.limits == {2.0}
     assert rig.seen == [ARMED]
 
 
@@ -188,6 +232,105 @@ async def test_a_process_that_was_stopped_knows_it_at_once_and_beats_once(rig: R
         assert rig.beats == [1000.0, 1100.0]
         await rig.pass_time(2)
         assert rig.beats == [1000.0, 1100.0, 1102.0]
+    assert rig.seen == [ARMED, LAPSED, ARMED]
+
+
+async def test_a_lapse_during_a_callback_that_blocks_is_told(rig: Rig) -> None:
+    async with rig.switch:
+        rig.fails = NotSentError("away")
+        rig.blocks[LATE] = 10.0
+        await rig.pass_time(3.5)
+        rig.fails = None
+        await rig.pass_time(0.5)
+    assert rig.seen == [ARMED, LATE, LAPSED, ARMED]
+
+
+async def test_beats_that_come_too_late_to_the_wire_are_told_as_a_lapse(rig: Rig) -> None:
+    async with rig.switch:
+        await rig.pass_time(1.5)
+        # The next beat is sent exactly when the time has run out since the one before it.
+        rig.now += 6.5
+        await rig.turn()
+    assert rig.beats == [1000.0, 1008.0]
+    assert rig.seen == [ARMED, LAPSED, ARMED]
+
+
+async def test_a_shorter_time_that_was_acknowledged_counts_from_the_first_beat_on(
+    rig: Rig,
+) -> None:
+    rig.acknowledges = 4.0
+    async with rig.switch as switch:
+        assert switch.timeout == 4.0
+        await rig.pass_time(2)
+        assert rig.beats == [1000.0, 1001.0, 1002.0]
+        rig.fails = NotSentError("away")
+        rig.now += 1.9
+        assert switch.state is ARMED
+        rig.now += 0.1
+        assert switch.state is LATE
+        rig.now += 2
+        assert switch.state is LAPSED
+
+
+async def test_the_time_that_counts_is_that_of_the_last_acknowledgement_that_names_one(
+    rig: Rig,
+) -> None:
+    rig.acknowledges = 4.0
+    async with rig.switch as switch:
+        rig.acknowledges = None
+        await rig.pass_time(1)
+        assert switch.timeout == 4.0
+        rig.acknowledges = 30.0
+        await rig.pass_time(1)
+        assert switch.timeout == 8.0
+        await rig.pass_time(4)
+    assert rig.beats == [1000.0, 1001.0, 1002.0, 1004.0, 1006.0]
+    assert rig.seen == [ARMED]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan])
+async def test_an_acknowledged_time_that_is_up_already_cannot_be_entered(
+    rig: Rig, seconds: float
+) -> None:
+    rig.acknowledges = seconds
+    with pytest.raises(OutcomeUnknownError, match="nothing is armed"):
+        async with rig.switch:
+            pass
+    assert rig.closed == 1
+
+
+async def test_an_acknowledged_time_that_is_up_already_is_a_lapse_at_once(rig: Rig) -> None:
+    async with rig.switch as switch:
+        rig.acknowledges = 0.0
+        await rig.pass_time(2)
+        assert switch.state is LAPSED
+        assert isinstance(switch.last_error, OutcomeUnknownError)
+        rig.acknowledges = 8.0
+        await rig.pass_time(2)
+        assert switch.state is ARMED
+    assert rig.beats == [1000.0, 1002.0, 1004.0]
+    assert rig.seen == [ARMED, LAPSED, ARMED]
+
+
+async def test_an_operator_is_warned_once_when_it_is_late_and_once_when_it_lapsed(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rig.switch:
+        rig.fails = NotSentError("away")
+        await rig.pass_time(12)
+    (late, lapsed) = caplog.records
+    assert {record.name for record in caplog.records} == {"fourcasters_async"}
+    assert (late.levelno, lapsed.levelno) == (logging.WARNING, logging.ERROR)
+    assert "is late: the last acknowledged beat was sent 4.0 s ago" in late.getMessage()
+    assert "after 8 s; the error of the last beat: away" in lapsed.getMessage()
+
+
+async def test_nothing_is_logged_of_a_switch_that_is_armed(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rig.switch:
+        await rig.pass_time(8)
+    assert not caplog.records
 
 
 async def test_the_time_of_the_last_acknowledged_beat_can_be_read(rig: Rig) -> None:
@@ -276,6 +419,11 @@ async def test_leaving_the_block_does_not_disarm_it_and_the_exchange_cancels_eve
         faults.Respond(b'{"type": "error"}'),
         faults.Respond(b'{"data": {"success": false}}'),
         faults.Respond(b'{"error": "heartbeats are disabled"}'),
+        faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": "soon"}}'),
+        faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": true}}'),
+        faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": 0}}'),
+        faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": -1}}'),
+        faults.Respond(b'{"timeoutSec": 0, "data": {"type": "heartbeatAck", "timeoutSec": 6}}'),
     ],
     ids=repr,
 )
@@ -382,3 +530,165 @@ async def test_switches_that_were_never_entered_hold_no_share(
         for _ in range(20):
             session.dead_man_switch(30)
         assert limit._limit == 100
+
+
+def acknowledging(seconds: object) -> faults.Respond:
+    return faults.Respond(
+        f'{{"data": {{"type": "heartbeatAck", "timeoutSec": {seconds}}}}}'.encode()
+    )
+
+
+@pytest.mark.virtual_time
+async def test_a_shorter_time_that_the_exchange_acknowledges_over_rest_counts(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.inject(acknowledging('"1"'), endpoint="ordersHeartbeat")
+    async with session.dead_man_switch(8) as switch:
+        fake_exchange.inject(faults.Stall(), endpoint="ordersHeartbeat", times=None)
+        assert switch.timeout == 1.0
+        block(1.0)
+        assert switch.state is LAPSED
+
+
+@pytest.mark.virtual_time
+async def test_a_shorter_time_that_the_exchange_acknowledges_over_the_socket_counts(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.inject(acknowledging(1), endpoint="heartbeat", times=2)
+    async with session.orders_socket() as orders:
+        assert await orders.heartbeat(8) == 1.0
+        async with orders.dead_man_switch(8) as switch:
+            fake_exchange.inject(faults.Stall(), endpoint="heartbeat", times=None)
+            assert switch.timeout == 1.0
+            block(1.0)
+            assert switch.state is LAPSED
+
+
+@pytest.mark.virtual_time
+async def test_beats_that_become_more_frequent_have_room_in_the_rate_limit(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(acknowledging(8), endpoint="ordersHeartbeat", times=None)
+    limit = RateLimit(requests=1000, reserve=1)
+    async with AsyncSession(
+        fake_exchange.token, base_url=fake_exchange.url, rate_limit=limit
+    ) as session:
+        seen: list[DeadManState] = []
+        async with session.dead_man_switch(3600, on_change=seen.append):
+            # The rest is used up.
+            while limit.admit(urgent=True, now=asyncio.get_running_loop().time()):
+                pass
+            await until(lambda: fake_exchange.received("ordersHeartbeat") >= 12)
+        assert seen == [ARMED]
+        assert limit._limit == 1000
+
+
+@pytest.mark.virtual_time
+async def test_beats_that_have_no_room_in_the_rate_limit_are_warned_of(
+    fake_exchange: FakeExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_exchange.inject(acknowledging(8), endpoint="ordersHeartbeat", times=None)
+    async with (
+        AsyncSession(
+            fake_exchange.token,
+            base_url=fake_exchange.url,
+            rate_limit=RateLimit(requests=20, reserve=1),
+        ) as session,
+        session.dead_man_switch(3600),
+    ):
+        await until(lambda: fake_exchange.received("ordersHeartbeat") >= 2)
+    (warning,) = caplog.records
+    assert warning.levelno == logging.WARNING
+    assert "may hold heartbeats back" in warning.getMessage()
+
+
+@frozen
+class Scripted:
+    """What becomes of one beat: seconds until its answer and of a blocked loop, and the answer."""
+
+    takes: float = 0.02
+    blocks: float = 0.0
+    acknowledges: float | None = None
+    fails: bool = False
+
+
+class Told:
+    """An exchange that follows a script, and all that is known of the switch, kept beside it."""
+
+    def __init__(self, script: Sequence[Scripted], callback_blocks: Sequence[float]) -> None:
+        self.script = iter(script)
+        self.callback_blocks = iter(callback_blocks)
+        self.sent = -math.inf
+        self.in_force = 8.0
+        self.before = LAPSED
+        self.lapsed = False
+        self.told: list[DeadManState] = []
+        self.false: list[str] = []
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def state(self) -> DeadManState:
+        return state_at(self.now - self.sent, self.in_force)
+
+    async def beat(self, within: float) -> float | None:
+        sent, scripted = self.now, next(self.script, Scripted())
+        await asyncio.sleep(min(within, scripted.takes))
+        block(scripted.blocks)
+        if scripted.fails or scripted.takes > within:
+            raise NotSentError("away")
+        self.before = self.state
+        self.lapsed = self.lapsed or sent - self.sent >= self.in_force
+        self.sent = sent
+        self.in_force = time_in_force(8, self.in_force, scripted.acknowledges)
+        return scripted.acknowledges
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Beat]:
+        yield self.beat
+
+    def see(self, state: DeadManState) -> None:
+        # What a callback raises is only logged, so that the test looks at it afterwards.
+        if state not in (self.state, self.before):
+            self.false.append(f"{state} was told, but it was {self.state}")
+        if state is ARMED:
+            if self.state is not ARMED:
+                self.false.append(f"armed was told, but it was {self.state}")
+            if self.lapsed and self.told and LAPSED not in self.told[-2:]:
+                self.false.append("a lapse was not told")
+            self.lapsed = False
+        if self.told[-1:] == [state]:
+            self.false.append(f"{state} was told twice")
+        self.told.append(state)
+        block(next(self.callback_blocks, 0.0))
+
+
+SCRIPTS = st.lists(
+    st.builds(
+        Scripted,
+        takes=st.sampled_from([0.02, 0.2, 1.5, 3.0]),
+        blocks=st.sampled_from([0.0, 0.0, 0.0, 1.0, 5.0, 9.0]),
+        acknowledges=st.sampled_from([None, 8.0, 3.0, 1.0, 30.0, 0.0, -1.0]),
+        fails=st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(SCRIPTS, st.lists(st.sampled_from([0.0, 2.0, 9.0]), max_size=8))
+@example([Scripted(fails=True)], [0.0, 9.0])
+@example([Scripted(takes=1.5, blocks=9.0)], [])
+@pytest.mark.virtual_time
+async def test_whatever_happens_what_is_told_is_a_path_of_what_the_clock_says(
+    script: list[Scripted], callback_blocks: list[float]
+) -> None:
+    known = Told([Scripted(), *script], callback_blocks)
+    async with DeadManSwitch(known.connect, timeout=8, on_change=known.see) as switch:
+        ends = known.now + 30
+        while known.now < ends:
+            await asyncio.sleep(0.3)
+            assert switch.state is known.state
+    assert not known.false

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "orders": {"_core", "_websocket", "account", "dead_man", *RECORDS},
     "_signals": {"_core", "errors"},
     "flatten": {"_signals", *RECORDS},
-    "_transports": {"_core", "dead_man", "orders", *TRANSPORTS},
+    "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
     "_sign_in": {"_core", "orders", *RECORDS},
     "session": {"_core", "_http", "_sign_in", "_transports", *RECORDS, *VERBS},
     "testing": set(),

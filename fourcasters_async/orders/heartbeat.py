@@ -55,7 +55,18 @@ def heartbeat_message(timeout: float) -> Request[Heartbeat]:
     )
 
 
-def heartbeat_policy(policy: RetryPolicy, timeout: int) -> RetryPolicy:
+def acknowledged_seconds(answer: Heartbeat) -> float | None:
+    """Return the time-out that was acknowledged, the least if several are named, `None` if none.
+
+    It may be 0 or less, which arms nothing.
+    """
+    parts = [answer]
+    if isinstance(answer, HeartbeatAnswer) and answer.data is not None:
+        parts.append(answer.data)
+    return min((each.timeout_sec for each in parts if each.timeout_sec is not None), default=None)
+
+
+def heartbeat_policy(policy: RetryPolicy, timeout: float) -> RetryPolicy:
     """Return a policy with which a beat ends before the next one is due."""
     return evolve(
         policy,

@@ -24,7 +24,7 @@ from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.fanout import CancelGame
 from fourcasters_async.orders.gate import Gate
-from fourcasters_async.orders.heartbeat import heartbeat_message
+from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
 from fourcasters_async.orders.hedge import hedged
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.orders.verify import SharedReads
@@ -114,12 +114,15 @@ class OrdersSocket(Orders):
             markets, cancel, deadline, on_outcome, verify=verify, periods=periods
         )
 
-    async def heartbeat(self, timeout: float) -> None:  # noqa: ASYNC109  # the exchange's own
+    async def heartbeat(self, timeout: float) -> float | None:  # noqa: ASYNC109  # the exchange's own
         """Have the exchange cancel everything after `timeout` seconds without a beat: `heartbeat`.
 
-        It cannot be disarmed, only renewed by the next beat. `dead_man_switch` keeps sending beats.
+        It cannot be disarmed, only renewed by the next beat. Returns the time-out that the
+        exchange acknowledged, which counts where it is shorter; 0 or less says that nothing is
+        armed, `None` that it named none. `dead_man_switch` keeps sending beats.
         """
-        await self._sender.call(heartbeat_message(check_seconds(timeout, "timeout")))
+        request = heartbeat_message(check_seconds(timeout, "timeout"))
+        return acknowledged_seconds(await self._sender.call(request))
 
     def dead_man_switch(
         self, timeout: int, *, on_change: Callable[[DeadManState], object] | None = None
@@ -135,8 +138,8 @@ class OrdersSocket(Orders):
     async def _beats(self, after: int) -> AsyncIterator[Beat]:
         request = heartbeat_message(after)
 
-        async def beat(within: float) -> None:
-            await self._sender.call(request, deadline=within)
+        async def beat(within: float) -> float | None:
+            return acknowledged_seconds(await self._sender.call(request, deadline=within))
 
         yield beat
 
