@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from attrs import frozen
 from click.testing import CliRunner
 from support import until
 
-from fourcasters_async import RetryPolicy
+from fourcasters_async import AsyncSession
 from fourcasters_async.cli.commands import main
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -36,7 +37,8 @@ def environment(exchange: FakeExchange) -> dict[str, str]:
 @pytest.fixture
 def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
     # A command has an event loop of its own, whose clock does not jump.
-    monkeypatch.setattr(RetryPolicy, "backoff", lambda *_: 0.001)
+    in_two_seconds = partial(AsyncSession.from_env, timeout=2.0)
+    monkeypatch.setattr(AsyncSession, "from_env", in_two_seconds)
 
     async def run(*words: str, stdin: str = "", **variables: str) -> Ran:
         result = await asyncio.to_thread(
