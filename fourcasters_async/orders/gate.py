@@ -34,6 +34,10 @@ class Gate:
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
+        # The periods of each game, as far as open orders have named them, and the games that were
+        # halted with theirs.
+        self._periods: dict[str, set[str]] = {}
+        self._with_periods: set[str] = set()
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
         self._changes = 0
@@ -45,12 +49,18 @@ class Gate:
 
     # What may be placed.
 
-    def halt(self, games: Iterable[str] | None) -> None:
-        """Let nothing more be placed on the games, or with `None` on any."""
+    def halt(self, games: Iterable[str] | None, *, periods: bool = False) -> None:
+        """Let nothing more be placed on the games, or with `None` on any.
+
+        With `periods`, nothing is placed on their periods, those that become known later included.
+        """
         if games is None:
             self.halted = Halted(everything=True)
         else:
             named, halted = frozenset(map(str.casefold, games)), self.halted
+            if periods:
+                self._with_periods |= named
+                named = self.with_periods(named)
             self.halted = Halted(halted.everything, halted.games | named, halted.resumed - named)
         self._withdraw()
 
@@ -58,10 +68,27 @@ class Gate:
         """Let orders be placed again on the games, or with `None` on all."""
         if games is None:
             self.halted = Halted()
+            self._with_periods.clear()
             return
         named, halted = frozenset(map(str.casefold, games)), self.halted
+        named |= self.with_periods(named & self._with_periods)
+        self._with_periods -= named
         resumed = halted.resumed | named if halted.everything else frozenset[str]()
         self.halted = Halted(halted.everything, halted.games - named, resumed)
+
+    def learn_periods(self, open_orders: Iterable[OpenOrder]) -> None:
+        """Take note of the periods that open orders are on, and halt those of halted games."""
+        for order in open_orders:
+            parent = (order.game.parent_game_id if order.game else None) or ""
+            period, known = (order.game_id or "").casefold(), self._periods.get(parent.casefold())
+            if parent and period and (known is None or period not in known):
+                self._periods.setdefault(parent.casefold(), set()).add(period)
+                if parent.casefold() in self._with_periods:
+                    self.halt([period])
+
+    def with_periods(self, games: Iterable[str]) -> frozenset[str]:
+        """Return the games and their periods, as far as these are known."""
+        return frozenset(each for game in games for each in (game, *self._periods.get(game, ())))
 
     def shut(self) -> None:
         """Let nothing more be placed at all, for good."""
