@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--eager") and sys.version_info < (3, 12):
         raise pytest.UsageError("--eager needs Python 3.12 or later")
     if config.getoption("--loop") != "jumping":
-        support.SECOND = 0.1
+        support.SECOND = 0.2
         support.QUICK = evolve(support.QUICK, attempt_timeout=5 * support.SECOND)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +15,12 @@ from click.testing import CliRunner
 from support import until
 
 from fourcasters_async import (
+    AsyncSession,
     CancelReport,
     GameOutcome,
     OpenOrder,
     OutcomeStatus,
     OutcomeUnknownError,
-    RetryPolicy,
 )
 from fourcasters_async.cli.commands import main
 from fourcasters_async.cli.exits import exit_status
@@ -48,7 +49,8 @@ def environment(exchange: FakeExchange) -> dict[str, str]:
 @pytest.fixture
 def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
     # A command has an event loop of its own, whose clock does not jump.
-    monkeypatch.setattr(RetryPolicy, "backoff", lambda *_: 0.001)
+    in_two_seconds = partial(AsyncSession.from_env, timeout=2.0)
+    monkeypatch.setattr(AsyncSession, "from_env", in_two_seconds)
 
     async def run(*words: str, stdin: str = "", **variables: str) -> Ran:
         result = await asyncio.to_thread(
