@@ -203,6 +203,8 @@ class DeadManSwitch:
             beating.cancel()
             await asyncio.wait([beating])
             raise
+        # An eager task may have ended before it was waited for.
+        self._report_change()
         error = asyncio.CancelledError() if beating.cancelled() else beating.exception()
         self.last_error = error if isinstance(error, FourcastersError) else None
         if error is not None:
