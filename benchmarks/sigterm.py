@@ -4,11 +4,12 @@
     python benchmarks/sigterm.py --runs 1 --seed 4711  # repeat a run
 
 Each run is a bot in a process of its own: it logs in, cancels over many games, and places orders,
-over REST or over the Orders WebSocket, against an exchange that takes up to 50 ms to do what is
-asked and up to 50 ms to answer. The moment of the signal follows from the seed, from the start of
-the block to deep in the placing; what is in flight then also hangs on the machine. The bot exits
-with 0 if it knows that nothing rests. One second later that is held against the book. Exits with 1
-if a 0 was false, or if no bot was caught with a place in flight.
+over REST or over the Orders WebSocket. The exchange takes up to 50 ms to put an order into the
+book, and up to 50 ms to answer. Cancels and reads take a tenth of that, so a bot that does not wait
+for its own places sees a book without them. The moment of the signal follows from the seed, from
+the start of the block to deep in the placing; what is in flight then also depends on the machine.
+The bot exits with 0 if it knows that nothing rests. One second later that is held against the book.
+Exits with 1 if a 0 was false, or if no bot was caught with a place in flight.
 """
 
 import argparse
@@ -30,7 +31,9 @@ from fourcasters_async.testing import BookGame, FakeExchange, faults
 
 _NAME, _PASSWORD = "bot", "a password of the sandbox"
 _GAMES, _RESTING = 8, 3
-_LONGEST_WAIT = 0.05
+# Seconds that a place may take to have its effect, and again to be answered; and anything else.
+_SLOWEST_PLACE, _SLOWEST = 0.05, 0.005
+_LONGEST_PAUSE = 0.05
 _LATEST_SIGNAL = 0.5
 _AFTERWARDS = 1.0
 _ENTERED = b"entered\n"
@@ -42,14 +45,15 @@ class Jitter(faults.Fault):
     """What is asked is done a little later, whether or not the client waits, and answered then."""
 
     draw: random.Random
+    longest: float
     in_flight: int = 0
 
     async def __call__(self, call: faults.Call) -> web.StreamResponse:
         """Do it, and answer."""
         self.in_flight += 1
         try:
-            answer = await call.clock.after(self.draw.uniform(0, _LONGEST_WAIT), call.commit)
-            await asyncio.sleep(self.draw.uniform(0, _LONGEST_WAIT))
+            answer = await call.clock.after(self.draw.uniform(0, self.longest), call.commit)
+            await asyncio.sleep(self.draw.uniform(0, self.longest))
         finally:
             self.in_flight -= 1
         return faults.respond(answer)
@@ -103,7 +107,7 @@ async def quote(orders: Orders, game: str, side: str, draw: random.Random) -> No
             return
         except FourcastersError as error:
             sys.stderr.write(f"{error}\n")
-        await asyncio.sleep(draw.uniform(0, _LONGEST_WAIT))
+        await asyncio.sleep(draw.uniform(0, _LONGEST_PAUSE))
 
 
 async def be_a_bot(games: Sequence[tuple[str, str]], seed: int, *, over_socket: bool) -> int:
@@ -137,7 +141,7 @@ async def run(seed: int) -> Outcome:
         exchange.account = _NAME
         exchange.add_account(_NAME, _PASSWORD)
         games = [exchange.add_game(orders=_RESTING) for _ in range(_GAMES)]
-        placing, other = Jitter(draw), Jitter(draw)
+        placing, other = Jitter(draw, _SLOWEST_PLACE), Jitter(draw, _SLOWEST)
         exchange.inject(placing, endpoint="placeV3" if over_socket else "place", times=None)
         for endpoint in ("login", "cancelAllOrdersForGame", "cancelAllByGame", "cancelAllOrders"):
             exchange.inject(other, endpoint=endpoint, times=None)

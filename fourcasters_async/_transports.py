@@ -58,10 +58,12 @@ class Transports:
         self._home = HomeLoop()
         self.http = self._http(max_connections, timeout=timeout, retry=retry, rate_limit=rate_limit)
         self._more: set[Sender] = set()
+        self._closed = False
 
     async def close(self) -> None:
         """Close all of them. Raises `InvalidRequestError` in another event loop."""
         self._home.enter()
+        self._closed = True
         senders = (self.http, *self._more)
         # First of all: to close takes a while, in which nothing is to leave or to be opened.
         for sender in senders:
@@ -145,6 +147,8 @@ class Transports:
     def _close_with(self, stack: AsyncExitStack, sender: Sender) -> None:
         # It is forgotten only once it is closed.
         self._more.add(sender)
+        if self._closed:
+            sender.end()
         stack.callback(self._more.discard, sender)
         stack.push_async_callback(sender.close)
 

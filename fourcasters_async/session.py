@@ -70,7 +70,8 @@ class AsyncSession(HaltingOrders):
     unless they are on this machine. `client_session` is an `aiohttp.ClientSession` of yours, used
     and never closed: its connector, headers, tracing, proxy and middlewares are taken, its cookies
     are not. `proxy` is the address of an HTTP proxy, and `middlewares` are aiohttp's client
-    middlewares; each replaces that of `client_session`.
+    middlewares; each replaces that of `client_session`. A middleware that repeats a place or an
+    edit gets an error: it must not take effect twice.
 
     `timeout` is the seconds that one verb may take, repetitions included. `max_connections` bounds
     the requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`

@@ -3,7 +3,7 @@
 import asyncio
 import runpy
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 import aiohttp
@@ -12,13 +12,20 @@ from aiohttp import http_websocket
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import StreamWriter
 from attrs import define, field
-from support import QUICK, everything_shown_of, until
+from support import QUICK, SECOND, everything_shown_of, quote, until
 from yarl import URL
 
-from fourcasters_async import AsyncSession, FourcastersError, InvalidRequestError, NotSentError
+from fourcasters_async import (
+    AsyncSession,
+    FourcastersError,
+    HaltedError,
+    InvalidRequestError,
+    NotSentError,
+    OutcomeUnknownError,
+)
 from fourcasters_async._http import aiohttp_clients
 from fourcasters_async._websocket import buffered
-from fourcasters_async.testing import FakeExchange
+from fourcasters_async.testing import FakeExchange, faults
 
 
 @define
@@ -266,6 +273,116 @@ async def test_middlewares_of_the_session_replace_those_of_the_client(
     over_http = [r for r in fake_exchange.requests if r.headers]
     assert not [received for received in over_http if "X-Theirs" in received.headers]
     assert all(("X-Mine" in received.headers) == bool(middlewares) for received in over_http)
+
+
+async def replace(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Put another body in the place of the library's, as what signs or encrypts does."""
+    assert isinstance(request.body, aiohttp.Payload)
+    await request.update_body(await request.body.as_bytes())
+    return await handler(request)
+
+
+async def repeat(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    with suppress(aiohttp.ClientError):
+        return await handler(request)
+    return await handler(request)
+
+
+@pytest.fixture(params=[False, True], ids=["of the session", "of the client"])
+def lent(request: pytest.FixtureRequest) -> bool:
+    """Whose the middlewares are."""
+    return bool(request.param)
+
+
+@asynccontextmanager
+async def with_middleware(
+    exchange: FakeExchange, middleware: aiohttp.ClientMiddlewareType, *, lent: bool
+) -> AsyncIterator[AsyncSession]:
+    async with (
+        aiohttp.ClientSession(middlewares=[middleware]) as client,
+        session_at(exchange, client)
+        if lent
+        else session_at(exchange, middlewares=[middleware]) as session,
+    ):
+        yield session
+
+
+async def test_a_place_whose_body_a_middleware_replaces_is_sent_once_and_answered(
+    fake_exchange: FakeExchange, lent: bool
+) -> None:
+    game = fake_exchange.add_game().game_id
+    async with with_middleware(fake_exchange, replace, lent=lent) as session:
+        (placed,) = await session.place([quote(game)])
+    assert placed.unmatched is not None
+    assert fake_exchange.received("place") == 1
+
+
+@pytest.mark.parametrize("middleware", [replace, repeat])
+async def test_a_place_that_was_lost_is_not_sent_again_whatever_a_middleware_does(
+    fake_exchange: FakeExchange, lent: bool, middleware: aiohttp.ClientMiddlewareType
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Close(committed=True), endpoint="place")
+    async with with_middleware(fake_exchange, middleware, lent=lent) as session:
+        with pytest.raises(OutcomeUnknownError):
+            await session.place([quote(game)])
+    assert fake_exchange.received("place") == 1
+
+
+async def test_a_middleware_may_repeat_a_cancel(fake_exchange: FakeExchange, lent: bool) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    fake_exchange.inject(faults.Close(), endpoint="cancelAllOrdersForGame")
+    async with with_middleware(fake_exchange, repeat, lent=lent) as session:
+        (result,) = await session.cancel_all_orders_for_game(game)
+    assert result.success
+
+
+async def test_what_a_middleware_answers_in_place_of_the_exchange_is_unknown(
+    fake_exchange: FakeExchange, lent: bool
+) -> None:
+    kept: list[aiohttp.ClientResponse] = []
+
+    async def answer(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if not kept:
+            kept.append(await handler(request))
+        return kept[0]
+
+    game = fake_exchange.add_game().game_id
+    async with with_middleware(fake_exchange, answer, lent=lent) as session:
+        await session.place([quote(game)])
+        with pytest.raises(OutcomeUnknownError):
+            await session.place([quote(game)])
+    assert fake_exchange.received("place") == 1
+
+
+async def test_a_halt_stops_a_place_that_a_middleware_holds(
+    fake_exchange: FakeExchange, lent: bool
+) -> None:
+    game = fake_exchange.add_game().game_id
+    held = asyncio.Event()
+
+    async def hold(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if request.url.path.endswith("place"):
+            held.set()
+            await asyncio.sleep(SECOND)
+        return await replace(request, handler)
+
+    async with with_middleware(fake_exchange, hold, lent=lent) as session:
+        placing = asyncio.create_task(session.place([quote(game)]))
+        await held.wait()
+        assert (await session.halt([game])).verified_clear
+        with pytest.raises(HaltedError):
+            await placing
+        await asyncio.sleep(2 * SECOND)
+    assert fake_exchange.received("place") == 0
 
 
 # Names without a public twin, and what a release of aiohttp without them is told at.

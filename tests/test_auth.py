@@ -8,7 +8,7 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 from aiohttp import web
-from support import PATIENT, QUICK, SECOND, until
+from support import PATIENT, QUICK, SECOND, everything_shown_of, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -585,6 +585,36 @@ async def test_a_login_that_somebody_cancels_is_made_again(fake_exchange: FakeEx
         session._auth._login.cancel()
         assert (await waiting).username == NAME
     assert fake_exchange.received("login") == 2
+
+
+async def test_the_password_is_in_nothing_that_a_login_shows_which_is_cancelled(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Stall(), times=None)
+    secret = "canary" + "-password"
+    async with AsyncSession(base_url=fake_exchange.url, retry=QUICK) as session:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(SECOND):
+                await session.login(NAME, secret)
+    assert secret not in "".join(everything_shown_of(caught.value))
+
+
+async def test_a_coroutine_that_closes_the_session_keeps_no_token_from_those_after_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    told: list[str] = []
+
+    async def close(token: str) -> None:
+        told.append(token)
+        await until(lambda: fake_exchange.received("login") == 2)
+        await session.close()
+
+    session = AsyncSession(base_url=fake_exchange.url, on_token=close)
+    await asyncio.gather(session.login(NAME, PASSWORD), session.login(NAME, PASSWORD))
+    began = asyncio.get_running_loop().time()
+    await session.close()
+    assert asyncio.get_running_loop().time() - began < SECOND
+    assert len(told) == 2
 
 
 async def test_what_waits_while_the_session_logs_out_does_not_go_without_a_token(

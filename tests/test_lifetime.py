@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -18,6 +19,7 @@ from fourcasters_async import (
     RetryPolicy,
     SessionClosedError,
 )
+from fourcasters_async.orders.heartbeat import heartbeat_request
 from fourcasters_async.testing import FakeExchange, faults
 
 GAME = "688c0516fbc14da0c202d426"
@@ -202,20 +204,6 @@ async def test_middlewares_of_the_caller_are_kept(fake_exchange: FakeExchange) -
     assert fake_exchange.requests[0].headers["X-Signed"] == "yes"
 
 
-async def test_an_answer_to_a_body_that_a_middleware_replaced_is_not_called_unsent(
-    fake_exchange: FakeExchange,
-) -> None:
-    async def replace(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        await request.update_body(b"{}")
-        return await handler(request)
-
-    async with aiohttp.ClientSession(middlewares=[replace]) as client:
-        report = await borrowing(fake_exchange, client).cancel_all_orders_for_games([GAME])
-    assert report.outcomes[0].status is OutcomeStatus.UNKNOWN
-
-
 async def test_traces_of_the_caller_see_the_requests(fake_exchange: FakeExchange) -> None:
     seen: list[str] = []
 
@@ -340,3 +328,29 @@ async def test_once_the_caller_has_closed_the_client_an_open_socket_says_that_it
                 await orders.cancel_all_orders_for_games([GAME])
             await asyncio.sleep(SECOND)
     assert [r.endpoint for r in fake_exchange.requests] == ["ws", "cancelAll"]
+
+
+async def test_connections_that_fell_silent_are_not_kept_once_they_are_closed(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Stall(), times=None)
+    async with AsyncSession(
+        fake_exchange.token,
+        base_url=fake_exchange.url,
+        retry=RetryPolicy(max_attempts=1, attempt_timeout=SECOND),
+    ) as session:
+        for _ in range(5):
+            with pytest.raises(OutcomeUnknownError):
+                await session.account.get_me()
+        assert len(session._http._pool._retired) <= 1
+
+
+async def test_what_a_switch_opens_while_the_session_closes_sends_nothing(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    async with AsyncExitStack() as stack:
+        await session.close()
+        http = session._transports._http_for_beats(stack, 30, 20)
+        with pytest.raises(SessionClosedError):
+            await http.call(heartbeat_request(30))
+    assert not fake_exchange.requests

@@ -76,6 +76,7 @@ class Auth:
         """The token of the last login and its loop time, until an answer accepts the token."""
         self._login: asyncio.Task[FourcastersError | None] | None = None
         self._notifying: asyncio.Task[None] | None = None
+        self._callbacks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._replace(token)
 
@@ -164,13 +165,14 @@ class Auth:
         if self._login is not None:
             self._login.cancel()
             await asyncio.wait([self._login])
-        notifying = self._notifying
-        if notifying is None or notifying is asyncio.current_task():
+        if not self._callbacks or asyncio.current_task() in self._callbacks:
+            # A callback that closes the session cannot wait for itself, nor for those after it.
             return
-        await asyncio.wait([notifying], timeout=_CALLBACK_TIMEOUT)
-        if not notifying.done():
-            notifying.cancel()
-            await asyncio.wait([notifying])
+        _, late = await asyncio.wait(self._callbacks, timeout=_CALLBACK_TIMEOUT)
+        for callback in late:
+            callback.cancel()
+        if late:
+            await asyncio.wait(late)
 
     async def _log_in_for_all(self, credentials: Credentials) -> FourcastersError | None:
         try:
@@ -212,6 +214,8 @@ class Auth:
             return
         if inspect.isawaitable(result):
             self._notifying = asyncio.create_task(_await_callback(result, after=self._notifying))
+            self._callbacks.add(self._notifying)
+            self._notifying.add_done_callback(self._callbacks.discard)
 
 
 def _replace_secret(secret: Secret | None, placeholder: str, text: str) -> str:

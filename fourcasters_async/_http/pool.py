@@ -13,7 +13,7 @@ from yarl import URL
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, holds_unread_bytes
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
 from fourcasters_async._http.response import Response
@@ -35,8 +35,12 @@ class _Generation:
     in_flight: int = 0
     retired: bool = False
 
+    @property
+    def done(self) -> bool:
+        return self.retired and not self.in_flight
+
     async def close_if_done(self) -> None:
-        if self.retired and not self.in_flight and self.client is not None:
+        if self.done and self.client is not None:
             await self.client.close()
 
 
@@ -53,8 +57,6 @@ class Pool:
         self._retired: set[_Generation] = set()
         # When an answer was last received, in loop time.
         self._heard = float("-inf")
-        # A POST needs only those of the client: aiohttp does not repeat it.
-        self._middlewares: Mapping[str, Any] = {"GET": (send_once, *clients.middlewares)}
 
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
@@ -108,10 +110,10 @@ class Pool:
         ends: float,
         redact: Callable[[str], str],
     ) -> Response | NoResponse:
-        content = b"" if request.body is None else orjson.dumps(request.body)
         observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
         for _ in range(self._max_connections + 1):
-            body = _Body(content, request.leave)
+            # Only it knows its bytes: a traceback shows the locals here, and they hold a password.
+            body = _Body(request)
             round_trip = self._round_trip(client, request, body, headers)
             observed = await observe(round_trip, ends=ends, body=body, redact=redact)
             if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
@@ -122,9 +124,18 @@ class Pool:
         """Use no idle connection any more after an attempt timed out in silence."""
         if generation is self._generation and self.lent is None:
             self._generation = _Generation()
-            self._retired.add(generation)
+            self._retired = {each for each in self._retired if not each.done} | {generation}
             generation.retired = True
             await generation.close_if_done()
+
+    def _middlewares(
+        self, method: str, body: "_Body"
+    ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
+        """Return the middlewares of a request, the innermost last; `None` for none."""
+        callers = self._clients.middlewares
+        guarded = (*callers, body.guard) if callers else ()
+        # aiohttp does not repeat a POST.
+        return (send_once, *guarded) if method == "GET" else guarded or None
 
     async def _round_trip(
         self,
@@ -143,12 +154,12 @@ class Pool:
             # Without a body there is no content type.
             skip_auto_headers=("Content-Type",) if request.body is None else None,
             allow_redirects=False,
-            middlewares=self._middlewares.get(method),
+            middlewares=self._middlewares(method, body),
         )
         try:
             if body.left is False:
-                # It answers no request, unless a middleware of the caller replaced the body.
-                if self._clients.lent is not None and not body.refused:
+                # It answers no request, unless a middleware of the caller answers for the exchange.
+                if not body.guarded and self._clients.middlewares:
                     body.left = None
                 raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
             content = await _read(response)
@@ -213,14 +224,16 @@ class _Body(aiohttp.Payload):
     written cannot be distinguished from its answer.
     """
 
-    def __init__(self, content: bytes, leave: Callable[[], Exception | None] | None) -> None:
+    def __init__(self, request: Request[Any]) -> None:
+        content = b"" if request.body is None else orjson.dumps(request.body)
         super().__init__(content, content_type="application/json")
         self._content = content
-        self._leave = leave
+        self._leave = request.leave
+        self._repeatable = RULES[request.kind].repeatable
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request with it."""
-        self.refused = False
-        """Whether it refused the connection, or was not allowed to leave."""
+        self.guarded = False
+        """Whether the caller's middlewares have handed the request on."""
 
     @property
     def size(self) -> int:
@@ -238,6 +251,17 @@ class _Body(aiohttp.Payload):
         """Return the body as text."""
         return self._content.decode(encoding, errors)
 
+    async def guard(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Be the body of the request, with other bytes if a middleware has put another there."""
+        self.guarded = True
+        if request.body is not self:
+            body = request.body
+            self._content = await body.as_bytes() if isinstance(body, aiohttp.Payload) else body
+            await request.update_body(self)
+        return await handler(request)
+
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the body, unless the connection has unread bytes."""
         await self.write_with_length(writer, None)
@@ -247,12 +271,12 @@ class _Body(aiohttp.Payload):
         writer: AbstractStreamWriter,
         content_length: int | None,  # noqa: ARG002  # it is the length of the body
     ) -> None:
-        """Write the body, unless the connection has unread bytes."""
+        """Write the body, unless it may not leave, or not on this connection."""
         if holds_unread_bytes(writer):
-            self.refused = True
             raise ConnectionResetError(_UNREAD_BYTES)
+        if self.left and not self._repeatable:
+            raise RuntimeError("a middleware repeats what must not take effect twice")
         if self._leave is not None and (refusal := self._leave()) is not None:
-            self.refused = True
             raise refusal
         self.left = True
         await writer.write(self._content)
