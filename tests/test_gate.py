@@ -20,6 +20,8 @@ from fourcasters_async import (
     RetryPolicy,
     SessionClosedError,
 )
+from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.tickets import OwnOrder
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -38,6 +40,22 @@ def made_with(exchange: FakeExchange, **options: object) -> AsyncSession:
 
 
 # What is not placed.
+
+
+async def test_the_gate_is_asked_at_the_last_moment() -> None:
+    gate = Gate(late_effect=120.0, read_lag=1.0)
+    ticket = gate.admit([OwnOrder("a")])
+    gate.halt(["a"])
+    assert isinstance(ticket.leave(), HaltedError)
+    assert ticket.left is None
+
+
+async def test_what_the_gate_lets_pass_has_left() -> None:
+    gate = Gate(late_effect=120.0, read_lag=1.0)
+    ticket = gate.admit([OwnOrder("a")])
+    gate.halt(["b"])
+    assert ticket.leave() is None
+    assert ticket.left is not None
 
 
 async def test_from_the_call_on_nothing_is_placed_there_before_the_halt_is_awaited(

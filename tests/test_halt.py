@@ -107,6 +107,19 @@ async def test_a_place_in_flight_whose_caller_was_cancelled_is_waited_for(
         await placing
 
 
+async def test_no_reads_are_spent_while_a_place_is_in_flight(
+    fake_exchange: FakeExchange, session: AsyncSession, orders: Orders, transport: Transport
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Slow(SECOND), endpoint=transport.place)
+    placing = asyncio.create_task(orders.place([quote(game)]))
+    await fake_exchange.wait_for(transport.place)
+    assert (await session.halt([game])).verified_clear
+    # The first shows the order, the second that it is gone.
+    assert fake_exchange.received("getUnmatched") == 2
+    await placing
+
+
 @every_stop
 @pytest.mark.virtual_time
 async def test_a_place_that_landed_and_is_never_answered_is_cancelled_and_then_it_is_clear(

@@ -59,8 +59,10 @@ class Ticket:
 
     def withdraw(self, reason: FourcastersError) -> None:
         """End it at once, unless it has left. It cannot leave any more, whatever is resumed."""
-        if self.left is None and self.in_flight and self.task is not None:
-            self.withdrawn = self.withdrawn or reason
+        if self.left is not None or (self.task is not None and self.task.done()):
+            return
+        self.withdrawn = self.withdrawn or reason
+        if self.task is not None:
             self.task.cancel()
 
     @property
