@@ -41,7 +41,7 @@ def check_signals(values: object, name: str) -> list[signal.Signals] | None:
         if value in _NEVER_CAUGHT:
             raise InvalidRequestError(f"{name}: {value.name} cannot be caught")
         signals.append(value)
-    return list(dict.fromkeys(signals))
+    return signals
 
 
 def watch(signals: Iterable[signal.Signals] | None, tell: Tell) -> Callable[[], None]:

@@ -119,10 +119,9 @@ class FlatOnExit:
         """Begin to end the block because of a signal."""
         if self._ending:
             return
-        # The task first: what waits in the gate then ends with the task, and not in an error.
+        self._shut()
         if not hosted and self._task is not None and self._task.cancel():
             self._interruptions += 1
-        self._shut()
         self._begin_to_flatten()
 
     def _begin_to_flatten(self) -> "asyncio.Future[FlatReport]":

@@ -204,7 +204,7 @@ class AsyncSession(HaltingOrders):
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
 
-    async def login(self, username: str, password: str) -> User:
+    async def login(self, username: str, password: str, *, deadline: float | None = None) -> User:
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
 
         Returns the account. Raises `AuthenticationError` for a wrong user name or password,
@@ -213,19 +213,19 @@ class AsyncSession(HaltingOrders):
         """
         password = hidden(password)
         credentials = check_credentials(username, password)
-        user = await self._http.call(login_request(credentials))
+        user = await self._http.call(login_request(credentials), deadline=deadline)
         self._auth.use(credentials, check_token(user.auth))
         # The record that goes out has no token to be pickled or printed.
         return User(**{each.name: getattr(user, each.name) for each in fields(User)})
 
-    async def logout(self) -> None:
+    async def logout(self, *, deadline: float | None = None) -> None:
         """End the token in use, at the exchange and here: `POST /user/logout`.
 
         With credentials, the next verb logs in again. A token that is dead already counts as
         ended. An orders socket that is open stays open, as long as the exchange lets it.
         """
         with suppress(AuthenticationError):
-            await self._http.call(logout_request())
+            await self._http.call(logout_request(), deadline=deadline)
 
     async def warm_up(self, connections: int) -> int:
         """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import nullcontext
@@ -51,10 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(signal, "SIGHUP"):
+        # What was started with nohup ignores it, and so would the programs that tests start.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if config.getoption("--eager") and sys.version_info < (3, 12):
         raise pytest.UsageError("--eager needs Python 3.12 or later")
     if config.getoption("--loop") != "jumping":
-        support.SECOND = 0.1
+        support.SECOND = 0.2
         support.QUICK = evolve(support.QUICK, attempt_timeout=5 * support.SECOND)
 
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fourcasters_async import AsyncSession, MarketType, NewOrder, RetryPolicy
 from fourcasters_async.orders.verbs import Orders
@@ -24,11 +24,14 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SECOND = 1.0
-"""How long tests wait. On a loop that cannot jump, `conftest` makes it a tenth."""
+"""How long tests wait. On a loop that cannot jump, `conftest` makes it a fifth."""
 QUICK = RetryPolicy(
     max_attempts=3, attempt_timeout=5 * SECOND, backoff_base=0.001, backoff_cap=0.002
 )
 """Three attempts without a pause worth mentioning, each long enough on any machine."""
+
+PATIENT = evolve(QUICK, attempt_timeout=10.0)
+"""As `QUICK`, for attempts that nothing should end."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -169,7 +172,7 @@ async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something is true of which nothing tells."""
     async with asyncio.timeout(_STUCK):
         loop = asyncio.get_running_loop()
-        while not true():  # as it says
+        while not true():
             # A turn without rest would keep the clock of a jumping loop where it is.
             await (loop.until(true) if isinstance(loop, JumpingLoop) else asyncio.sleep(0))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 from aiohttp import web
-from support import QUICK, SECOND, everything_shown_of, until
+from support import PATIENT, QUICK, SECOND, everything_shown_of, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -49,7 +49,7 @@ def with_password(
         username=NAME,
         password=password,
         base_url=exchange.url,
-        retry=QUICK,
+        retry=PATIENT,
         on_token=on_token,
         rate_limit=RateLimit(requests=10_000),
     )

@@ -5,16 +5,29 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import pytest
 from attrs import frozen
 from click.testing import CliRunner
 from support import until
 
-from fourcasters_async import RetryPolicy
+from fourcasters_async import (
+    AsyncSession,
+    CancelReport,
+    GameOutcome,
+    OpenOrder,
+    OutcomeStatus,
+    OutcomeUnknownError,
+)
 from fourcasters_async.cli.commands import main
+from fourcasters_async.cli.exits import exit_status
 from fourcasters_async.testing import FakeExchange, faults
+
+CONFIRMED, PARTIAL, REFUSED, UNKNOWN, NOT_SENT = OutcomeStatus
+ORDER = OpenOrder(order_id="f" * 24)
 
 
 @frozen
@@ -36,7 +49,8 @@ def environment(exchange: FakeExchange) -> dict[str, str]:
 @pytest.fixture
 def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
     # A command has an event loop of its own, whose clock does not jump.
-    monkeypatch.setattr(RetryPolicy, "backoff", lambda *_: 0.001)
+    in_two_seconds = partial(AsyncSession.from_env, timeout=2.0)
+    monkeypatch.setattr(AsyncSession, "from_env", in_two_seconds)
 
     async def run(*words: str, stdin: str = "", **variables: str) -> Ran:
         result = await asyncio.to_thread(
@@ -67,6 +81,40 @@ async def start(exchange: FakeExchange, *words: str) -> asyncio.subprocess.Proce
     )
 
 
+Interrupts = Callable[..., Awaitable[Ran]]
+
+
+@pytest.fixture
+def interrupts(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Interrupts:
+    """Give what ends a command as Ctrl-C does, once the exchange has got some requests."""
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def noted(job: Coroutine[Any, Any, Any]) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        running.append((asyncio.get_running_loop(), task))
+        return await job
+
+    def run_until_cancelled(job: Coroutine[Any, Any, Any]) -> Any:
+        # Only the main thread gets a signal.
+        with asyncio.Runner() as runner:
+            try:
+                return runner.run(noted(job))
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("fourcasters_async.cli.exits.asyncio.run", run_until_cancelled)
+
+    async def interrupts(command: Awaitable[Ran], *, after: int) -> Ran:
+        ending = asyncio.ensure_future(command)
+        await until(lambda: fake_exchange.received() >= after)
+        loop, task = running[0]
+        loop.call_soon_threadsafe(task.cancel)
+        return await ending
+
+    return interrupts
+
+
 @pytest.mark.real_time
 async def test_the_module_is_the_command_line(fake_exchange: FakeExchange) -> None:
     game = fake_exchange.add_game(orders=1).game_id
@@ -89,6 +137,80 @@ async def test_an_interrupted_command_says_that_the_outcome_is_not_known(
     assert process.returncode == 3
     assert err.decode().splitlines()[-1].startswith("interrupted: ")
     assert b"Traceback" not in err
+
+
+@pytest.mark.real_time
+async def test_an_interrupted_fan_out_prints_what_is_known(fake_exchange: FakeExchange) -> None:
+    # One more than are under way at a time: when the last has arrived, the answer is known.
+    answered, *others = [fake_exchange.add_game(orders=1).game_id for _ in range(101)]
+    for game in others:
+        fake_exchange.inject(faults.Stall(), game_id=game)
+    process = await start(fake_exchange, "cancel-games", answered, *others)
+    await until(lambda: fake_exchange.received("cancelAllOrdersForGame") == 101)
+    process.send_signal(signal.SIGINT)
+    out, err = await process.communicate()
+    assert process.returncode == 3
+    *lines, interrupted, summary = out.decode().splitlines()
+    rows = [line.split("\t") for line in lines]
+    assert [row[:2] for row in rows] == [
+        [answered, "confirmed"],
+        *([game, "unknown"] for game in others),
+    ]
+    assert [row[-1] for row in rows] == ["yes"] + ["no"] * 100
+    assert interrupted == "interrupted: 1 of 101 confirmed, 100 not known"
+    assert "101 games: 1 confirmed, 100 unknown" in summary
+    assert "1 order cancelled" in summary
+    assert b"Traceback" not in err
+
+
+@pytest.mark.real_time
+async def test_a_verification_that_is_interrupted_prints_the_same_document(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=2).game_id
+    fake_exchange.inject(faults.Stall(), endpoint="getUnmatched", times=None)
+    process = await start(fake_exchange, "cancel-games", game, "--verify", "--json")
+    await until(lambda: fake_exchange.received("getUnmatched") == 1)
+    process.send_signal(signal.SIGINT)
+    out, _ = await process.communicate()
+    assert process.returncode == 3
+    document = json.loads(out)
+    assert (document["interrupted"], document["verified_clear"]) == (True, False)
+    (outcome,) = document["outcomes"]
+    assert (outcome["game_id"], outcome["status"], len(outcome["results"])) == (
+        game,
+        "confirmed",
+        2,
+    )
+
+
+async def test_an_interrupted_fan_out_has_one_outcome_for_each_distinct_game(
+    fake_exchange: FakeExchange, run: Run, interrupts: Interrupts
+) -> None:
+    fake_exchange.inject(faults.Stall(), times=None)
+    games = [fake_exchange.add_game().game_id for _ in range(2)]
+    ran = await interrupts(
+        run("cancel-games", *games, games[0], "--type", "total", "--json"), after=2
+    )
+    document = json.loads(ran.out)
+    assert ran.status == 3
+    assert (document["interrupted"], document["ok"]) == (True, False)
+    assert (document["exchange"], document["sandbox"]) == (fake_exchange.url, True)
+    assert [(o["game_id"], o["type"], o["status"]) for o in document["outcomes"]] == [
+        (game, "total", "unknown") for game in games
+    ]
+    assert "interrupted" in document["outcomes"][0]["error"]
+
+
+async def test_an_interrupted_verification_says_that_nothing_is_verified(
+    fake_exchange: FakeExchange, run: Run, interrupts: Interrupts
+) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="getUnmatched", times=None)
+    games = [fake_exchange.add_game(orders=1).game_id, "f" * 24]
+    ran = await interrupts(run("cancel-games", *games, "--verify"), after=3)
+    assert ran.status == 3
+    assert "interrupted: 1 of 2 confirmed, 1 refused, not verified" in ran.out.splitlines()
+    assert ran.err.splitlines()[-1].startswith("interrupted: ")
 
 
 async def test_games_are_cancelled_and_the_exit_says_so(
@@ -127,6 +249,7 @@ async def test_json_has_every_outcome_and_the_exchange(
     (outcome,) = document["outcomes"]
     assert (outcome["game_id"], outcome["status"], outcome["error"]) == (game, "confirmed", None)
     assert len(outcome["results"]) == 2
+    assert (outcome["complete"], document["interrupted"]) == (True, False)
 
 
 async def test_a_refused_game_exits_with_1(fake_exchange: FakeExchange, run: Run) -> None:
@@ -148,6 +271,84 @@ async def test_an_unknown_outcome_exits_with_3(fake_exchange: FakeExchange, run:
     ran = await run("cancel-games", game, "f" * 24, "--deadline", "2")
     assert ran.status == 3
     assert "unknown" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (faults.Close(committed=True), "unknown"),
+        (faults.Respond(b'{"error": "no"}', 403), "refused"),
+        (faults.Respond(b'{"data": [{"success": false}]}'), "partial"),
+    ],
+    ids=["lost", "refused", "partial"],
+)
+async def test_games_that_a_read_proves_clear_exit_with_0_whatever_was_lost(
+    fake_exchange: FakeExchange, run: Run, fault: faults.Fault, status: str
+) -> None:
+    game = fake_exchange.add_game(orders=2).game_id
+    other = fake_exchange.add_game(orders=1).game_id
+    fake_exchange.inject(fault, endpoint="cancelAllOrdersForGame", game_id=game, times=None)
+    ran = await run("cancel-games", game, other, "--verify", "--deadline", "2")
+    assert ran.status == 0
+    assert not fake_exchange.open_orders()
+    assert ran.out.splitlines()[0].split("\t")[:2] == [game, status]
+    assert "verified clear" in ran.out.splitlines()[-1]
+
+
+FAILED = OutcomeUnknownError("lost")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "without_verify", "with_verify"),
+    [
+        ([(CONFIRMED, None)], 0, 3),
+        ([(CONFIRMED, [])], 0, 0),
+        ([(UNKNOWN, None)], 3, 3),
+        ([(UNKNOWN, [])], 0, 0),
+        ([(UNKNOWN, [ORDER])], 3, 3),
+        ([(NOT_SENT, []), (REFUSED, []), (PARTIAL, [])], 0, 0),
+        ([(PARTIAL, [ORDER])], 1, 1),
+        ([(CONFIRMED, [ORDER])], 1, 1),
+        ([(REFUSED, None)], 1, 1),
+        ([(UNKNOWN, []), (PARTIAL, [ORDER])], 1, 1),
+        ([(UNKNOWN, None), (PARTIAL, None)], 3, 3),
+    ],
+)
+def test_the_exit_says_the_worst_of_what_was_not_proved_clear(
+    outcomes: list[tuple[OutcomeStatus, list[OpenOrder] | None]],
+    without_verify: int,
+    with_verify: int,
+) -> None:
+    report = CancelReport(
+        tuple(
+            GameOutcome(
+                str(n), None, status, error=None if status is CONFIRMED else FAILED, resting=resting
+            )
+            for n, (status, resting) in enumerate(outcomes)
+        )
+    )
+    assert exit_status(report) == without_verify
+    assert exit_status(report, verify=True) == with_verify
+
+
+async def test_a_game_whose_results_may_lack_orders_is_shown_as_incomplete(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    lost, whole = (fake_exchange.add_game(orders=1).game_id for _ in range(2))
+
+    def lose() -> None:
+        fake_exchange.inject(
+            faults.Close(committed=True), endpoint="cancelAllOrdersForGame", game_id=lost
+        )
+
+    lose()
+    ran = await run("cancel-games", lost, whole)
+    *rows, summary = [line.split("\t") for line in ran.out.splitlines()]
+    assert [(row[0], row[-1]) for row in rows] == [(lost, "no"), (whole, "yes")]
+    assert "2 confirmed (1 incomplete)" in summary[0]
+    lose()
+    document = json.loads((await run("cancel-games", lost, whole, "--json")).out)
+    assert [outcome["complete"] for outcome in document["outcomes"]] == [False, True]
 
 
 async def test_nothing_sent_exits_with_3(fake_exchange: FakeExchange, run: Run) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from attrs import evolve, field, frozen
-from support import QUICK, SECOND, until
+from support import PATIENT, QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -32,7 +32,6 @@ CONFIRMED, UNKNOWN, NOT_SENT = (
     OutcomeStatus.NOT_SENT,
 )
 GAMES = 60
-PATIENT = evolve(QUICK, attempt_timeout=10.0)
 ONCE = evolve(PATIENT, max_attempts=1)
 
 
@@ -168,7 +167,7 @@ async def test_a_burst_outlasts_a_connection_that_falls_silent(
     assert not fake_exchange.open_orders()
 
 
-async def test_a_burst_that_no_connection_survives_ends_and_says_nothing_false(
+async def test_a_burst_that_no_connection_survives_ends_and_no_outcome_is_wrong(
     fake_exchange: FakeExchange,
 ) -> None:
     games = [fake_exchange.add_game(orders=2).game_id for _ in range(GAMES)]

@@ -511,6 +511,20 @@ async def test_closing_leaves_nothing_running_of_callers_who_gave_up(
     assert not own_tasks(before)
 
 
+async def test_closing_leaves_nothing_running_of_a_place_that_is_known_to_have_landed(
+    fake_exchange: FakeExchange, session: AsyncSession, orders: Orders, transport: Transport
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Stall(committed=True), endpoint=transport.place)
+    placing = asyncio.create_task(orders.place([quote(game)]))
+    await fake_exchange.wait_for(transport.place)
+    report = await session.cancel_all_orders_for_games([game])
+    assert (len(report.results), report.undecided) == (1, ())
+    await session.close()
+    with pytest.raises(OutcomeUnknownError):
+        await placing
+
+
 @pytest.mark.parametrize(
     "stop",
     [

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from attrs import evolve, frozen
-from support import CANARY, ECHOES, QUICK, SECOND, everything_shown_of, until
+from support import CANARY, ECHOES, PATIENT, QUICK, SECOND, everything_shown_of, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -31,7 +31,6 @@ from fourcasters_async.testing import FakeExchange, faults
 from fourcasters_async.testing.rest import TOKEN_LIFE
 
 NAME, PASSWORD = "trader", "correct horse"
-PATIENT = evolve(QUICK, attempt_timeout=10.0)
 GAME = "f" * 24
 
 

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
-from support import QUICK, SECOND, until
+from support import PATIENT, SECOND, until
 
 from fourcasters_async import (
     ApiError,
@@ -32,7 +31,6 @@ from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
 from fourcasters_async.orders.hedge import Cancelled, hedged, united
 from fourcasters_async.testing import FakeExchange, faults
 
-PATIENT = evolve(QUICK, attempt_timeout=10.0)
 REST, WS = "cancelAllOrdersForGame", "cancelAllByGame"
 HEDGE = 0.5 * SECOND
 

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from attrs import field, frozen
 from kill_model import run_round
+from support import until
 
 from fourcasters_async import AsyncSession, NewOrder, OrderFate, OutcomeUnknownError, RetryPolicy
 from fourcasters_async.testing import BookGame, FakeExchange, faults
@@ -92,3 +93,21 @@ async def test_a_read_that_lacks_what_was_found_by_its_reference_is_no_proof() -
         report = await session.halt([game.game_id], deadline=0.5)
         assert exchange.received("getUnmatched")
         assert not report.verified_clear
+
+
+async def test_an_edit_that_was_refused_is_not_said_to_be_unsent(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    # The exchange has been seen to cancel an order and to refuse its edit then.
+    game = fake_exchange.add_game(orders=1)
+    (order,) = fake_exchange.open_orders()
+    fake_exchange.book.cancel(order)
+    edit = session.edit_order(order.order_id, order_volume=5.0, game_id=game.game_id)
+    editing = asyncio.create_task(edit)
+    await until(lambda: fake_exchange.received("editOrder") == 1)
+    while session._gate.tickets:  # noqa: ASYNC110  # the caller is not to be woken before
+        await asyncio.sleep(0)
+    editing.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await editing
+    assert not any("it was not sent" in note for note in caught.value.__notes__)

@@ -1,4 +1,4 @@
-"""The law: over a book whose truth is known, nothing that is said of a cancel is false."""
+"""No outcome is ever wrong: what is said of a cancel is compared with the exchange's own book."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -215,7 +215,7 @@ async def call_one(verb: Verb, script: Sequence[faults.Fault | None], timeout: f
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(data=st.data(), timeout=st.sampled_from([0.05 * SECOND, 0.3 * SECOND, 3 * SECOND]))
 @pytest.mark.parametrize("verb", VERBS, ids=str)
-async def test_whatever_the_exchange_does_no_verb_says_anything_false(
+async def test_no_verb_ever_claims_what_did_not_happen(
     verb: Verb, data: st.DataObject, timeout: float
 ) -> None:
     known = OVER_THE_SOCKET if verb.over_socket else OVER_HTTP
@@ -230,19 +230,17 @@ unhurried = settings(
 
 @unhurried
 @given(plans(OVER_HTTP))
-async def test_whatever_the_exchange_does_nothing_false_is_said(plan: Plan) -> None:
+async def test_no_outcome_over_rest_is_ever_wrong(plan: Plan) -> None:
     await play(plan, REST)
 
 
 @unhurried
 @given(plans(OVER_THE_SOCKET))
-async def test_whatever_happens_to_the_socket_nothing_false_is_said(plan: Plan) -> None:
+async def test_no_outcome_over_a_socket_is_ever_wrong(plan: Plan) -> None:
     await play(plan, SOCKET)
 
 
 @unhurried
 @given(plans(OVER_THE_SOCKET), st.sampled_from([0.01 * SECOND, 0.2 * SECOND]))
-async def test_whatever_happens_to_a_hedged_socket_nothing_false_is_said(
-    plan: Plan, hedge: float
-) -> None:
+async def test_no_outcome_of_a_hedged_socket_is_ever_wrong(plan: Plan, hedge: float) -> None:
     await play(plan, SOCKET, hedge)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from attrs import evolve, frozen
-from support import QUICK, until
+from support import QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -78,7 +78,11 @@ async def way_over(
     transport: str, exchange: FakeExchange, retry: RetryPolicy = QUICK
 ) -> AsyncIterator[Way]:
     async with AsyncSession(
-        exchange.token, base_url=exchange.url, orders_url=exchange.orders_url, retry=retry
+        exchange.token,
+        base_url=exchange.url,
+        orders_url=exchange.orders_url,
+        retry=retry,
+        timeout=20 * SECOND,
     ) as session:
         if transport == "REST":
             yield Way(session, "place")

@@ -3,12 +3,14 @@
 import asyncio
 import re
 import runpy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
 
+from fourcasters_async import AsyncSession
 from fourcasters_async.testing import FakeExchange, faults
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -58,8 +60,14 @@ async def test_the_strategy_cancels_the_spreads_of_a_game(
 
 
 async def test_the_strategy_says_when_it_does_not_know(
-    fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
+    fake_exchange: FakeExchange,
+    example: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # An example has an event loop of its own, whose clock does not jump.
+    in_two_seconds = partial(AsyncSession.from_env, timeout=2.0)
+    monkeypatch.setattr(AsyncSession, "from_env", in_two_seconds)
     fake_exchange.inject(faults.Html(502), times=None)
     await example(block_with("pull_spreads"))
     assert capsys.readouterr().out.startswith("the orders may be gone or may rest: ")

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from attrs import evolve
-from support import QUICK, SECOND, own_tasks, until
+from support import PATIENT, SECOND, own_tasks, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -23,7 +22,6 @@ from fourcasters_async import (
 )
 from fourcasters_async.testing import FakeExchange, faults
 
-PATIENT = evolve(QUICK, attempt_timeout=10.0)
 GAME = "f" * 24
 
 

@@ -8,8 +8,7 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 from aiohttp import web
-from attrs import evolve
-from support import QUICK, SECOND, until
+from support import PATIENT, QUICK, SECOND, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -26,7 +25,6 @@ from fourcasters_async import (
 from fourcasters_async.testing import FakeExchange, faults
 from fourcasters_async.testing.process import sandbox
 
-PATIENT = evolve(QUICK, attempt_timeout=10.0)
 SLOW_TO_REPEAT = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
 
 

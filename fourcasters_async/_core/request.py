@@ -81,7 +81,8 @@ class Request(Generic[T]):
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
     answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
     moment before the request is written: it returns why the request may not leave, or `None`.
-    `come_back` is called after an attempt that was refused or not sent.
+    `come_back` is called after an attempt that was not sent, or whose token was refused and is
+    replaced.
     """
 
     endpoint: str

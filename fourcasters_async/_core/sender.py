@@ -187,6 +187,8 @@ class Sender(ABC):
         result = await self._admitted(attempts)
         if result.status is AttemptStatus.ANSWERED or not self._may_renew(attempts, result):
             return result
+        if attempts.request.come_back is not None:
+            attempts.request.come_back()
         unable = await self._renew(attempts)
         if unable is None:
             attempts.renewed = True
@@ -217,8 +219,7 @@ class Sender(ABC):
             counted = result.status is not AttemptStatus.NOT_SENT
         finally:
             self._leave(attempts, counted=counted)
-        no_effect = result.status in (AttemptStatus.NOT_SENT, AttemptStatus.REFUSED)
-        if no_effect and attempts.request.come_back is not None:
+        if result.status is AttemptStatus.NOT_SENT and attempts.request.come_back is not None:
             attempts.request.come_back()
         return result
 

@@ -98,7 +98,7 @@ class Pool:
                 await generation.close_if_done()
         if isinstance(observed, Response):
             self._heard = asyncio.get_running_loop().time()
-        elif observed.timed_out and self._heard < started:
+        elif observed.timed_out and self._heard <= started:
             await self._retire(generation)
         return observed
 

@@ -11,6 +11,7 @@ from fourcasters_async._core.validation import is_local
 from fourcasters_async._version import __version__
 from fourcasters_async.cli import demo as demo_job
 from fourcasters_async.cli.display import (
+    interrupted_line,
     progress,
     report_document,
     show_demo,
@@ -26,8 +27,10 @@ from fourcasters_async.cli.exits import (
     exit_status,
     run,
 )
+from fourcasters_async.cli.fanout import fan_out
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.models import CancelReport, CancelResult, MarketType, OpenOrder
+from fourcasters_async.models import CancelResult, MarketType, OpenOrder
+from fourcasters_async.orders.arguments import check_markets
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
@@ -50,7 +53,9 @@ def main() -> None:
     Set FOURCASTERS_TOKEN, or FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD, for the account.
 
     Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
-    not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent.
+    not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent, or if the
+    command was interrupted. With --verify, cancel-games exits with 0 if every game is proved
+    clear, whatever became of the requests.
     """
 
 
@@ -123,6 +128,9 @@ def cancel_games(
     """Cancel every order on games.
 
     The GAME_ID - reads ids from standard input, separated by white space.
+
+    With --verify the exit status is 0 if a read proved every game clear, even if a request failed
+    or its outcome is unknown. Ctrl-C prints what is known so far; the exit status is 3.
     """
     ids = [word for game_id in game_ids for word in _expanded(game_id)]
     if not ids:
@@ -135,33 +143,22 @@ def cancel_games(
             lambda order: (order.game_id or "").casefold() in games and type_ in (None, order.type),
         )
         return
-    report = run(_cancel_games(session, ids, type_, deadline, verify=verify))
+    try:
+        markets = check_markets(ids, type_)
+    except InvalidRequestError as error:
+        raise click.UsageError(str(error)) from None
+    result = fan_out(session, markets, deadline, verify=verify)
+    report, interrupted = result.report, result.interrupted
     if as_json:
         exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
-        click.echo(to_json(exchange | report_document(report)))
+        click.echo(to_json(exchange | {"interrupted": interrupted} | report_document(report)))
     else:
         console = Console(highlight=False)
         show_outcomes(console, report.outcomes)
+        if interrupted:
+            click.echo(interrupted_line(report, verify=verify))
         console.print(f"[bold]{_name(session)}: {report}[/]", soft_wrap=True)
-    status = exit_status(report)
-    unproved = verify and not report.verified_clear
-    sys.exit(NOT_KNOWN if status == ALL_CONFIRMED and unproved else status)
-
-
-async def _cancel_games(
-    session: AsyncSession,
-    game_ids: Sequence[str],
-    type_: str | None,
-    deadline: float | None,
-    *,
-    verify: bool,
-) -> CancelReport:
-    console = Console(stderr=True, highlight=False)
-    async with session:
-        with progress(console, len(set(game_ids))) as advance:
-            return await session.cancel_all_orders_for_games(
-                game_ids, type=type_, deadline=deadline, verify=verify, on_outcome=advance
-            )
+    sys.exit(NOT_KNOWN if interrupted else exit_status(report, verify=verify))
 
 
 @main.command()

@@ -29,7 +29,17 @@ def progress(console: Console, games: int) -> Iterator[Callable[[GameOutcome], N
 
 def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
     """Print one row per game."""
-    heads = ("game", "status", "cancelled", "not cancelled", "open", "attempts", "ms", "error")
+    heads = (
+        "game",
+        "status",
+        "cancelled",
+        "not cancelled",
+        "open",
+        "attempts",
+        "ms",
+        "error",
+        "complete",
+    )
     rows = [
         (
             str(outcome.market),
@@ -40,10 +50,24 @@ def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
             _number(outcome.attempts),
             f"{outcome.elapsed * 1000:.1f}",
             "" if outcome.unsettled is None else str(outcome.unsettled),
+            "yes" if outcome.complete else "no",
         )
         for outcome in outcomes
     ]
     _show(console, heads, rows, numbers=range(2, 7))
+
+
+def interrupted_line(report: CancelReport, *, verify: bool) -> str:
+    """Say how far a fan-out came that was interrupted."""
+    total = f"{len(report.confirmed):,} of {len(report.outcomes):,} confirmed"
+    others = (
+        (len(report.partial), "partial"),
+        (len(report.refused), "refused"),
+        (len(report.not_sent), "not sent"),
+        (len(report.unknown), "not known"),
+    )
+    parts = [total, *(f"{count:,} {name}" for count, name in others if count)]
+    return f"interrupted: {', '.join([*parts, 'not verified'] if verify else parts)}"
 
 
 def show_demo(console: Console, result: DemoResult) -> None:

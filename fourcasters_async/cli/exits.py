@@ -2,22 +2,27 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from fourcasters_async.errors import ApiError, FourcastersError, InvalidRequestError
-from fourcasters_async.models import CancelReport
+from fourcasters_async.models import CancelReport, OutcomeStatus
 
 T = TypeVar("T")
 
 # 2 is click's own, for wrong usage.
 ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN = 0, 1, 3
 
+_NOT_ANSWERED = (OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
 
-def run(job: Coroutine[Any, Any, T]) -> T:
-    """Run `job`; turn an error into an exit status."""
+
+def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None) -> T:
+    """Run `job`; turn an error into an exit status.
+
+    `interrupted` returns what is known if Ctrl-C ends the job. Without it the command exits then.
+    """
     try:
         return asyncio.run(job)
     except InvalidRequestError as error:
@@ -26,7 +31,11 @@ def run(job: Coroutine[Any, Any, T]) -> T:
         refused = isinstance(error, ApiError)
         _fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
     except KeyboardInterrupt:
-        _fail("interrupted: orders in flight may or may not be cancelled", NOT_KNOWN)
+        message = "interrupted: orders in flight may or may not be cancelled"
+        if interrupted is None:
+            _fail(message, NOT_KNOWN)
+        click.echo(message, err=True)
+        return interrupted()
 
 
 def _fail(message: str, status: int) -> NoReturn:
@@ -34,8 +43,14 @@ def _fail(message: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
-def exit_status(report: CancelReport) -> int:
-    """Return the exit status of a fan-out."""
-    if report.unknown or report.not_sent:
+def exit_status(report: CancelReport, *, verify: bool = False) -> int:
+    """Return the exit status of a fan-out. A game that was proved clear is settled.
+
+    With `verify`, a game that was not proved clear is not known to be.
+    """
+    left = [outcome for outcome in report.outcomes if outcome.resting != []]
+    if any(outcome.status in _NOT_ANSWERED for outcome in left):
         return NOT_KNOWN
-    return ALL_CONFIRMED if report.ok else NOT_CANCELLED
+    if any(outcome.unsettled is not None for outcome in left):
+        return NOT_CANCELLED
+    return NOT_KNOWN if left and verify else ALL_CONFIRMED

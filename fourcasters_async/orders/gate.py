@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
 from fourcasters_async.models import CancelResult, Halted, OpenOrder, UndecidedOrder
@@ -34,8 +35,13 @@ class Gate:
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
+        # The periods of each game, as far as open orders have named them, and the games that were
+        # halted with theirs.
+        self._periods: dict[str, set[str]] = {}
+        self._with_periods: set[str] = set()
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
+        self._sending: set[asyncio.Task[Any]] = set()
         self._changes = 0
         self._changed: dict[str | None, int] = {}
         self.acknowledged: dict[str, tuple[str | None, float]] = {}
@@ -45,12 +51,18 @@ class Gate:
 
     # What may be placed.
 
-    def halt(self, games: Iterable[str] | None) -> None:
-        """Let nothing more be placed on the games, or with `None` on any."""
+    def halt(self, games: Iterable[str] | None, *, periods: bool = False) -> None:
+        """Let nothing more be placed on the games, or with `None` on any.
+
+        With `periods`, nothing is placed on their periods, those that become known later included.
+        """
         if games is None:
             self.halted = Halted(everything=True)
         else:
             named, halted = frozenset(map(str.casefold, games)), self.halted
+            if periods:
+                self._with_periods |= named
+                named = self.with_periods(named)
             self.halted = Halted(halted.everything, halted.games | named, halted.resumed - named)
         self._withdraw()
 
@@ -58,10 +70,27 @@ class Gate:
         """Let orders be placed again on the games, or with `None` on all."""
         if games is None:
             self.halted = Halted()
+            self._with_periods.clear()
             return
         named, halted = frozenset(map(str.casefold, games)), self.halted
+        named |= self.with_periods(named & self._with_periods)
+        self._with_periods -= named
         resumed = halted.resumed | named if halted.everything else frozenset[str]()
         self.halted = Halted(halted.everything, halted.games - named, resumed)
+
+    def learn_periods(self, open_orders: Iterable[OpenOrder]) -> None:
+        """Take note of the periods that open orders are on, and halt those of halted games."""
+        for order in open_orders:
+            parent = (order.game.parent_game_id if order.game else None) or ""
+            period, known = (order.game_id or "").casefold(), self._periods.get(parent.casefold())
+            if parent and period and (known is None or period not in known):
+                self._periods.setdefault(parent.casefold(), set()).add(period)
+                if parent.casefold() in self._with_periods:
+                    self.halt([period])
+
+    def with_periods(self, games: Iterable[str]) -> frozenset[str]:
+        """Return the games and their periods, as far as these are known."""
+        return frozenset(each for game in games for each in (game, *self._periods.get(game, ())))
 
     def shut(self) -> None:
         """Let nothing more be placed at all, for good."""
@@ -110,6 +139,12 @@ class Gate:
         self.tickets[ticket] = None
         self._note_change(ticket)
         return ticket
+
+    def send(self, ticket: Ticket, sending: "asyncio.Task[Any]") -> None:
+        """Take note of the task that sends it, which `close` ends."""
+        ticket.task = sending
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
 
     def decide(self, ticket: Ticket, error: BaseException | None) -> None:
         """Take note of how a place or an edit ended."""
@@ -209,7 +244,7 @@ class Gate:
 
     def see(self, orders: Iterable[OpenOrder | CancelResult]) -> None:
         """Take note of undecided orders that an answer shows: they have come into the book."""
-        in_doubt = [ticket for ticket in self.tickets if ticket.unknown]
+        in_doubt = [ticket for ticket in self.tickets if ticket.left is not None]
         if not in_doubt:
             return
         shown = {order.user_reference: order.order_id for order in orders}
@@ -227,7 +262,8 @@ class Gate:
             # A later read may trail what showed it.
             if order_id is not None:
                 self.acknowledge(order_id, game)
-        for ticket in [t for t in self.tickets if t.unknown]:
+        # What has come into the book is decided, though its answer may never come.
+        for ticket in [t for t in self.tickets if t.left is not None]:
             this = [
                 order
                 for order in ticket.orders
@@ -249,23 +285,18 @@ class Gate:
         One that another session or process placed may have left right before the loop time
         `asked_at`, at which it was first asked about.
         """
-        now = _now()
+        now, asked = _now(), (user_reference, game)
         self._expire(now)
-        undecided = any(
-            order.user_reference == user_reference and order.game == game
-            for ticket in self.tickets
-            for order in ticket.orders
-        )
-        decided = (user_reference, game) in self._decided
-        return undecided or (not decided and now < asked_at + self._late_effect)
+        if any((o.user_reference, o.game) == asked for t in self.tickets for o in t.orders):
+            return True
+        return asked not in self._decided and now < asked_at + self._late_effect
 
     async def close(self) -> None:
         """End what is still being sent, for callers who have given up or are told why."""
         closed = SessionClosedError("not sent: the session was closed")
-        tasks = [t.task for t in self.tickets if t.in_flight and t.task is not None]
         for ticket in self.tickets:
             ticket.withdraw(closed)
-        for task in tasks:
+        for task in (tasks := tuple(self._sending)):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)

@@ -57,15 +57,17 @@ class HaltingOrders(RestOrders):
         halted. The games stay halted until `resume`, also if you cancel this call.
 
         Returns a report as `cancel_all_orders_for_games` does; without `games`, on the games that
-        were named in the answers, and `verified_clear` is about the whole account. `periods` is as
-        there. Other sessions and processes of the account are out of reach. Sends
+        were named in the answers, and `verified_clear` is about the whole account. With `periods`,
+        the periods of the games are halted too, once open orders have named them, and are resumed
+        with them. Other sessions and processes of the account are out of reach. Sends
         `POST /session/cancelAllOrdersForGame` or `POST /session/cancelAllOrders`, and
         `GET /user/getUnmatched`. Raises `InvalidRequestError` and `SessionClosedError` alone.
         """
         markets = None if games is None else check_markets(games, None)
         check_seconds(deadline, "deadline")
         self._sender.ensure_usable()
-        self._gate.halt(None if markets is None else [market.game_id for market in markets])
+        halted = None if markets is None else [market.game_id for market in markets]
+        self._gate.halt(halted, periods=periods)
         if markets is None:
             return self._halt_everything(deadline)
         return self._cancel_games(

@@ -40,7 +40,7 @@ async def send_own(
     ticket = gate.admit(orders)
     accounted = evolve(request, leave=ticket.leave, come_back=ticket.come_back)
     sending: asyncio.Task[T] = asyncio.create_task(sender.call_until(accounted, until))
-    ticket.task = sending
+    gate.send(ticket, sending)
     sending.add_done_callback(partial(_decide, gate, ticket, on_answer))
     try:
         await asyncio.wait([sending])
@@ -73,7 +73,8 @@ def _decide(
     gate: Gate, ticket: Ticket, on_answer: Callable[[T], None], sending: "asyncio.Task[Any]"
 ) -> None:
     error = OutcomeUnknownError(_GIVEN_UP) if sending.cancelled() else sending.exception()
-    if isinstance(error, OutcomeUnknownError) and ticket.left is not None:
+    # Without orders it is known that all of them came into the book.
+    if isinstance(error, OutcomeUnknownError) and ticket.left is not None and ticket.orders:
         games = ", ".join(sorted({order.game or "unknown" for order in ticket.orders}))
         _log.warning("a place or an edit on game %s ended unknown: %s", games, error)
     if error is None:

@@ -114,7 +114,12 @@ class OrdersSocket(Orders):
             markets, cancel, deadline, on_outcome, verify=verify, periods=periods
         )
 
-    async def heartbeat(self, timeout: float) -> float | None:  # noqa: ASYNC109  # the exchange's own
+    async def heartbeat(
+        self,
+        timeout: float,  # noqa: ASYNC109  # the exchange's own
+        *,
+        deadline: float | None = None,
+    ) -> float | None:
         """Have the exchange cancel everything after `timeout` seconds without a beat: `heartbeat`.
 
         It cannot be disarmed, only renewed by the next beat. Returns the time-out that the
@@ -122,7 +127,7 @@ class OrdersSocket(Orders):
         armed, `None` that it named none. `dead_man_switch` keeps sending beats.
         """
         request = heartbeat_message(check_seconds(timeout, "timeout"))
-        return acknowledged_seconds(await self._sender.call(request))
+        return acknowledged_seconds(await self._sender.call(request, deadline=deadline))
 
     def dead_man_switch(
         self, timeout: int, *, on_change: Callable[[DeadManState], object] | None = None

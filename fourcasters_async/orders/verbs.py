@@ -201,7 +201,9 @@ class Orders(ABC):
             outcomes = doubt.settle()
         undecided: tuple[UndecidedOrder, ...] = ()
         if self._gate.tickets:
-            undecided = self._gate.undecided(frozenset(m.game_id.casefold() for m in markets))
+            named = frozenset(m.game_id.casefold() for m in markets)
+            named = self._gate.with_periods(named) if periods else named
+            undecided = self._gate.undecided(named)
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:

@@ -228,7 +228,8 @@ class GamesInDoubt(Doubt):
         until: float,
         periods: bool = False,
     ) -> None:
-        self.games = frozenset(outcome.game_id.casefold() for outcome in outcomes)
+        self._named = frozenset(outcome.game_id.casefold() for outcome in outcomes)
+        self.games = gate.with_periods(self._named) if periods else self._named
         self.outcomes = list(outcomes)
         self._gate = gate
         self._cancel_by_id = cancel_by_id
@@ -239,6 +240,9 @@ class GamesInDoubt(Doubt):
     def take(self, read: BookRead) -> list[OpenOrder] | None:
         """Return what rests on the games, and keep it with the outcome of each."""
         self._mark = read.mark
+        if self._periods:
+            self._gate.learn_periods(read.orders)
+            self.games = self._gate.with_periods(self._named)
         doubtful = not_proved(self._gate, read)
         by_game: dict[str, list[OpenOrder]] = {}
         for order in read.orders:
@@ -250,7 +254,7 @@ class GamesInDoubt(Doubt):
             game = outcome.game_id.casefold()
             resting = [o for o in by_game.get(game, ()) if _may_be_of_type(o, outcome.type)]
             # An order that does not say which game it is on may be on any.
-            proof = "" not in by_game and doubtful.isdisjoint((game, None))
+            proof = "" not in by_game and doubtful.isdisjoint(self._all_of(outcome))
             self.outcomes[index] = evolve(outcome, resting=resting if resting or proof else None)
         resting = [order for outcome in self.outcomes for order in outcome.resting or ()]
         return resting or (None if any(o.resting is None for o in self.outcomes) else [])
@@ -274,11 +278,14 @@ class GamesInDoubt(Doubt):
         changed = self._gate.changed_since(self._mark)
         if changed:
             for index, outcome in enumerate(self.outcomes):
-                if outcome.resting == [] and not changed.isdisjoint(
-                    (outcome.game_id.casefold(), None)
-                ):
+                if outcome.resting == [] and not changed.isdisjoint(self._all_of(outcome)):
                     self.outcomes[index] = evolve(outcome, resting=None)
         return self.outcomes
+
+    def _all_of(self, outcome: GameOutcome) -> tuple[str | None, ...]:
+        """Return the games that an outcome is about, and what stands for one not known."""
+        game = outcome.game_id.casefold()
+        return (*self._gate.with_periods([game]), None) if self._periods else (game, None)
 
     def _miss_some(self) -> None:
         """Take note that a cancel by id ended unknown: results of what rested may be missing."""

@@ -1,0 +1,64 @@
+"""The fan-out of `cancel-games`, and what is known of it if it is interrupted."""
+
+import time
+from collections.abc import Sequence
+
+from attrs import frozen
+from rich.console import Console
+
+from fourcasters_async.cli.display import progress
+from fourcasters_async.cli.exits import run
+from fourcasters_async.errors import OutcomeUnknownError
+from fourcasters_async.models import CancelReport, GameMarket, GameOutcome, OutcomeStatus
+from fourcasters_async.session import AsyncSession
+
+
+@frozen
+class FanoutResult:
+    """The report of a fan-out. If it was `interrupted`, the games without an answer are unknown."""
+
+    report: CancelReport
+    interrupted: bool = False
+
+
+def fan_out(
+    session: AsyncSession, markets: Sequence[GameMarket], deadline: float | None, *, verify: bool
+) -> FanoutResult:
+    """Cancel every order on the games until all is known, the deadline ends, or Ctrl-C."""
+    started = time.monotonic()
+    told: dict[GameMarket, GameOutcome] = {}
+
+    async def cancel() -> FanoutResult:
+        console = Console(stderr=True, highlight=False)
+        async with session:
+            with progress(console, len(markets)) as advance:
+
+                def on_outcome(outcome: GameOutcome) -> None:
+                    told[outcome.market] = outcome
+                    advance(outcome)
+
+                return FanoutResult(
+                    await session.cancel_all_orders_for_games(
+                        markets, deadline=deadline, verify=verify, on_outcome=on_outcome
+                    )
+                )
+
+    def interrupted() -> FanoutResult:
+        elapsed = time.monotonic() - started
+        outcomes = [told.get(market) or _not_known(market, elapsed) for market in markets]
+        return FanoutResult(CancelReport(tuple(outcomes), elapsed=elapsed), interrupted=True)
+
+    return run(cancel(), interrupted)
+
+
+def _not_known(market: GameMarket, elapsed: float) -> GameOutcome:
+    # Only the session knows which of these requests have left, and it is closed.
+    error = OutcomeUnknownError(f"{market}: interrupted: it may or may not be cancelled")
+    return GameOutcome(
+        market.game_id,
+        market.type,
+        OutcomeStatus.UNKNOWN,
+        complete=False,
+        elapsed=elapsed,
+        error=error,
+    )
