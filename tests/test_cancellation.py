@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 import support
 from attrs import evolve
-from support import QUICK, SECOND, own_tasks, until
+from support import QUICK, SECOND, own_tasks, quote, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -282,3 +282,25 @@ async def test_what_fails_for_a_cancellation_does_not_swallow_it(
         received = fake_exchange.received()
         await asyncio.sleep(10 * support.SECOND)
         assert fake_exchange.received() == received
+
+
+async def test_a_place_whose_task_somebody_cancels_before_it_left_was_not_sent(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    async with AsyncSession(
+        fake_exchange.token,
+        base_url=fake_exchange.url,
+        rate_limit=RateLimit(requests=1, window=3600, reserve=0),
+        timeout=3600,
+    ) as session:
+        await session.account.get_me()
+        before = asyncio.all_tasks()
+        placing = asyncio.create_task(session.place([quote(game)]))
+        await until(lambda: bool(session._http._resting))
+        for task in own_tasks(before) - {placing}:
+            task.cancel()
+        with pytest.raises(NotSentError):
+            await placing
+        assert not session._gate.undecided()
+    assert fake_exchange.received("place") == 0

@@ -55,6 +55,9 @@ async def send_own(
             cancelled.add_note(reason)
             cancelled.__cause__ = unknown
         raise
+    if sending.cancelled() and ticket.left is None:
+        # A program may cancel all of its tasks. It must not leave after this, either.
+        ticket.withdrawn = ticket.withdrawn or NotSentError("not sent: its task was cancelled")
     if ticket.withdrawn is not None:
         # It waited for its turn or for a connection, or was about to be written.
         raise type(ticket.withdrawn)(f"{request.endpoint}: {ticket.withdrawn}")
