@@ -133,6 +133,7 @@ async def unconnected(exchange: FakeExchange) -> AsyncIterator[tuple[AsyncSessio
         session.orders_socket() as orders,
         exchange.refusing(),
     ):
+        await until(lambda: not orders.connected)
         yield session, orders
 
 
