@@ -35,6 +35,7 @@ _GAMES, _RESTING = 8, 3
 _SLOWEST_PLACE, _SLOWEST = 0.05, 0.005
 _LONGEST_PAUSE = 0.05
 _LATEST_SIGNAL = 0.5
+_LONGEST_LIFE = 60.0
 _AFTERWARDS = 1.0
 _ENTERED = b"entered\n"
 _HALF = 0.5
@@ -125,7 +126,8 @@ async def be_a_bot(games: Sequence[tuple[str, str]], seed: int, *, over_socket: 
         sys.stdout.write(_ENTERED.decode())
         sys.stdout.flush()
         await orders.cancel_all_orders_for_games([game for game, _ in games])
-        async with asyncio.TaskGroup() as group:
+        # A bot does not outlive a benchmark that was killed.
+        async with asyncio.timeout(_LONGEST_LIFE), asyncio.TaskGroup() as group:
             start = asyncio.create_task if detached else group.create_task
             quoting.extend(start(quote(orders, game, side, draw)) for game, side in games)
             await asyncio.Event().wait()
