@@ -74,7 +74,7 @@ def pytest_asyncio_loop_factories(
 def pytest_runtest_setup(item: pytest.Item) -> None:
     loop = item.config.getoption("--loop")
     if loop != "jumping" and item.get_closest_marker("virtual_time"):
-        pytest.skip(f"it would take minutes on {loop}, whose clock does not jump")
+        pytest.skip(f"the clock of {loop} does not jump")
 
 
 @pytest.fixture(autouse=True)

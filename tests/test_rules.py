@@ -91,6 +91,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(("struck", "other"), PAIRS)
 async def test_a_429_holds_back_what_it_can_be_about_and_nothing_else(
     fake_exchange: FakeExchange, trader: AsyncSession, struck: Kind, other: Kind
