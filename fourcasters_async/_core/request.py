@@ -1,8 +1,8 @@
 """One endpoint call as a value, and what follows from the kind of call that it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -82,7 +82,8 @@ class Request(Generic[T]):
     answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
     moment before the request is written: it returns why the request may not leave, or `None`.
     `come_back` is called after an attempt that was not sent, or whose token was refused and is
-    replaced.
+    replaced. `unite` makes one answer of the rows of several answers, oldest first, where some rows
+    could not be read: `None` stands in their place.
     """
 
     endpoint: str
@@ -95,3 +96,4 @@ class Request(Generic[T]):
     check: Callable[[T], str | None] | None = None
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
     come_back: Callable[[], None] | None = field(default=None, kw_only=True, repr=False)
+    unite: Callable[[Sequence[Any]], T] | None = field(default=None, kw_only=True, repr=False)
