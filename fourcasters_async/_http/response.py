@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from attrs import field, frozen
@@ -94,9 +94,9 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     """
     status = response.status
     try:
-        document = orjson.loads(response.body)
+        document: Any = orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        document = None
+        document = {}
     message, code = error_in(document, redact)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(

@@ -10,7 +10,7 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._json.converter import SOCKET
 from fourcasters_async._json.envelope import denial_in, error_in, has_error, unusable, value_in
-from fourcasters_async.errors import REFUSALS, DecodeError, ServerError
+from fourcasters_async.errors import REFUSALS, ApiError, DecodeError, ServerError
 
 T = TypeVar("T")
 
@@ -102,17 +102,17 @@ def _failed(
 ) -> AttemptResult[T]:
     message, code = error_in(document, redact)
     status = _status_of(message, code)
-    refusal = REFUSALS.get(status)
-    error = (refusal or ServerError)(
+    # An error and data in one answer contradict each other.
+    refusal = REFUSALS.get(status) if document.get("data") is None else None
+    other = ServerError if status >= _SERVER_ERROR else ApiError
+    error = (refusal or other)(
         message or "(the answer has no readable error)",
         status=status,
         endpoint=request.endpoint,
         code=code,
     )
-    # An error and data in one answer contradict each other.
-    if refusal is None or document.get("data") is not None:
-        return AttemptResult(AttemptStatus.UNKNOWN, error=error)
-    return AttemptResult(AttemptStatus.REFUSED, error=error)
+    ended = AttemptStatus.UNKNOWN if refusal is None else AttemptStatus.REFUSED
+    return AttemptResult(ended, error=error)
 
 
 def _status_of(message: str, code: int | None) -> int:
