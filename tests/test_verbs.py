@@ -137,11 +137,8 @@ async def test_a_cancel_is_repeated_until_the_order_is_gone(
             1,
         ),
         (
-            faults.Respond(
-                b'{"error": {"message": "unauthorized: order does not belong to user", "code": 403}}',
-                403,
-            ),
-            ForbiddenError,
+            faults.Respond(b'{"error": {"message": "Order not found", "code": 404}}', 404),
+            NotFoundError,
             1,
         ),
         (

@@ -108,7 +108,7 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
         )
     kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     # Data beside an error contradicts it.
-    if message.strip() and document.get("data") is None:
+    if message and document.get("data") is None:
         kind = REFUSALS.get(status, kind)
     return kind(message or _phrase(status), status=status, endpoint=request.endpoint, code=code)
 

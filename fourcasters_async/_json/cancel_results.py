@@ -50,9 +50,9 @@ def cancel_result_hook(
             # Inline for each field: a call for each would take longer than all the rest.
             if (
                 (success is True or success is False)
-                and get("error") is None
-                and get("errorType") is None
-                and get("error_type") is None
+                and "error" not in value
+                and "errorType" not in value
+                and "error_type" not in value
                 and (type(reason) is str or reason is None)
                 and (type(order_id) is str or order_id is None)
                 and (type(description) is str or description is None)

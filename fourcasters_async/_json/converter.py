@@ -118,10 +118,16 @@ class Dialect:
         }
         structure = make_dict_structure_fn(record, self._converter, **renames)
         normalise = normalised(record)
+        # What is nothing but lists says nothing without any: it must not pass for empty lists.
+        lists = (
+            self.names_of(record) if all(is_list(field.type) for field in fields) else frozenset()
+        )
 
         def structure_record(value: Any, kind: Any) -> Any:
             # Without the check, cattrs would search a string for the names of the fields.
             present = {k: v for k, v in object_(value, None).items() if v is not None}
+            if lists and present.keys().isdisjoint(lists):
+                raise TypeError("none of its lists")
             return structure(present if normalise is None else normalise(present), kind)
 
         return structure_record

@@ -84,8 +84,11 @@ def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int |
     message, code = error, None
     if isinstance(error, dict):
         message, code = error.get("message"), error.get("code")
+    # What takes the place of a text that may not be shown is no message.
+    if not isinstance(message, str) or not message.strip():
+        message = None
     return (
-        one_line(redact(message)) if isinstance(message, str) else "",
+        "" if message is None else one_line(redact(message)),
         code if type(code) is int else None,
     )
 
