@@ -81,8 +81,8 @@ class Request(Generic[T]):
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
     answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
     moment before the request is written: it returns why the request may not leave, or `None`.
-    `come_back` is called after an attempt that was not sent, or whose token was refused and is
-    replaced.
+    `come_back` is called after an attempt that was not sent, with `None`, or whose token was
+    refused and is replaced, with the refusal.
     """
 
     endpoint: str
@@ -94,4 +94,6 @@ class Request(Generic[T]):
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
-    come_back: Callable[[], None] | None = field(default=None, kw_only=True, repr=False)
+    come_back: Callable[[Exception | None], None] | None = field(
+        default=None, kw_only=True, repr=False
+    )
