@@ -96,11 +96,11 @@ class Outcome:
         """Whether the bot knew of nothing, and something rested."""
         return 0 in {self.exit_status, self.said} and any(self.resting)
 
-    def is_odd(self, under: str) -> bool:
-        """Whether it ended in another way than its block did."""
-        # uvicorn gives itself the signal again, once it has shut down.
-        expected = -signal.SIGTERM if under == "uvicorn" else self.said
-        return self.said not in {0, 3} or self.exit_status != expected
+    @property
+    def is_odd(self) -> bool:
+        """Whether its block did not end, or it ended in another way than its block."""
+        # uvicorn gives itself the signal again, and a block that has ended watches for none.
+        return self.said not in {0, 3} or self.exit_status not in {self.said, -signal.SIGTERM}
 
 
 @define
@@ -114,17 +114,17 @@ class Tally:
     odd: int = 0
     false: list[int] = field(factory=list)
 
-    def add(self, outcome: Outcome, under: str) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Count one bot."""
         self.said[str(outcome.said)] += 1
         self.caught += outcome.placing > 0
         first, second = outcome.resting
         self.not_flat += any(outcome.resting)
         self.came_late += second > first
-        self.odd += outcome.is_odd(under)
+        self.odd += outcome.is_odd
         if outcome.is_false:
             self.false.append(outcome.seed)
-        if outcome.is_false or outcome.is_odd(under):
+        if outcome.is_false or outcome.is_odd:
             print(outcome, flush=True)
 
 
@@ -196,7 +196,7 @@ async def run_all(runs: int, seed: int, under: str, at_once: int) -> Tally:
     tally, turn = Tally(), asyncio.Semaphore(at_once)
 
     async def count(each: int) -> None:
-        tally.add(await run(each, under, turn), under)
+        tally.add(await run(each, under, turn))
 
     async with asyncio.TaskGroup() as group:
         for each in range(seed, seed + runs):
@@ -219,7 +219,7 @@ def main() -> None:
     print(f"{tally.said.total()} bots under {options.under}, from seed {options.seed}: {said}")
     print(f"{tally.caught} had a place in flight at the signal")
     print(f"{tally.not_flat} left orders open, {tally.came_late} of them only after the first look")
-    print(f"{tally.odd} ended in another way than their block")
+    print(f"{tally.odd} ended in another way than their block, or without its end")
     print(f"{len(tally.false)} said 0 and left orders open; seeds: {tally.false}")
     sys.exit(1 if tally.false or not tally.caught else 0)
 

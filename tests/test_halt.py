@@ -13,7 +13,9 @@ from fourcasters_async import (
     CancelReport,
     FlatReport,
     FourcastersError,
+    GameMarket,
     HaltedError,
+    MarketType,
     NewOrder,
     OutcomeUnknownError,
     UnsettledCancelsError,
@@ -266,6 +268,26 @@ async def test_a_halt_of_no_games_halts_nothing(
     assert not session.halted
     assert not report.ok
     assert len(fake_exchange.open_orders()) == 1
+
+
+async def test_a_halt_of_one_market_halts_cancels_and_proves_the_whole_game(
+    fake_exchange: FakeExchange, session: AsyncSession, orders: Orders
+) -> None:
+    game = fake_exchange.add_game(orders=6).game_id
+    report = await session.halt([GameMarket(game, kind) for kind in (MarketType.SPREAD, "total")])
+    assert [outcome.market for outcome in report.outcomes] == [GameMarket(game)]
+    assert report.verified_clear
+    assert not fake_exchange.open_orders()
+    assert not await may_place(orders, game)
+
+
+async def test_a_game_is_resumed_as_a_whole(
+    fake_exchange: FakeExchange, session: AsyncSession, orders: Orders
+) -> None:
+    game = fake_exchange.add_game().game_id
+    await session.halt([game])
+    session.resume([GameMarket(game, MarketType.SPREAD)])
+    assert await may_place(orders, game)
 
 
 async def test_a_game_that_is_resumed_is_placed_on_again(
