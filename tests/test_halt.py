@@ -109,11 +109,12 @@ async def test_a_place_in_flight_whose_caller_was_cancelled_is_waited_for(
         await placing
 
 
-async def test_no_reads_are_spent_while_a_place_is_in_flight(
+@pytest.mark.virtual_time
+async def test_no_reads_are_spent_while_a_place_is_in_flight_for_a_moment(
     fake_exchange: FakeExchange, session: AsyncSession, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game().game_id
-    fake_exchange.inject(faults.Slow(SECOND), endpoint=transport.place)
+    fake_exchange.inject(faults.Slow(0.4), endpoint=transport.place)
     placing = asyncio.create_task(orders.place([quote(game)]))
     await fake_exchange.wait_for(transport.place)
     assert (await session.halt([game])).verified_clear
@@ -137,8 +138,28 @@ async def test_a_place_that_landed_and_is_never_answered_is_cancelled_and_then_i
     await fake_exchange.wait_for(transport.place)
     report = await stop(session, [game])
     assert is_clear(report)
+    assert report.elapsed < 2
     assert not placing.done()
     assert not fake_exchange.open_orders()
+    with pytest.raises(OutcomeUnknownError):
+        await placing
+
+
+@every_stop
+@pytest.mark.virtual_time
+async def test_a_place_that_hangs_does_not_use_up_the_reads(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    orders: Orders,
+    transport: Transport,
+    stop: Stop,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Stall(), endpoint=transport.place)
+    placing = asyncio.create_task(orders.place([quote(game)]))
+    await fake_exchange.wait_for(transport.place)
+    assert not is_clear(await stop(session, [game]))
+    assert fake_exchange.received("getUnmatched") < 10
     with pytest.raises(OutcomeUnknownError):
         await placing
 
