@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
 
 import pytest
 from support import SECOND, Transport, quote
@@ -11,15 +12,20 @@ from support import SECOND, Transport, quote
 from fourcasters_async import (
     AsyncSession,
     CancelReport,
+    CancelResult,
     FlatReport,
     FourcastersError,
+    Game,
     GameMarket,
     HaltedError,
     MarketType,
     NewOrder,
+    OpenOrder,
     OutcomeUnknownError,
+    UndecidedOrder,
     UnsettledCancelsError,
 )
+from fourcasters_async.orders.halt import by_game
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -515,6 +521,15 @@ async def test_a_halt_of_all_has_an_outcome_for_each_game_that_was_named(
     assert {outcome.game_id for outcome in report.confirmed} == games
     assert report.ok
     report.raise_for_unsettled()
+
+
+@pytest.mark.parametrize("elsewhere", [[], [OpenOrder(order_id="1", game=Game(game_id="b"))], None])
+def test_a_game_with_an_undecided_order_is_never_proved_clear(
+    elsewhere: list[OpenOrder] | None,
+) -> None:
+    undecided = UndecidedOrder("a", "mine", datetime.now(UTC))
+    flat = FlatReport([CancelResult(True, game_id="a")], elsewhere, undecided=(undecided,))
+    assert [o.resting for o in by_game(flat).outcomes if o.game_id == "a"] == [None]
 
 
 async def test_a_halt_of_all_where_nothing_rests_is_clear(session: AsyncSession) -> None:
