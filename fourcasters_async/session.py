@@ -13,14 +13,13 @@ from attrs import fields
 from fourcasters_async._core.auth import Auth, Credentials, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
-from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
     check_list,
     check_seconds,
     check_token,
     check_url,
-    hidden,
 )
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._sign_in import check_credentials, login_request, logout_request
