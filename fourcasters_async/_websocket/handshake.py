@@ -90,12 +90,9 @@ class Handshake(Sender):
         if isinstance(observed, NoResponse):
             return unanswered(attempts.request, observed)
         answer = observed.response if isinstance(observed, BufferedWebSocket) else observed
-        self._auth.learn(
-            token,
-            accepted=answer.status != HTTPStatus.UNAUTHORIZED,
-            fresh=answer.headers.get("X-Auth-Token"),
-        )
+        self._auth.learn(token, answer.headers.get("X-Auth-Token"))
         if isinstance(observed, BufferedWebSocket):
+            self._auth.accept(token)
             # Handshakes are the only requests here, and this is the type of their answer.
             return AttemptResult(AttemptStatus.ANSWERED, cast(T, observed))
         if observed.status == HTTPStatus.OK:

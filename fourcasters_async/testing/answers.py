@@ -56,7 +56,7 @@ class RefusedError(Exception):
 
 
 def unauthorized() -> Answer:
-    """Return the answer to a request whose token is missing, unknown or expired."""
+    """Return the answer to a request whose token or password is not accepted."""
     return Answer(401, wire.error("InvalidCredentials", code=401))
 
 

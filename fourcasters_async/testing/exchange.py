@@ -32,8 +32,8 @@ class FakeExchange:
     `latency` is the seconds before each answer. `tls` serves `https` with a certificate made for
     it (extra `tls`), which `ssl_context` trusts. `rate_limit` is how many requests in how many
     seconds are served; the others are answered with 429. A connection that is idle for
-    `keep_alive` seconds is closed. `port` is a free one by default. With `strict_rotation` a token
-    that is replaced stops working at once, as on the real exchange.
+    `keep_alive` seconds is closed. `port` is a free one by default. A token that is thirty days old
+    is replaced by the next request over REST that uses it, and stops working at once.
 
     `getUnmatched` and `getOrdersForGame` show the book as it was `read_lag` seconds ago. To that
     `appear_lag` adds seconds for new orders, `vanish_lag` for cancels and fills. All three can be
@@ -60,7 +60,6 @@ class FakeExchange:
         rate_limit: tuple[int, float] | None = None,
         keep_alive: float = 75.0,
         port: int = 0,
-        strict_rotation: bool = False,
     ) -> None:
         self.latency = latency
         self.read_lag = read_lag
@@ -73,7 +72,7 @@ class FakeExchange:
         """A token of the account that orders belong to by default."""
         self._log = ReceivedLog()
         self._injected = InjectedFaults()
-        self._rest = RestService(self._book, strict_rotation=strict_rotation)
+        self._rest = RestService(self._book)
         self._channel = OrdersChannel(self._book)
         self._sockets = OrdersSockets(self._answer, self._do, self._clock)
         self._limit = None if rate_limit is None else RequestLimit(*rate_limit)

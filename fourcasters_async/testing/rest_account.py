@@ -1,7 +1,7 @@
 """The handlers of the REST endpoints under `/user`: signing in and out, the account's orders."""
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.answers import Answer, Asked, RefusedError, is_id
+from fourcasters_async.testing.answers import Answer, Asked, RefusedError, is_id, unauthorized
 from fourcasters_async.testing.book import Book
 
 _SHORTEST_HEARTBEAT = 5
@@ -19,7 +19,7 @@ def login(book: Book, asked: Asked) -> Answer:
     account = book.accounts.get(username)
     if account is None or account.password != password:
         book.failed_logins[username] = failed + 1
-        raise RefusedError(401, "Username or password is incorrect")
+        return unauthorized()
     if account.barred:
         raise RefusedError(403, "Account banned, locked, or closed")
     book.failed_logins.pop(username, None)
