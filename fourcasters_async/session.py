@@ -63,8 +63,10 @@ class AsyncSession(HaltingOrders):
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
     the session logs in when it first has to and when a token dies, once for all requests that
-    wait. `on_token` is called with every new token, also one that the exchange sends by itself: a
-    function, or a coroutine function. What it raises is logged and has no other effect.
+    wait. A login that the exchange refused is not repeated until `login` is called, after a
+    challenge (428) for five minutes. `on_token` is called with every new token, also one that the
+    exchange sends in place of an old one: a function, or a coroutine function. What it raises is
+    logged and has no other effect.
 
     `base_url` is the REST address and `orders_url` that of the Orders WebSocket: `https` and `wss`,
     unless they are on this machine. `client_session` is an `aiohttp.ClientSession` of yours, used
@@ -222,7 +224,8 @@ class AsyncSession(HaltingOrders):
         """End the token in use, at the exchange and here: `POST /user/logout`.
 
         With credentials, the next verb logs in again. A token that is dead already counts as
-        ended. An orders socket that is open stays open, as long as the exchange lets it.
+        ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
+        orders socket that is open stays open, as long as the exchange lets it.
         """
         with suppress(AuthenticationError):
             await self._http.call(logout_request(), deadline=deadline)

@@ -183,6 +183,18 @@ async def test_the_new_token_may_come_after_all_the_refusals(
     assert len((await session.cancel_all_orders_for_games(games)).confirmed) == 100
 
 
+async def test_once_the_new_token_has_come_nothing_else_in_flight_is_waited_for(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint="getUnmatched", times=None)
+    stuck = asyncio.create_task(session.account.get_unmatched())
+    await fake_exchange.wait_for("getUnmatched")
+    async with rotating(fake_exchange, session, SECOND), asyncio.timeout(3 * SECOND):
+        await session.account.get_me()
+    stuck.cancel()
+    await asyncio.wait([stuck])
+
+
 def with_password(exchange: FakeExchange) -> AsyncSession:
     exchange.add_account(exchange.account, PASSWORD)
     return made_with(exchange, username=exchange.account, password=PASSWORD)
@@ -339,6 +351,7 @@ async def test_a_logout_does_not_end_the_token_of_a_login_meanwhile(
         await session.login(NAME, PASSWORD)
         await ending
         assert (await session.account.get_me()).username == NAME
+    assert fake_exchange.received("login") == 1
 
 
 @frozen
