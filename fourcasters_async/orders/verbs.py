@@ -140,9 +140,9 @@ class Orders(ABC):
         shows none or the time is up. A quarter of a `deadline` is kept for that, so it happens
         though a game hangs. The session's own places and edits on the games are waited for, and
         while one is undecided nothing is called clear: `CancelReport.undecided` names it. So a
-        bot that goes on quoting is never clear; `AsyncSession.halt` stops it first. Orders that
-        another session or process of the account places are out of reach: a read shows them only
-        once they rest.
+        bot that goes on quoting is never clear; `AsyncSession.halt` stops it first. Places of other
+        sessions and processes of the account are not known: a read shows their orders only once
+        they rest.
 
         `GameOutcome.resting` and `CancelReport.verified_clear` say what was proved. After an
         `UNKNOWN` attempt a late execution is still possible: it can take orders that you place
