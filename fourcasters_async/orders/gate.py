@@ -206,10 +206,7 @@ class Gate:
         )
 
     async def answered(self, games: frozenset[str] | None, *, until: float) -> None:
-        """Wait for the answers to the own places and edits in flight on the games.
-
-        Ends at the loop time `until`.
-        """
+        """Wait until own places and edits on the games are answered, or the loop time `until`."""
         while waiting := [t.task for t in self.tickets if t.is_on(games) and t.in_flight]:
             left = until - _now()
             tasks = [task for task in waiting if task is not None]
