@@ -1,8 +1,8 @@
 """One endpoint call as a value, and what follows from the kind of call that it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -82,7 +82,8 @@ class Request(Generic[T]):
     answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
     moment before the request is written: it returns why the request may not leave, or `None`.
     `come_back` is called after an attempt that was not sent, with `None`, or whose token was
-    refused and is replaced, with the refusal.
+    refused and is replaced, with the refusal. `unite` makes one answer of the rows of several
+    answers, oldest first, where some rows could not be read: `None` stands in their place.
     """
 
     endpoint: str
@@ -97,3 +98,4 @@ class Request(Generic[T]):
     come_back: Callable[[Exception | None], None] | None = field(
         default=None, kw_only=True, repr=False
     )
+    unite: Callable[[Sequence[Any]], T] | None = field(default=None, kw_only=True, repr=False)

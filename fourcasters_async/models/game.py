@@ -29,7 +29,7 @@ class Game:
     the game is a period of another, `parent_game_id` is that game and `period_name` the period.
     """
 
-    game_id: str | None = field(default=None, metadata=wire("id"))
+    game_id: str | None = field(default=None, metadata=wire("id", strict=True))
     league: str | None = None
     sport: str | None = None
     start: datetime | None = None
@@ -39,6 +39,6 @@ class Game:
     is_specials: bool | None = None
     tournament_name: str | None = None
     period_name: str | None = None
-    parent_game_id: str | None = None
+    parent_game_id: str | None = field(default=None, metadata=wire(strict=True))
     live: bool | None = None
-    participants: list[Participant] = field(factory=list)
+    participants: list[Participant] = field(factory=list, metadata=wire(strict=False))
