@@ -12,7 +12,7 @@ from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._json.cancel_results import cancel_result_hook
-from fourcasters_async._json.forms import normalised
+from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
     Hook,
@@ -23,7 +23,7 @@ from fourcasters_async._json.hooks import (
     open_enum_hook,
 )
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import CancelResult
+from fourcasters_async.models import AnyBet, CancelResult
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ class Dialect:
         )
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
+        self._converter.register_structure_hook(AnyBet, self._bet)
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
@@ -69,6 +70,10 @@ class Dialect:
         else:
             return made
         raise DecodeError(f"{path}: {reason}", path=path)
+
+    def _bet(self, value: Any, _: Any) -> Any:
+        kind = bet_kind(object_(value, None))
+        return self._converter.structure(value, kind)
 
     def _wire_name(self, field: "attrs.Attribute[Any]") -> str:
         return field.metadata.get(self._surface) or _camel_case(field.name)

@@ -23,10 +23,11 @@ class Participant:
 
 @frozen
 class Game:
-    """The game that an order is on.
+    """A game, without its book.
 
     `start` is timezone-aware. `participants` lists the away side first, then the home side. If
     the game is a period of another, `parent_game_id` is that game and `period_name` the period.
+    `cheap_data_uid` identifies the game in other systems too.
     """
 
     game_id: str | None = field(default=None, metadata=wire("id"))
@@ -41,4 +42,35 @@ class Game:
     period_name: str | None = None
     parent_game_id: str | None = None
     live: bool | None = None
+    featured: bool | None = None
+    cheap_data_uid: str | None = field(default=None, metadata=wire("cheapDataUID"))
     participants: list[Participant] = field(factory=list)
+
+    @property
+    def away(self) -> Participant | None:
+        """The away side, `None` if the exchange did not name it."""
+        return self._side("away", 0)
+
+    @property
+    def home(self) -> Participant | None:
+        """The home side, `None` if the exchange did not name it."""
+        return self._side("home", 1)
+
+    def _side(self, name: str, index: int) -> Participant | None:
+        named = [each for each in self.participants if each.home_away == name]
+        if named:
+            return named[0]
+        # Without a name the order tells them apart: away first, then home.
+        at = self.participants[index : index + 1]
+        return at[0] if at and at[0].home_away is None else None
+
+
+@frozen
+class ParticipantSummary:
+    """A team, a player or a side of a future that the exchange knows, with its league."""
+
+    participant_id: str | None = None
+    long_name: str | None = None
+    short_name: str | None = None
+    league: str | None = None
+    sport: str | None = None

@@ -27,6 +27,16 @@ class ReadLag:
     vanish: float = 0.0
 
 
+@frozen
+class Settled:
+    """A fill that is graded: which it is of its order, when it was graded, and where it comes."""
+
+    order_id: str
+    fill: int
+    at: float
+    position: int
+
+
 @define
 class Book:
     """Every account, game and order of the sandbox, and what can happen to them."""
@@ -40,9 +50,14 @@ class Book:
     """When a token was issued, in seconds of the exchange's clock. One without a time is young."""
     failed_logins: dict[str, int] = field(factory=dict, repr=False)
     """How many logins in a row have failed, for each username."""
+    settled: dict[tuple[str, int], Settled] = field(factory=dict, repr=False)
+    """The fills that are graded, in the order in which they were."""
+    commission: dict[str, dict[str, float]] = field(factory=dict, repr=False)
+    """What was paid to each account for each player whom it invited, in account currency."""
     now: float = 0.0
     """The time that has passed in the book, in seconds of the exchange's clock."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _positions: Iterator[int] = field(factory=lambda: count(1), init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
     _expiring: list[tuple[float, str]] = field(factory=list, init=False, repr=False)
 
@@ -140,7 +155,17 @@ class Book:
 
     def grade(self, order_id: str, outcome: str = "winner") -> None:
         """Grade what was filled of an order: `winner`, `loser`, `push` or `refund`."""
-        self.orders[order_id].outcome = outcome
+        order = self.orders[order_id]
+        order.outcome = outcome
+        for fill in range(len(order.fills)):
+            # A new outcome comes after what was graded meanwhile.
+            self.settled.pop((order_id, fill), None)
+            position = next(self._positions)
+            self.settled[order_id, fill] = Settled(order_id, fill, self.now, position)
+
+    def game_of(self, settled: Settled) -> BookGame:
+        """Return the game of a fill that is graded."""
+        return self.games[self.orders[settled.order_id].game_id]
 
     def resting(
         self, game_ids: Iterable[str] | None = None, *, account: str | None = None

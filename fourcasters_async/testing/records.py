@@ -85,6 +85,11 @@ class BookOrder:
     """The time and the amount of each fill."""
 
     @property
+    def payout(self) -> float:
+        """What a risk of 1 wins, by the odds."""
+        return self.odds / 100 if self.odds > 0 else 100 / -self.odds
+
+    @property
     def created_at(self) -> datetime:
         """When it was placed. Aware."""
         return moment(self.placed_at)
@@ -110,4 +115,5 @@ class BookOrder:
         cancelled = self.cancelled and self.cancelled_at <= time
         if not later and cancelled == self.cancelled:
             return self
-        return evolve(self, filled=self.filled - later, cancelled=cancelled)
+        fills = [fill for fill in self.fills if fill[0] <= time]
+        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
-from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder, moment
 
 Document = dict[str, object]
+
+USER_ID = "5f" * 12
+"""The id that every account sees as its own."""
 
 
 def error(message: str, *, code: int | None = None) -> Document:
@@ -71,15 +74,15 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         "remaining": order.remaining,
         # The exchange sends float noise here.
         "takenRatio": order.filled / order.offered if order.filled else -1.1102230246251565e-16,
-        "expiry": None if order.expiry is None else _time(order.expiry),
-        "createdAt": _time(order.created_at),
+        "expiry": None if order.expiry is None else time(order.expiry),
+        "createdAt": time(order.created_at),
         "origin": "offer",
         "userReference": order.user_reference or "",
         "wagerRequestID": order.order_id[::-1],
         "graded": False,
         "closed": False,
         "adminRefund": False,
-        "game": _game(game),
+        "game": game_document(game),
     }
     if order.type in ("moneyline", "spread"):
         other = game.away_id if order.side == game.home_id else game.home_id
@@ -108,30 +111,35 @@ def order_detail(order: BookOrder, game: BookGame) -> Document:
         "total": order.number if total else None,
         "matchedRisk": f"{order.filled:.2f}",
         "unmatchedRisk": f"{order.remaining:.2f}",
-        "game": _game(game),
+        "game": game_document(game),
     }
 
 
-def matched(order: BookOrder, game: BookGame) -> Document:
-    """Write what was matched of an order, as a bet that is not graded."""
+def matched(order: BookOrder, game: BookGame) -> list[Document]:
+    """Write what was matched of an order, as bets that are not graded: one for each fill."""
+    return [_bet(order, game, index, *fill) for index, fill in enumerate(order.fills)]
+
+
+def _bet(order: BookOrder, game: BookGame, index: int, at: float, amount: float) -> Document:
+    fill_id = f"{int(order.order_id, 16) ^ (index + 1) << 80:024x}"
     document: Document = {
-        "id": order.order_id[::-1],
-        "txID": order.order_id[::-1],
+        "id": fill_id,
+        "txID": fill_id,
         "type": order.type,
-        "bet": order.filled,
+        "bet": amount,
         "odds": order.odds,
         "spread": order.number if order.type == "spread" else None,
         "total": order.number if order.type == "total" else None,
         "userReference": order.user_reference or "",
-        "createdAt": _time(order.created_at),
-        "matchedTime": _time(order.created_at),
+        "createdAt": time(order.created_at),
+        "matchedTime": time(moment(at)),
         "graded": False,
         "closed": False,
         "origin": "offer",
         "adminRefund": False,
-        "risk": f"{order.filled:.2f}",
-        "win": f"{_win(order):.2f}",
-        "game": _game(game),
+        "risk": f"{amount:.2f}",
+        "win": f"{amount * order.payout:.2f}",
+        "game": game_document(game),
     }
     if order.type == "total":
         return document | {"OU": order.side, "side": order.side}
@@ -140,27 +148,31 @@ def matched(order: BookOrder, game: BookGame) -> Document:
     return document | {"participantID": order.side, "side": order.side}
 
 
-def graded(order: BookOrder, game: BookGame) -> Document:
-    """Write what was matched of an order, as a bet that is graded."""
-    result = {"winner": _win(order), "loser": -order.filled}.get(str(order.outcome), 0.0)
-    return {
-        **matched(order, game),
-        "ticketNumber": order.order_id[-8:],
-        "platform": "api",
-        "cancelled": False,
-        "graded": True,
-        "closed": True,
-        "outcome": order.outcome,
-        "fee": "0.00",
-        "result": f"{result:.2f}",
-        "settledAt": _time(order.created_at),
-    }
+def graded(order: BookOrder, game: BookGame, settled_at: datetime | None = None) -> list[Document]:
+    """Write what was matched of an order, as bets that are graded: one for each fill."""
+    return [
+        {
+            **bet,
+            "ticketNumber": order.order_id[-8:],
+            "platform": "api",
+            "cancelled": False,
+            "graded": True,
+            "closed": True,
+            "outcome": order.outcome,
+            "fee": "0.00",
+            "result": {"winner": bet["win"], "loser": f"-{bet['risk']}"}.get(
+                str(order.outcome), "0.00"
+            ),
+            "settledAt": time(settled_at or order.created_at),
+        }
+        for bet in matched(order, game)
+    ]
 
 
 def user(account: BookAccount) -> Document:
     """Write an account."""
     return {
-        "id": "5f" * 12,
+        "id": USER_ID,
         "username": account.name,
         "type": "p2p",
         "oddsFormat": "american",
@@ -191,12 +203,13 @@ def _common(order: BookOrder) -> Document:
     }
 
 
-def _game(game: BookGame) -> Document:
+def game_document(game: BookGame) -> Document:
+    """Write a game, without its book."""
     return {
         "id": game.game_id,
         "league": game.league,
         "sport": game.sport,
-        "start": _time(game.start),
+        "start": time(game.start),
         "ended": game.ended,
         "eventName": None,
         "isFutures": False,
@@ -224,15 +237,10 @@ def _participant(participant_id: str, name: str, side: str, rotation: str) -> Do
     }
 
 
-def _win(order: BookOrder) -> float:
-    """Return what the filled part of an order wins, by its American odds."""
-    factor = order.odds / 100 if order.odds > 0 else 100 / -order.odds
-    return order.filled * factor
-
-
 def _team(order: BookOrder, game: BookGame) -> str:
     return game.home if order.side == game.home_id else game.away
 
 
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def time(when: datetime) -> str:
+    """Write a time."""
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
