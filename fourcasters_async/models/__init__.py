@@ -11,6 +11,7 @@ from fourcasters_async.models.bet import (
     GradedSummary,
 )
 from fourcasters_async.models.cancel import CancelResult, CancelResults, LeagueCancelAccepted
+from fourcasters_async.models.exposure import GameExposure, OutcomeExposure
 from fourcasters_async.models.game import Game, Participant, ParticipantSummary
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import (
@@ -54,6 +55,7 @@ __all__ = [
     "EditResult",
     "FlatReport",
     "Game",
+    "GameExposure",
     "GameMarket",
     "GameOrders",
     "GameOutcome",
@@ -74,6 +76,7 @@ __all__ = [
     "OrderDetail",
     "OrderFate",
     "OrderType",
+    "OutcomeExposure",
     "OutcomeStatus",
     "Participant",
     "ParticipantSummary",
