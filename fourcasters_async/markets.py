@@ -5,9 +5,10 @@ from typing import Literal
 
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_day, check_id, optional
+from fourcasters_async._core.validation import check_day, check_id, check_text, optional
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import (
+    FoundGame,
     Game,
     GamePrices,
     MatchedVolume,
@@ -15,6 +16,7 @@ from fourcasters_async.models import (
     ParticipantSummary,
     SingleOrderBook,
 )
+from fourcasters_async.search import find_games
 
 
 class Markets:
@@ -60,6 +62,18 @@ class Markets:
             params=_given(league=(league, "league"), sport=(sport, "sport")),
         )
         return await self._sender.call(request, deadline=deadline)
+
+    async def find(
+        self, text: str, *, league: str = "upcoming", deadline: float | None = None
+    ) -> list[FoundGame]:
+        """Return the games of a `league` that a text can mean, the likeliest first.
+
+        It reads `get_games` and looks for the text, such as `"lakers"`, `"LAL BOS"` or a rotation
+        number: `fourcasters_async.search.find_games` says how, and finds in games of your own. Each
+        hit has the ids that `place` wants. Raises what `get_leagues` raises.
+        """
+        check_text(text, "text")
+        return find_games(text, await self.get_games(league, deadline=deadline))
 
     async def get_participants(
         self, *, active: bool = False, deadline: float | None = None

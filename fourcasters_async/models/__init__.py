@@ -12,7 +12,7 @@ from fourcasters_async.models.bet import (
 )
 from fourcasters_async.models.cancel import CancelResult, CancelResults, LeagueCancelAccepted
 from fourcasters_async.models.exposure import GameExposure, OutcomeExposure
-from fourcasters_async.models.game import Game, Participant, ParticipantSummary
+from fourcasters_async.models.game import FoundGame, Game, Participant, ParticipantSummary
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import (
     GameOrders,
@@ -54,6 +54,7 @@ __all__ = [
     "CancelResults",
     "EditResult",
     "FlatReport",
+    "FoundGame",
     "Game",
     "GameExposure",
     "GameMarket",

@@ -74,3 +74,29 @@ class ParticipantSummary:
     short_name: str | None = None
     league: str | None = None
     sport: str | None = None
+
+
+@frozen(kw_only=True)
+class FoundGame:
+    """A game that a search found, and the `participant` if the text names one side alone."""
+
+    game: Game
+    participant: Participant | None = None
+
+    @property
+    def game_id(self) -> str | None:
+        """The id of the game, as `NewOrder` takes it."""
+        return self.game.game_id
+
+    @property
+    def side(self) -> str | None:
+        """The id of the side that was named, as a moneyline or a spread takes it for `side`."""
+        return None if self.participant is None else self.participant.participant_id
+
+    def __str__(self) -> str:
+        """Name the game with its league and its start, and the side that was named."""
+        game = self.game
+        teams = " @ ".join(team.long_name or "?" for team in game.participants)
+        start = "" if game.start is None else f" {game.start:%Y-%m-%d %H:%M}"
+        named = "" if self.participant is None else f" [{self.participant.long_name}]"
+        return f"{teams or game.event_name} ({game.league}{start}){named}"
