@@ -215,7 +215,7 @@ def _terms(held: Held) -> _Terms | None:
         side = (held.over_under if isinstance(held, MatchedBet) else None) or held.side
         if held.total is None or side not in ("over", "under"):
             return None
-        return _Terms(held.total, _ABOVE if side == "over" else _BELOW)
+        return _Terms(float(held.total), _ABOVE if side == "over" else _BELOW)
     if held.type == MarketType.MONEYLINE_1X2:
         return _three_way(held)
     team = _team(held.game, held.participant_id or held.side)
@@ -224,7 +224,8 @@ def _terms(held: Held) -> _Terms | None:
     if team is None or spread is None or not of_a_team:
         return None
     # The home side covers -3.5 with a margin above 3.5, the away side with one below -3.5.
-    return _Terms(-spread, _ABOVE) if team == "home" else _Terms(spread, _BELOW)
+    line = float(spread)
+    return _Terms(-line, _ABOVE) if team == "home" else _Terms(line, _BELOW)
 
 
 def _three_way(held: Held) -> _Terms | None:

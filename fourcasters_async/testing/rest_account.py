@@ -119,7 +119,7 @@ def get_bet_by_wager_request_id(book: Book, asked: Asked) -> object:
     orders = [
         (order, book.games[order.game_id])
         for order in book.orders_of(asked.account)
-        if order.order_id[::-1] == wanted
+        if order.wager_request_id == wanted
     ]
     return {
         "unmatched": [],

@@ -96,10 +96,10 @@ def get_matched_volume(book: Book, asked: Asked) -> object:
     if end < start:
         raise RefusedError(400, "endDate is before startDate")
     matched = sum(
-        amount * (1 + order.payout)
+        fill.risk + fill.win
         for order in book.orders.values()
-        for at, amount in order.fills
-        if start <= moment(at).date() <= end
+        for fill in order.fills
+        if not fill.taker and start <= moment(fill.at).date() <= end
     )
     return {
         "startDate": start.isoformat(),

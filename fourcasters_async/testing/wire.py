@@ -1,8 +1,10 @@
 """The documents that the exchange writes over REST, in the form that its OpenAPI gives them."""
 
+import math
 from datetime import datetime
 
-from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder, moment
+from fourcasters_async.testing.records import BookAccount, BookFill, BookGame, BookOrder, moment
+from fourcasters_async.testing.settling import result_of
 
 Document = dict[str, object]
 
@@ -31,21 +33,38 @@ def not_cancelled(order: BookOrder, reason: str) -> Document:
     }
 
 
-def placed(order: BookOrder) -> Document:
-    """Write the result of an order that was placed. All of it rests: nothing matches here."""
-    offer: Document = {
-        "orderID": order.order_id,
-        "wagerRequestID": order.order_id[::-1],
-        "offered": order.offered,
-        "odds": order.odds,
+def placed(took: BookOrder | None, resting: BookOrder | None) -> Document:
+    """Write what came of an order: what was matched at once, and what rests."""
+    matched = [] if took is None else [_matched(took, fill) for fill in took.fills]
+    return {"matched": matched, "unmatched": {} if resting is None else _offer(resting)}
+
+
+def _offer(order: BookOrder) -> Document:
+    return {"orderID": order.order_id, "offered": order.offered, **_terms(order, order.odds)}
+
+
+def _matched(order: BookOrder, fill: BookFill) -> Document:
+    return {
+        "amount": fill.risk,
+        "orderID": fill.other,
+        "txID": fill.fill_id,
+        "risk": round(fill.risk + fill.fee, 2),
+        "win": round(fill.win - fill.fee, 2),
+        "winWithoutCommission": fill.win,
+        **_terms(order, fill.odds),
+    }
+
+
+def _terms(order: BookOrder, odds: int) -> Document:
+    terms: Document = {
+        "wagerRequestID": order.wager_request_id,
+        "odds": odds,
         "type": order.type,
         "side": order.side,
         "number": order.number,
         "userReference": order.user_reference or "",
     }
-    if order.type == "moneyline1x2":
-        offer["market"] = order.market
-    return {"matched": [], "unmatched": offer}
+    return terms | {"market": order.market} if order.type == "moneyline1x2" else terms
 
 
 def heartbeat(now: float, timeout: float) -> Document:
@@ -78,7 +97,7 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         "createdAt": time(order.created_at),
         "origin": "offer",
         "userReference": order.user_reference or "",
-        "wagerRequestID": order.order_id[::-1],
+        "wagerRequestID": order.wager_request_id,
         "graded": False,
         "closed": False,
         "adminRefund": False,
@@ -117,28 +136,27 @@ def order_detail(order: BookOrder, game: BookGame) -> Document:
 
 def matched(order: BookOrder, game: BookGame) -> list[Document]:
     """Write what was matched of an order, as bets that are not graded: one for each fill."""
-    return [_bet(order, game, index, *fill) for index, fill in enumerate(order.fills)]
+    return [_bet(order, game, fill) for fill in order.fills]
 
 
-def _bet(order: BookOrder, game: BookGame, index: int, at: float, amount: float) -> Document:
-    fill_id = f"{int(order.order_id, 16) ^ (index + 1) << 80:024x}"
+def _bet(order: BookOrder, game: BookGame, fill: BookFill) -> Document:
     document: Document = {
-        "id": fill_id,
-        "txID": fill_id,
+        "id": fill.fill_id,
+        "txID": fill.fill_id,
         "type": order.type,
-        "bet": amount,
-        "odds": order.odds,
+        "bet": fill.risk,
+        "odds": fill.odds,
         "spread": order.number if order.type == "spread" else None,
         "total": order.number if order.type == "total" else None,
         "userReference": order.user_reference or "",
         "createdAt": time(order.created_at),
-        "matchedTime": time(moment(at)),
+        "matchedTime": time(moment(fill.at)),
         "graded": False,
         "closed": False,
-        "origin": "offer",
+        "origin": "wager" if fill.taker else "offer",
         "adminRefund": False,
-        "risk": f"{amount:.2f}",
-        "win": f"{amount * order.payout:.2f}",
+        "risk": f"{fill.risk + fill.fee:.2f}",
+        "win": f"{fill.win - fill.fee:.2f}",
         "game": game_document(game),
     }
     if order.type == "total":
@@ -152,20 +170,18 @@ def graded(order: BookOrder, game: BookGame, settled_at: datetime | None = None)
     """Write what was matched of an order, as bets that are graded: one for each fill."""
     return [
         {
-            **bet,
+            **_bet(order, game, fill),
             "ticketNumber": order.order_id[-8:],
             "platform": "api",
             "cancelled": False,
             "graded": True,
             "closed": True,
             "outcome": order.outcome,
-            "fee": "0.00",
-            "result": {"winner": bet["win"], "loser": f"-{bet['risk']}"}.get(
-                str(order.outcome), "0.00"
-            ),
+            "fee": f"{fill.fee:.2f}",
+            "result": f"{result_of(fill, order.outcome):.2f}",
             "settledAt": time(settled_at or order.created_at),
         }
-        for bet in matched(order, game)
+        for fill in order.fills
     ]
 
 
@@ -176,10 +192,10 @@ def user(account: BookAccount) -> Document:
         "username": account.name,
         "type": "p2p",
         "oddsFormat": "american",
-        "displayBalance": 10000.0,
+        "displayBalance": 10000.0 if math.isinf(account.balance) else account.balance,
         "creditLimit": 0,
         "liability": 0,
-        "commissionCharged": 0.01,
+        "commissionCharged": account.commission,
         "maxLiability": min(account.max_liability, 100000),
         "isAdmin": False,
         "hasMarketMakerAccess": True,
