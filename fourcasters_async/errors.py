@@ -28,12 +28,13 @@ class InvalidRequestError(FourcastersError, ValueError):
 
 
 class SessionClosedError(FourcastersError):
-    """The session or the orders socket is closed, for good. Nothing was sent."""
+    """The session or the orders socket is closed, for good. The request has no effect."""
 
 
 class HaltedError(FourcastersError):
-    """A place or an edit on a game that is halted. Nothing was sent.
+    """A place or an edit on a game that is halted. It has no effect.
 
+    It was not sent, or its token was refused and it was not sent again; the message says which.
     `AsyncSession.resume` opens the game again.
     """
 
@@ -47,16 +48,39 @@ class OutcomeUnknownError(FourcastersError):
 
     `attempts` is the number of attempts. `__cause__` is how the last one failed. For a place,
     `orders` are the orders in doubt, each with the `user_reference` that was sent:
-    `AsyncSession.reconcile(error.orders)` returns what happened to them.
+    `AsyncSession.reconcile(error.orders)` returns what happened to them. For a cancel of several
+    orders, `results` are the results that could be read, the `CancelResult` of each, though
+    others could not.
     """
 
     attempts: int
     orders: "tuple[ReferencedOrder, ...]"
+    results: "tuple[OrderResult, ...]"
 
     def __init__(self, message: str, *, attempts: int = 1) -> None:
         super().__init__(message)
         self.attempts = attempts
         self.orders = ()
+        self.results = ()
+
+
+class OrderResult(Protocol):
+    """What the exchange said of one order in an answer that could not be read as a whole."""
+
+    @property
+    def success(self) -> bool:
+        """Whether the order was cancelled."""
+        ...
+
+    @property
+    def order_id(self) -> str | None:
+        """The id of the order."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was not cancelled."""
+        ...
 
 
 class ReferencedOrder(Protocol):
@@ -91,6 +115,9 @@ class ApiError(FourcastersError):
     """The exchange answered with an error.
 
     `status` is the HTTP status, or over the Orders WebSocket the status that the text stands for.
+    Only the subclasses below 500 are a refusal by the exchange. Other statuses below 500, and these
+    without the exchange's own error document, are a plain `ApiError`: a proxy, a challenge or a
+    firewall may have answered, and nothing is known of the request.
     `message` is the exchange's text, `code` the number in the object form of its errors (`None` in
     the string form). `endpoint` is the method and the path, or the type of the message.
     """
@@ -119,7 +146,11 @@ class AuthenticationError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """403: the account may not do this, or the order belongs to somebody else."""
+    """403: the account may not do this, or the order belongs to somebody else.
+
+    428 too: while the exchange fends off an attack, it wants a challenge that only a person can
+    answer. Tokens stay valid.
+    """
 
 
 class NotFoundError(ApiError):
@@ -162,9 +193,10 @@ REFUSALS: Mapping[int, type[ApiError]] = {
     404: NotFoundError,
     409: ConflictError,
     422: BadRequestError,
+    428: ForbiddenError,
     429: RateLimitedError,
 }
-"""The errors by status. Each of these statuses proves that nothing was done."""
+"""The errors by status. Each proves that nothing was done, if the exchange itself says it."""
 
 
 class UnsettledCancelsError(FourcastersError, ExceptionGroup[FourcastersError]):

@@ -124,13 +124,15 @@ REPLIES: list[tuple[int, bytes, AttemptStatus, type[Exception] | None]] = [
     (301, b"", AttemptStatus.UNKNOWN, ApiError),
     (307, b"", AttemptStatus.UNKNOWN, ApiError),
     (400, b'{"error": "no"}', AttemptStatus.REFUSED, BadRequestError),
-    (401, b"", AttemptStatus.REFUSED, AuthenticationError),
-    (403, b"", AttemptStatus.REFUSED, ForbiddenError),
-    (404, b"", AttemptStatus.REFUSED, NotFoundError),
-    (408, b"", AttemptStatus.UNKNOWN, ApiError),
-    (409, b"", AttemptStatus.REFUSED, ConflictError),
+    (401, b'{"error": "no"}', AttemptStatus.REFUSED, AuthenticationError),
+    (403, b'{"error": {"message": "no", "code": 403}}', AttemptStatus.REFUSED, ForbiddenError),
+    (404, b'{"error": "no", "data": null}', AttemptStatus.REFUSED, NotFoundError),
+    (404, b'{"error": "no", "data": []}', AttemptStatus.UNKNOWN, ApiError),
+    (408, b'{"error": "no"}', AttemptStatus.UNKNOWN, ApiError),
+    (409, b'{"error": "no"}', AttemptStatus.REFUSED, ConflictError),
     (413, b"", AttemptStatus.UNKNOWN, ApiError),
-    (422, b"", AttemptStatus.REFUSED, BadRequestError),
+    (422, b'{"error": "no"}', AttemptStatus.REFUSED, BadRequestError),
+    (428, b'{"error": "CHALLENGE_REQUIRED"}', AttemptStatus.REFUSED, ForbiddenError),
     (429, b"", AttemptStatus.REFUSED, RateLimitedError),
     (500, b"", AttemptStatus.UNKNOWN, ServerError),
     (503, b'{"error": "Network Error"}', AttemptStatus.UNKNOWN, ServerError),
@@ -168,7 +170,7 @@ def test_a_reply_is_judged_by_status_and_body(
 
 
 def _refused() -> AttemptResult[list[CancelResult]]:
-    return classify(CANCEL, Response(401, {}, b""))
+    return classify(CANCEL, Response(401, {}, b'{"error": "no"}'))
 
 
 def _answered() -> AttemptResult[list[CancelResult]]:

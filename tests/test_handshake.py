@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from support import CANARY, ECHOES, PATIENT, QUICK, SECOND, everything_shown_of, until
 
 from fourcasters_async import (
+    ApiError,
     AsyncSession,
     AuthenticationError,
     ForbiddenError,
@@ -191,7 +192,10 @@ REFUSALS: list[tuple[faults.Fault, type[BaseException]]] = [
     (faults.Html(502), ServerError),
     (faults.Html(200), FourcastersError),
     (faults.Unavailable(), ServerError),
-    (faults.Respond(b"", 403), ForbiddenError),
+    (faults.Respond(b'{"error": "no"}', 403), ForbiddenError),
+    (faults.Html(401), ApiError),
+    (faults.Html(403), ApiError),
+    (faults.Html(428), ApiError),
     (faults.Respond(b'{"data": {}}', 200), FourcastersError),
     (faults.Redirect("https://elsewhere.example/orders/ws"), FourcastersError),
     (faults.Close(), FourcastersError),

@@ -141,13 +141,14 @@ async def test_when_nothing_can_be_reached_everything_is_not_sent(
     assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.NOT_SENT]
 
 
-async def test_a_game_that_the_socket_does_not_know_is_refused_without_rest(
-    fake_exchange: FakeExchange,
+@pytest.mark.parametrize("hedge", [None, 3600.0])
+async def test_a_game_that_neither_knows_is_refused(
+    fake_exchange: FakeExchange, hedge: float | None
 ) -> None:
     async with opened(fake_exchange) as orders:
-        report = await orders.cancel_all_orders_for_games(["f" * 24], hedge=3600.0)
+        report = await orders.cancel_all_orders_for_games(["f" * 24], hedge=hedge)
     assert [outcome.status for outcome in report.outcomes] == [OutcomeStatus.REFUSED]
-    assert fake_exchange.received(REST) == 0
+    assert fake_exchange.received(WS) == fake_exchange.received(REST) == 1
 
 
 async def test_a_caller_that_gives_up_ends_both(fake_exchange: FakeExchange) -> None:

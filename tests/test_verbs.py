@@ -131,9 +131,23 @@ async def test_a_cancel_is_repeated_until_the_order_is_gone(
     [
         (faults.Unauthorized(), AuthenticationError, 1),
         (faults.TooManyRequests(None), RateLimitedError, 3),
-        (faults.Respond(b'{"error": "invalid type"}', 400), BadRequestError, 1),
-        (faults.Respond(b'{"error": {"message": "no", "code": 403}}', 403), ForbiddenError, 1),
-        (faults.Respond(b'{"error": {"message": "no", "code": 409}}', 409), ConflictError, 1),
+        (
+            faults.Respond(b'{"error": "invalid order ID format"}', 400),
+            BadRequestError,
+            1,
+        ),
+        (
+            faults.Respond(
+                b'{"error": {"message": "Unauthorized: order does not belong to user."}}', 403
+            ),
+            ForbiddenError,
+            1,
+        ),
+        (
+            faults.Respond(b'{"error": {"message": "order already graded", "code": 409}}', 409),
+            ConflictError,
+            1,
+        ),
     ],
     ids=str,
 )

@@ -1,5 +1,6 @@
 """What one attempt of a request proves, and what all of them prove together. No I/O."""
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -38,7 +39,8 @@ class NoResponse:
 class AttemptResult(Generic[T]):
     """What one attempt proves. `error` is set unless it was `ANSWERED`.
 
-    `final` says that no attempt was made and that none is to follow.
+    `final` says that no attempt was made and that none is to follow. `rows` are the rows of an
+    unknown answer that could be read, with `None` in the place of the others.
     """
 
     status: AttemptStatus
@@ -47,13 +49,15 @@ class AttemptResult(Generic[T]):
     stale: bool = False
     timed_out: bool = False
     final: bool = False
+    rows: Sequence[Any] | None = None
 
 
 @define
 class RequestOutcome(Generic[T]):
     """What all attempts together prove. `error` is set unless one was answered.
 
-    `complete` is `False` if an attempt before the answer ended unknown.
+    `complete` is `False` if an attempt before the answer ended unknown. `value` is the answer, or
+    without one the rows that could be read.
     """
 
     status: AttemptStatus
@@ -80,11 +84,16 @@ def unanswered(request: Request[T], observed: NoResponse) -> AttemptResult[T]:
 
 
 def without_answer(
-    request: Request[T], last: AttemptResult[T], *, attempts: int, unknowns: int
+    request: Request[T],
+    last: AttemptResult[T],
+    *,
+    attempts: int,
+    unknowns: int,
+    read: T | None = None,
 ) -> RequestOutcome[T]:
     """Say what `attempts` attempts prove of which none was answered.
 
-    `unknowns` of them ended unknown, and `last` was the last.
+    `unknowns` of them ended unknown, and `last` was the last. `read` is what could be read of them.
     """
     error, has_effect = last.error, RULES[request.kind].has_effect
     # One attempt that may have taken effect outweighs any later one that did not.
@@ -97,4 +106,6 @@ def without_answer(
         f"{request.endpoint}: no usable answer{doubt} (tried {times}): {reason}", attempts=attempts
     )
     unknown.__cause__ = error
-    return RequestOutcome(AttemptStatus.UNKNOWN, attempts, error=unknown, complete=False)
+    if isinstance(read, list):
+        unknown.results = tuple(read)
+    return RequestOutcome(AttemptStatus.UNKNOWN, attempts, read, error=unknown, complete=False)

@@ -1,8 +1,8 @@
 """One endpoint call as a value, and what follows from the kind of call that it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -81,8 +81,9 @@ class Request(Generic[T]):
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
     answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
     moment before the request is written: it returns why the request may not leave, or `None`.
-    `come_back` is called after an attempt that was not sent, or whose token was refused and is
-    replaced.
+    `come_back` is called after an attempt that was not sent, with `None`, or whose token was
+    refused and is replaced, with the refusal. `unite` makes one answer of the rows of several
+    answers, oldest first, where some rows could not be read: `None` stands in their place.
     """
 
     endpoint: str
@@ -94,4 +95,7 @@ class Request(Generic[T]):
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
-    come_back: Callable[[], None] | None = field(default=None, kw_only=True, repr=False)
+    come_back: Callable[[Exception | None], None] | None = field(
+        default=None, kw_only=True, repr=False
+    )
+    unite: Callable[[Sequence[Any]], T] | None = field(default=None, kw_only=True, repr=False)

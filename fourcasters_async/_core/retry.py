@@ -114,6 +114,7 @@ class Attempts(Generic[T]):
     timed_out: bool = False
     _unknowns: int = 0
     _stale: bool = False
+    _rows: list[Any] = field(factory=list)
     _last: AttemptResult[T] | None = None
     refused: AttemptResult[T] | None = None
 
@@ -126,6 +127,8 @@ class Attempts(Generic[T]):
         if result.status is AttemptStatus.ANSWERED:
             return None
         self._unknowns += result.status is AttemptStatus.UNKNOWN
+        if result.rows is not None:
+            self._rows.append(result.rows)
         pause = self.policy.pause(
             result,
             repeatable=RULES[self.request.kind].repeatable,
@@ -154,5 +157,18 @@ class Attempts(Generic[T]):
             raise RuntimeError("nothing was attempted, and nothing says why")
         if last.status is AttemptStatus.ANSWERED:
             complete = self._unknowns == 0
-            return RequestOutcome(last.status, self.made, value=last.value, complete=complete)
-        return without_answer(self.request, last, attempts=self.made, unknowns=self._unknowns)
+            value = self._united(last.value) if self._rows else last.value
+            return RequestOutcome(last.status, self.made, value=value, complete=complete)
+        return without_answer(
+            self.request,
+            last,
+            attempts=self.made,
+            unknowns=self._unknowns,
+            read=self._united() if self._rows else None,
+        )
+
+    def _united(self, *answer: T | None) -> T | None:
+        """Unite the rows that could be read of unknown answers with those of the answer."""
+        if self.request.unite is None:
+            return answer[0] if answer else None
+        return self.request.unite([*self._rows, *answer])

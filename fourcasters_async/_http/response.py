@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from attrs import field, frozen
@@ -12,7 +12,7 @@ from attrs import field, frozen
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
 from fourcasters_async._core.request import Request
 from fourcasters_async._json.converter import REST
-from fourcasters_async._json.envelope import error_in, value_in
+from fourcasters_async._json.envelope import error_in, has_error, unusable, value_in
 from fourcasters_async.errors import (
     REFUSALS,
     ApiError,
@@ -44,14 +44,10 @@ def classify(
         try:
             return AttemptResult(AttemptStatus.ANSWERED, decode(request, response.body, redact))
         except (ApiError, DecodeError) as error:
-            # The traceback and the parser's exception hold the body.
-            error.__context__ = None
-            return AttemptResult(AttemptStatus.UNKNOWN, error=error.with_traceback(None))
-    refused = response.status in REFUSALS
-    return AttemptResult(
-        AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN,
-        error=_api_error(request, response, redact),
-    )
+            return unusable(error)
+    said = _api_error(request, response, redact)
+    refused = isinstance(said, tuple(REFUSALS.values()))
+    return AttemptResult(AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN, error=said)
 
 
 def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
@@ -62,7 +58,7 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
     except orjson.JSONDecodeError:
         kind = "an empty body" if not body.strip() else "no JSON"
         raise DecodeError(f"{endpoint}: {kind}") from None
-    if isinstance(value, dict) and value.get("error") is not None:
+    if isinstance(value, dict) and has_error(value):
         message, code = error_in(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
     return value_in(request, value, REST, redact)
@@ -91,28 +87,35 @@ def _http_date(value: str) -> datetime | None:
 
 
 def _api_error(request: Request[T], response: Response, redact: Callable[[str], str]) -> ApiError:
+    """Return the error of a status. A refusal has to be in the exchange's own words.
+
+    A proxy, a challenge or a firewall may answer with any status in the place of the exchange. A
+    429 counts whoever says it.
+    """
     status = response.status
     try:
-        message, code = error_in(orjson.loads(response.body), redact)
+        document: Any = orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        message, code = "", None
-    message = message or _phrase(status)
+        document = {}
+    message, code = error_in(document, redact)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(
-            message,
+            message or _phrase(status),
             status=status,
             endpoint=request.endpoint,
             code=code,
             retry_after=retry_after(response.headers),
         )
-    default = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
-    return REFUSALS.get(status, default)(
-        message, status=status, endpoint=request.endpoint, code=code
-    )
+    kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
+    # Data beside an error contradicts it.
+    if message and document.get("data") is None:
+        kind = REFUSALS.get(status, kind)
+    return kind(message or _phrase(status), status=status, endpoint=request.endpoint, code=code)
 
 
 def _phrase(status: int) -> str:
     try:
-        return f"{HTTPStatus(status).phrase} (the answer has no readable error)"
+        phrase = f"{HTTPStatus(status).phrase} "
     except ValueError:
-        return "(the answer has no readable error)"
+        phrase = ""
+    return f"{phrase}(not the exchange's own error: a proxy or a firewall may have answered)"

@@ -7,8 +7,12 @@ records; the generated hook takes 17. No other record is made often enough to ne
 from collections.abc import Sequence
 from typing import Any
 
-from fourcasters_async._json.hooks import Hook, number
+from fourcasters_async._json.hooks import Hook, number, object_
 from fourcasters_async.models import CancelResult
+
+# A row of a batch may have these in place of `success`: REST writes one form, the Orders WebSocket
+# the other.
+_ERRORS = ("error", "errorType", "error_type")
 
 
 def cancel_result_hook(
@@ -46,6 +50,9 @@ def cancel_result_hook(
             # Inline for each field: a call for each would take longer than all the rest.
             if (
                 (success is True or success is False)
+                and "error" not in value
+                and "errorType" not in value
+                and "error_type" not in value
                 and (type(reason) is str or reason is None)
                 and (type(order_id) is str or order_id is None)
                 and (type(description) is str or description is None)
@@ -69,15 +76,44 @@ def cancel_result_hook(
                     line if type(line) is float else _number(line),
                 )
             else:
-                result = generated(value, kind)
-                result.user_reference = result.user_reference or None
-        except Exception:  # noqa: BLE001  # the generated hook raises it again, with its path
-            return generated(value, kind)
-        if reason_in_description and not success and reason is None:
-            result.reason, result.description = description, None
+                result = None
+        except Exception:  # noqa: BLE001  # the generated hook says what is wrong, with its path
+            result = None
+        if result is None:
+            result = generated(_without_errors(value, success_, reason_), kind)
+            result.user_reference = result.user_reference or None
+        if reason_in_description and not result.success and result.reason is None:
+            result.reason, result.description = result.description, None
         return result
 
     return structure
+
+
+def _without_errors(value: Any, success: str, reason: str) -> dict[str, object]:
+    """Turn the error of a row into a failure and its reason.
+
+    An error beside a success contradicts it, and one without a word says nothing.
+    """
+    row = dict(object_(value, None))
+    errors = [error for key in _ERRORS if (error := row.pop(key, None)) not in (None, "")]
+    if not errors:
+        return row
+    words = next((text for error in errors if (text := _words(error))), None)
+    if row.get(success) is None:
+        if words is None:
+            raise TypeError("neither a success nor an error that can be read")
+        row[success] = False
+    elif row[success] is not False:
+        raise TypeError("an error beside a success")
+    if row.get(reason) in (None, "") and words is not None:
+        row[reason] = words
+    return row
+
+
+def _words(error: object) -> str | None:
+    """Return the text of an error in either form, `None` if it has none."""
+    text = error.get("message") if isinstance(error, dict) else error
+    return text if isinstance(text, str) and text.strip() else None
 
 
 def _number(value: Any) -> float | None:

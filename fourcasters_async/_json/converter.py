@@ -1,16 +1,19 @@
 """The cattrs converters: one for REST, one for the Orders WebSocket.
 
 Unknown fields are ignored. A field that is missing or null takes its default. A number may arrive
-as a string, and an unknown enum value stays a plain string. Nothing else is coerced: one value of
-the wrong type makes the whole answer malformed.
+as a string, and an unknown enum value stays a plain string. Nothing else is coerced. A value of
+another type is taken as missing if it only informs; in a strict field (`models/wire.py`) it makes
+its record malformed.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, get_args
 
 import attrs
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.cancel_results import cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
@@ -18,14 +21,28 @@ from fourcasters_async._json.hooks import (
     Hook,
     is_list,
     is_object,
+    is_odds,
     is_open_enum,
     object_,
+    odds,
     open_enum_hook,
+    text_or_digits,
 )
+from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
 from fourcasters_async.models import AnyBet, CancelResult
 
 T = TypeVar("T")
+
+
+class UnreadRowsError(DecodeError):
+    """Some rows of a list could not be read. `rows` are the others, with `None` in their place."""
+
+    rows: Sequence[Any]
+
+    def __init__(self, message: str, *, path: str, rows: Sequence[Any]) -> None:
+        super().__init__(message, path=path)
+        self.rows = rows
 
 
 class Dialect:
@@ -39,12 +56,13 @@ class Dialect:
         self._converter = Converter()
         # cattrs would look up the hook again for each answer.
         self._hooks: dict[Any, Hook] = {}
+        self._odd_places: OddPlaces = []
+        self._odd_values = OddValues()
         for kind, hook in PRIMITIVES.items():
             self._converter.register_structure_hook(kind, hook)
         self._converter.register_structure_hook_factory(is_open_enum, open_enum_hook)
-        self._converter.register_structure_hook_factory(
-            is_list, lambda kind: _list_hook(kind, self._converter)
-        )
+        self._converter.register_structure_hook_func(is_odds, odds)
+        self._converter.register_structure_hook_factory(is_list, self._list_hook)
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
         self._converter.register_structure_hook(AnyBet, self._bet)
@@ -58,44 +76,93 @@ class Dialect:
             ),
         )
 
-    def structure(self, document: object, kind: type[T], path: str = "$") -> T:
-        """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`."""
+    def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
+        """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
+
+        Where rows of a list of cancel results cannot be read, it is an `UnreadRowsError`. `source`
+        is whose answer it is, for the log.
+        """
         hook = self._hooks.get(kind)
         if hook is None:
             hook = self._hooks[kind] = self._converter.get_structure_hook(kind)
+        rows: Sequence[Any] | None = None
+        start = path
         try:
             made: T = hook(document, kind)
         except Exception as error:  # noqa: BLE001  # a hook may raise anything on malformed JSON
+            rows = error.rows if isinstance(error, ItemError) else None
             path, reason = self._first_mistake(error, path)
         else:
             return made
+        finally:
+            if self._odd_places:
+                for place, json_type in self._odd_places:
+                    self._odd_values.note(f"{source}{start}{place}", json_type)
+                self._odd_places.clear()
+        if rows is not None:
+            raise UnreadRowsError(f"{path}: {reason}", path=path, rows=rows)
         raise DecodeError(f"{path}: {reason}", path=path)
 
     def _bet(self, value: Any, _: Any) -> Any:
         kind = bet_kind(object_(value, None))
         return self._converter.structure(value, kind)
 
+    def names_of(self, record: type) -> frozenset[str]:
+        """Return the names on the wire of the fields of a record."""
+        return frozenset(self._wire_name(field) for field in attrs.fields(record))
+
     def _wire_name(self, field: "attrs.Attribute[Any]") -> str:
-        return field.metadata.get(self._surface) or _camel_case(field.name)
+        name: str = field.metadata.get(self._surface) or _camel_case(field.name)
+        return name
 
     def _record_hook(self, record: Any) -> Hook:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)
         renames: dict[str, Any] = {
-            field.name: override(rename=self._wire_name(field)) for field in fields
+            field.name: override(rename=self._wire_name(field), struct_hook=self._field_hook(field))
+            for field in fields
         }
         structure = make_dict_structure_fn(record, self._converter, **renames)
         normalise = normalised(record)
+        # What is nothing but lists says nothing without any: it must not pass for empty lists.
+        lists = (
+            self.names_of(record) if all(is_list(field.type) for field in fields) else frozenset()
+        )
 
         def structure_record(value: Any, kind: Any) -> Any:
             # Without the check, cattrs would search a string for the names of the fields.
             present = {k: v for k, v in object_(value, None).items() if v is not None}
+            if lists and present.keys().isdisjoint(lists):
+                raise TypeError("none of its lists")
             return structure(present if normalise is None else normalise(present), kind)
 
         return structure_record
 
+    def _field_hook(self, field: "attrs.Attribute[Any]") -> Hook:
+        """Return the hook of a field, which for a lenient one takes any value."""
+        if field.metadata.get("number_as_text"):
+            hook: Hook = text_or_digits
+        elif is_list(field.type) and field.metadata.get("strict") is False:
+            hook = self._list_hook(field.type, lenient_items=True)
+        else:
+            hook = self._converter.get_structure_hook(field.type)
+        strict = field.metadata.get("strict")
+        if strict is None:
+            strict = field.default is attrs.NOTHING or is_list(field.type)
+        name = self._wire_name(field)
+        if _holds_records(field.type):
+            hook = named(hook, name, self._odd_places)
+        return hook if strict else lenient(hook, field.default, name, self._odd_places)
+
+    def _list_hook(self, kind: Any, *, lenient_items: bool = False) -> Hook:
+        (item,) = get_args(kind)
+        structure = self._converter.get_structure_hook(item)
+        if lenient_items:
+            structure = lenient(structure, attrs.Factory(item), "", self._odd_places)
+        return list_hook(structure, item, self._odd_places, keep_rows=item is CancelResult)
+
     def _first_mistake(self, error: BaseException, path: str) -> tuple[str, str]:
         while True:
-            if isinstance(error, _ItemError) and error.__cause__ is not None:
+            if isinstance(error, ItemError) and error.__cause__ is not None:
                 path = f"{path}[{error.index}]"
                 error = error.__cause__
             elif isinstance(error, ClassValidationError):
@@ -106,37 +173,8 @@ class Dialect:
                 return path, "missing" if isinstance(error, KeyError) else str(error)
 
 
-class _ItemError(Exception):
-    """The item at `index` of a list is malformed, as its cause says."""
-
-    def __init__(self, index: int) -> None:
-        super().__init__(index)
-        self.index = index
-
-
-def _list_hook(kind: Any, converter: Converter) -> Hook:
-    """Return the hook of a list. It reports only the first item that is malformed."""
-    (item_kind,) = get_args(kind)
-    structure = converter.get_structure_hook(item_kind)
-
-    def structure_list(value: Any, _: Any) -> Any:
-        # cattrs would iterate over an object or a string, and take an empty one for no items.
-        if type(value) is not list:
-            raise TypeError("not a list")
-        try:
-            return [structure(item, item_kind) for item in value]
-        except Exception:  # noqa: BLE001  # a hook may raise anything on malformed JSON
-            return find_mistake(value)
-
-    def find_mistake(value: Any) -> Any:
-        for index, item in enumerate(value):
-            try:
-                structure(item, item_kind)
-            except Exception as error:
-                raise _ItemError(index) from error
-        raise TypeError("an item was malformed once and not again")
-
-    return structure_list
+def _holds_records(kind: Any) -> bool:
+    return any(isinstance(each, type) and attrs.has(each) for each in (kind, *get_args(kind)))
 
 
 def _camel_case(name: str) -> str:

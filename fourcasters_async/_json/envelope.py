@@ -1,14 +1,21 @@
 """The envelope of an answer or an error, the same over both transports. No I/O."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
 
+import attrs
+
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.text import one_line
-from fourcasters_async._json.converter import Dialect
-from fourcasters_async.errors import DecodeError
+from fourcasters_async._json.converter import Dialect, UnreadRowsError
+from fourcasters_async.errors import DecodeError, FourcastersError
+from fourcasters_async.models import CancelResult
 
 T = TypeVar("T")
+
+_NOTHING: Sequence[object] = (None, "", [], {})
 
 
 def value_in(
@@ -21,7 +28,75 @@ def value_in(
 
     `redact` removes secrets from the text that is quoted.
     """
+    value, path = _value_at(request, document)
+    if value is not document:
+        _refuse_inner_denial(request, value, path, dialect)
+    try:
+        answer = dialect.structure(value, request.answer, path, f"{request.endpoint}: ")
+    except UnreadRowsError as error:
+        text = f"{request.endpoint}: {error}"
+        raise UnreadRowsError(text, path=error.path, rows=error.rows) from None
+    except DecodeError as error:
+        raise DecodeError(f"{request.endpoint}: {error}", path=error.path) from None
+    if request.check is not None and (mismatch := request.check(answer)) is not None:
+        mismatch = one_line(redact(mismatch))
+        raise DecodeError(f"{request.endpoint}: {path}: {mismatch}", path=path)
+    return answer
+
+
+def unusable(error: FourcastersError) -> AttemptResult[Any]:
+    """Return what an answer proves that could not be read, as `error` says: nothing."""
+    rows = None
+    if isinstance(error, UnreadRowsError):
+        rows, error = error.rows, DecodeError(str(error), path=error.path)
+    # The traceback and the parser's exception hold the body.
+    error.__context__ = None
+    return AttemptResult(AttemptStatus.UNKNOWN, rows=rows, error=error.with_traceback(None))
+
+
+def has_error(document: Mapping[str, object]) -> bool:
+    """Whether a document has an error. An empty text means that there is none."""
+    return document.get("error") not in (None, "")
+
+
+def denial_in(document: Mapping[str, object]) -> str | None:
+    """Return the key by which a document says that it failed, whatever else it has.
+
+    `None` if there is none. `has_error` tells of the documented errors.
+    """
+    success = document.get("success")
+    # It has to be a JSON boolean: 1 is none.
+    if success is not None and success is not True:
+        return "success"
+    if document.get("errors") not in _NOTHING:
+        return "errors"
+    if not _is_good_status(document.get("status")):
+        return "status"
+    return "code" if _is_error_code(document.get("code")) else None
+
+
+def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int | None]:
+    """Return the message and the code of an error, in either form that the exchange uses.
+
+    Without a message it is not the exchange's own error document.
+    """
+    error = document.get("error") if isinstance(document, dict) else None
+    message, code = error, None
+    if isinstance(error, dict):
+        message, code = error.get("message"), error.get("code")
+    # What takes the place of a text that may not be shown is no message.
+    if not isinstance(message, str) or not message.strip():
+        message = None
+    return (
+        "" if message is None else one_line(redact(message)),
+        code if type(code) is int else None,
+    )
+
+
+def _value_at(request: Request[Any], document: object) -> tuple[object, str]:
+    """Return the value at the data path of a request, and its path, or raise `DecodeError`."""
     value, path = document, "$"
+    _refuse_denial(request, value, path)
     for key in request.data_path:
         if isinstance(key, int):
             path = f"{path}[{key}]"
@@ -31,27 +106,49 @@ def value_in(
             continue
         if not isinstance(value, dict):
             raise DecodeError(f"{request.endpoint}: {path}: not an object", path=path)
+        if value is not document:
+            _refuse_denial(request, value, path)
         path = f"{path}.{key}"
         if key not in value:
             raise DecodeError(f"{request.endpoint}: {path}: missing", path=path)
         value = value[key]
-    try:
-        answer = dialect.structure(value, request.answer, path)
-    except DecodeError as error:
-        raise DecodeError(f"{request.endpoint}: {error}", path=error.path) from None
-    if request.check is not None and (mismatch := request.check(answer)) is not None:
-        mismatch = one_line(redact(mismatch))
-        raise DecodeError(f"{request.endpoint}: {path}: {mismatch}", path=path)
-    return answer
+    return value, path
 
 
-def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int | None]:
-    """Return the message and the code of an error, in either form that the exchange uses."""
-    error = document.get("error") if isinstance(document, dict) else None
-    message, code = error, None
-    if isinstance(error, dict):
-        message, code = error.get("message"), error.get("code")
-    return (
-        one_line(redact(message)) if isinstance(message, str) else "",
-        code if type(code) is int else None,
-    )
+def _refuse_denial(request: Request[T], value: object, path: str) -> None:
+    """Raise if an envelope says that it failed."""
+    if isinstance(value, dict):
+        key = "error" if has_error(value) else denial_in(value)
+        if key is not None:
+            _contradict(request, f"{path}.{key}")
+
+
+def _refuse_inner_denial(request: Request[T], value: object, path: str, dialect: Dialect) -> None:
+    """Raise if the record itself says that it failed, in words that are not its own.
+
+    A cancel result is one row, which decides for itself.
+    """
+    kind = request.answer
+    if isinstance(value, dict) and attrs.has(kind) and kind is not CancelResult:
+        said = {key: value[key] for key in ("error", "errors", "success") if key in value}
+        for name in dialect.names_of(kind):
+            said.pop(name, None)
+        _refuse_denial(request, said, path)
+
+
+def _contradict(request: Request[T], path: str) -> NoReturn:
+    raise DecodeError(f"{request.endpoint}: {path}: contradicts an answer", path=path)
+
+
+def _is_good_status(status: object) -> bool:
+    if isinstance(status, str):
+        return status.strip().casefold() in ("", "ok", "success")
+    if isinstance(status, int | float) and not isinstance(status, bool):
+        return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    return status is None or status is True
+
+
+def _is_error_code(code: object) -> bool:
+    if isinstance(code, str) and code.strip().isdecimal():
+        code = int(code)
+    return isinstance(code, int | float) and code >= HTTPStatus.BAD_REQUEST

@@ -45,6 +45,24 @@ def _integer(value: Any, _: Any) -> int:
     return int(made)
 
 
+def is_odds(kind: Any) -> bool:
+    """Whether a type is that of odds: a whole number, or a decimal where the exchange sends one."""
+    return _is_union(kind) and set(get_args(kind)) - {type(None)} == {int, float}
+
+
+def odds(value: Any, _: Any) -> float:
+    """Return a number: an `int` if it is whole."""
+    if type(value) is int:
+        return value
+    made = number(value, None)
+    return int(made) if made.is_integer() else made
+
+
+def text_or_digits(value: Any, _: Any) -> str:
+    """Return a text, or the digits of a whole number."""
+    return str(value) if type(value) is int else _text(value, None)
+
+
 def _moment(value: Any, _: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(_text(value, str).upper())
@@ -72,6 +90,9 @@ PRIMITIVES: Mapping[Any, Hook] = {
 }
 
 
+_JSON_TYPES = {str: "a string", bool: "a boolean", dict: "an object", list: "a list"}
+
+
 def is_list(kind: Any) -> bool:
     """Whether a type is a list of something."""
     return get_origin(kind) is list
@@ -89,9 +110,18 @@ def object_(value: Any, _: Any) -> dict[str, object]:
     return value
 
 
+def json_type(value: Any) -> str:
+    """Name the JSON type of a value that is not null."""
+    return _JSON_TYPES.get(type(value), "a number")
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType)
+
+
 def _members_by_value(kind: Any) -> Mapping[str, StrEnum] | None:
     """Return the members by value for a union of one `StrEnum` and `str`, else `None`."""
-    union = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+    union = get_args(kind) if _is_union(kind) else ()
     enums = [k for k in union if isinstance(k, type) and issubclass(k, StrEnum)]
     if str not in union or len(enums) != 1:
         return None

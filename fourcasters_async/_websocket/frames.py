@@ -1,7 +1,6 @@
 """The frames of the Orders WebSocket: requests and answers. No I/O."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -10,55 +9,32 @@ from attrs import define
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._json.converter import SOCKET
-from fourcasters_async._json.envelope import error_in, value_in
-from fourcasters_async.errors import REFUSALS, DecodeError, ServerError
+from fourcasters_async._json.envelope import denial_in, error_in, has_error, unusable, value_in
+from fourcasters_async.errors import REFUSALS, ApiError, DecodeError, ServerError
 
 T = TypeVar("T")
 
 _SERVER_ERROR = 500
 
-
-def _rule(pattern: str, status: int) -> tuple[re.Pattern[str], int]:
-    return re.compile(pattern, re.IGNORECASE), status
-
-
-# The HTTP status that an error text stands for, so that an error is the same over both transports.
-# The first pattern that is found decides. A refusal means that nothing was done, which must not be
-# guessed: a text is a refusal only if it is documented, or says what is wrong with the request.
-_STATUSES: Sequence[tuple[re.Pattern[str], int]] = (
-    _rule(r"\bfailed to process\b", _SERVER_ERROR),
-    _rule(r"^invalid order ID format|^invalid heartbeat timeout", 400),
-    _rule(r"^unauthorized: order does not belong", 403),
-    _rule(r"^(order|game) not found", 404),
-    _rule(r"^order already (cancelled|graded)|^order is expired", 409),
-    _rule(r"^too many requests", 429),
-    _rule(r"^unauthori[sz]ed\W*$", 401),
-    # Before the refusals below: the text after these words may quote any other error.
-    _rule(r"\bfail(ed|ure) to\b|\binternal\b|\btimed? ?-?out\b|\bunavailable\b", _SERVER_ERROR),
-    _rule(r"\bupstream\b|\bpanic\b|\bexception\b|\bnil pointer\b|\bundefined\b", _SERVER_ERROR),
-    _rule(r"\b(runtime|rpc|system|server|network|database)[ _]error", _SERVER_ERROR),
-    _rule(r"\bnot (confirmed|acknowledged)\b|\bpartially (done|processed|placed)\b", _SERVER_ERROR),
-    _rule(r"\btoo many requests\b|\brate.?limit", 429),
-    _rule(r"\bnot authenticated\b", 401),
-    _rule(r"\b(expired|invalid) (token|jwt)\b|\b(token|jwt) (is |has )?(expired|invalid)\b", 401),
-    _rule(r"^unauthori[sz]ed\b|\bforbidden\b|\baccess denied\b|\bnot your\b", 403),
-    _rule(
-        r"^(invalid|missing|unknown|unsupported|malformed) ([\w-]+ )?(games?|orders?|markets?"
-        r"|types?|ids?|sides?|messages?|fields?|requests?|odds|numbers?|bets?|formats?|payload|json)\b",
-        400,
-    ),
-    _rule(r"\bnot (found|allowed|permitted|open|enough|supported|active)\b", 400),
-    _rule(r"\b(is|are) required\b|\bmust (be|not|have)\b|\bcannot be (cancel|edit|plac)", 400),
-    _rule(r"\balready (filled|matched|settled|closed|started)\b", 400),
-    _rule(
-        r"\b(order|game|market|account) (is|has) (expired|started|ended|filled|graded|suspended"
-        r"|closed|locked|banned)\b",
-        400,
-    ),
-    _rule(
-        r"\binsufficient\b|\bliability\b|\bvalidation\b|^duplicate\b|\bno such (order|game)", 400
-    ),
-)
+# The error texts that are documented, in lower case, and the HTTP status that each stands for, so
+# that an error is the same over both transports. A refusal means that nothing was done, which must
+# not be guessed: a text that only contains one of these may tell of an order that was placed or
+# cancelled before another failed.
+_REFUSALS: Mapping[str, int] = {
+    "invalid order id format": 400,
+    "invalid heartbeat timeout": 400,
+    "unauthorized": 401,
+    "invalidcredentials": 401,
+    "unauthorized: order does not belong to user": 403,
+    "order not found": 404,
+    # The game is not in the cache of this service. Orders may rest on it.
+    "game not found": 404,
+    "order already cancelled": 409,
+    "order already graded": 409,
+    "order is expired": 409,
+    "too many requests": 429,
+    "too many requests. please try again later": 429,
+}
 
 
 @define
@@ -97,14 +73,13 @@ def _unwrapped(outer: dict[str, object]) -> Answer | None:
     ids = {each for each in (outer.get("requestID"), inner.get("requestID")) if type(each) is str}
     if len(ids) != 1:
         return None
-    # An error in the outer document contradicts the answer, like one beside it.
-    document = {"error": outer["error"], "data": responses} if _has_error(outer) else inner
+    document = inner
+    # What the outer document says contradicts the answer, like an error beside it.
+    if has_error(outer):
+        document = {"error": outer["error"], "data": responses}
+    elif (denial := denial_in(outer)) is not None:
+        document = {denial: outer[denial], "data": responses}
     return Answer(ids.pop(), document)
-
-
-def _has_error(document: Mapping[str, object]) -> bool:
-    # An empty text means that there is no error.
-    return document.get("error") not in (None, "")
 
 
 def classify(
@@ -114,14 +89,12 @@ def classify(
     redact: Callable[[str], str] = str,
 ) -> AttemptResult[T]:
     """Return what an answer proves. `redact` removes secrets from the text that is quoted."""
-    if _has_error(document):
+    if has_error(document):
         return _failed(request, document, redact)
     try:
         return AttemptResult(AttemptStatus.ANSWERED, value_in(request, document, SOCKET, redact))
     except DecodeError as error:
-        # The traceback holds the answer.
-        error.__context__ = None
-        return AttemptResult(AttemptStatus.UNKNOWN, error=error.with_traceback(None))
+        return unusable(error)
 
 
 def _failed(
@@ -129,25 +102,23 @@ def _failed(
 ) -> AttemptResult[T]:
     message, code = error_in(document, redact)
     status = _status_of(message, code)
-    refusal = REFUSALS.get(status)
-    error = (refusal or ServerError)(
+    # An error and data in one answer contradict each other.
+    refusal = REFUSALS.get(status) if document.get("data") is None else None
+    other = ServerError if status >= _SERVER_ERROR else ApiError
+    error = (refusal or other)(
         message or "(the answer has no readable error)",
         status=status,
         endpoint=request.endpoint,
         code=code,
     )
-    # An error and data in one answer contradict each other.
-    if refusal is None or document.get("data") is not None:
-        return AttemptResult(AttemptStatus.UNKNOWN, error=error)
-    return AttemptResult(AttemptStatus.REFUSED, error=error)
+    ended = AttemptStatus.UNKNOWN if refusal is None else AttemptStatus.REFUSED
+    return AttemptResult(ended, error=error)
 
 
 def _status_of(message: str, code: int | None) -> int:
     """Return the HTTP status that an error over the WebSocket stands for."""
-    if code is not None and code >= _SERVER_ERROR:
-        return code
-    text = message.strip()
-    for pattern, status in _STATUSES:
-        if pattern.search(text):
-            return status
-    return code if code is not None and code in REFUSALS else _SERVER_ERROR
+    status = _REFUSALS.get(" ".join(message.split()).casefold().removesuffix("."), _SERVER_ERROR)
+    if code is None or code in REFUSALS:
+        return status
+    # A code that is no refusal contradicts the text.
+    return max(code, _SERVER_ERROR)

@@ -14,21 +14,21 @@ class CancelResult:
     """The answer to a cancel for one order.
 
     Only `success` is always present. `reason` is the exchange's text for a failure. `odds` are
-    American. `filled` (risk matched before the cancel), `offered` (0 after a cancel) and
-    `remaining` (risk that was still open and is released now) are in account currency. Only the
-    Orders WebSocket sends `side` and `number`.
+    American, a `float` if the exchange sends a decimal. `filled` (risk matched before the cancel),
+    `offered` (0 after a cancel) and `remaining` (risk that was still open and is released now) are
+    in account currency. Only the Orders WebSocket sends `side` and `number`.
     """
 
     success: bool
     reason: str | None = None
-    order_id: str | None = field(default=None, metadata=wire(rest="sessionID"))
+    order_id: str | None = field(default=None, metadata=wire(rest="sessionID", strict=True))
     description: str | None = None
-    odds: int | None = None
+    odds: int | float | None = None
     filled: float | None = None
     offered: float | None = None
     remaining: float | None = None
-    game_id: str | None = None
-    user_reference: str | None = None
+    game_id: str | None = field(default=None, metadata=wire(strict=True))
+    user_reference: str | None = field(default=None, metadata=wire(number_as_text=True))
     side: str | None = None
     number: float | None = None
 

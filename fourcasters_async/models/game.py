@@ -30,7 +30,7 @@ class Game:
     `cheap_data_uid` identifies the game in other systems too.
     """
 
-    game_id: str | None = field(default=None, metadata=wire("id"))
+    game_id: str | None = field(default=None, metadata=wire("id", strict=True))
     league: str | None = None
     sport: str | None = None
     start: datetime | None = None
@@ -40,11 +40,11 @@ class Game:
     is_specials: bool | None = None
     tournament_name: str | None = None
     period_name: str | None = None
-    parent_game_id: str | None = None
+    parent_game_id: str | None = field(default=None, metadata=wire(strict=True))
     live: bool | None = None
     featured: bool | None = None
     cheap_data_uid: str | None = field(default=None, metadata=wire("cheapDataUID"))
-    participants: list[Participant] = field(factory=list)
+    participants: list[Participant] = field(factory=list, metadata=wire(strict=False))
 
     @property
     def away(self) -> Participant | None:

@@ -13,18 +13,20 @@ from fourcasters_async.models.wire import wire
 class OpenOrder:
     """One open order of the account, as `GET /user/getUnmatched` returns it.
 
-    `odds` are American; `bet`, `filled`, `offered` and `remaining` are in account currency;
-    `created_at` and `expiry` are timezone-aware. `remaining` is what can still be matched.
-    `taken_ratio` has rounding noise and may be slightly negative. `origin` is `"offer"` or
-    `"wager"`. A `type` that this library does not know stays a plain string. A field that is
-    missing from the answer is `None`.
+    `odds` are American, a `float` if the exchange sends a decimal; `bet`, `filled`, `offered` and
+    `remaining` are in account currency; `created_at` and `expiry` are timezone-aware. `remaining`
+    is what can still be matched. `taken_ratio` has rounding noise and may be slightly negative.
+    `origin` is `"offer"` or `"wager"`. A `type` that this library does not know stays a plain
+    string. A field that is missing from the answer or cannot be read is `None`, `order_id` and
+    `game` too. Such an order rests all the same, and without a `game` it may be on any.
     """
 
+    # Not strict: without its id the order rests all the same, and must not be lost to a proof.
     order_id: str | None = field(default=None, metadata=wire("id"))
     tx_id: str | None = None
     type: MarketType | str | None = None
     bet: float | None = None
-    odds: int | None = None
+    odds: int | float | None = None
     spread: float | None = None
     total: float | None = None
     participant_id: str | None = None
@@ -38,7 +40,7 @@ class OpenOrder:
     expiry: datetime | None = None
     created_at: datetime | None = None
     origin: str | None = None
-    user_reference: str | None = None
+    user_reference: str | None = field(default=None, metadata=wire(number_as_text=True))
     wager_request_id: str | None = None
     graded: bool | None = None
     closed: bool | None = None
@@ -63,7 +65,7 @@ class OrderDetail:
     order_id: str | None = field(default=None, metadata=wire("id"))
     cancelled: bool | None = None
     is_the_best_offer: bool | None = None
-    odds: int | None = None
+    odds: int | float | None = None
     type: MarketType | str | None = None
     over_under: str | None = field(default=None, metadata=wire("OU"))
     participant_id: str | None = field(default=None, metadata=wire("participant"))
@@ -88,14 +90,14 @@ class MatchedBet:
     tx_id: str | None = None
     type: MarketType | str | None = None
     bet: float | None = None
-    odds: int | None = None
+    odds: int | float | None = None
     spread: float | None = None
     total: float | None = None
     over_under: str | None = field(default=None, metadata=wire("OU"))
     participant_id: str | None = None
     market: str | None = None
     side: str | None = None
-    user_reference: str | None = None
+    user_reference: str | None = field(default=None, metadata=wire(number_as_text=True))
     created_at: datetime | None = None
     matched_time: datetime | None = None
     graded: bool | None = None
@@ -115,10 +117,10 @@ class OpenOrdersPage:
     """Every open order of the account, with the fields that show an incomplete answer."""
 
     unmatched: list[OpenOrder]
-    has_more: bool | None = None
-    total: float | None = None
-    next: str | None = None
-    next_cursor: str | None = None
+    has_more: bool | None = field(default=None, metadata=wire(strict=True))
+    total: float | None = field(default=None, metadata=wire(strict=True))
+    next: str | None = field(default=None, metadata=wire(strict=True))
+    next_cursor: str | None = field(default=None, metadata=wire(strict=True))
 
     @property
     def cut_short(self) -> bool:

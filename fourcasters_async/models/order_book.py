@@ -24,7 +24,7 @@ class BookEntry:
     type: MarketType | str | None = None
     created_by: str | None = None
     sum_untaken: float | None = None
-    odds: float | None = None
+    odds: int | float | None = None
     bet: float | None = None
     game_id: str | None = None
     taken_ratio: float | None = None
@@ -111,32 +111,32 @@ class AveragePrices:
     that can be filled, in account currency. What is missing is `None`.
     """
 
-    average_home_moneyline: float | None = None
-    best_home_moneyline: float | None = None
-    best_home_moneyline_with_commission: float | None = None
-    best_home_moneyline_price_limit: float | None = None
-    average_away_moneyline: float | None = None
-    best_away_moneyline: float | None = None
-    best_away_moneyline_with_commission: float | None = None
-    best_away_moneyline_price_limit: float | None = None
-    average_home_spread: float | None = None
-    best_home_spread: float | None = None
-    best_home_spread_with_commission: float | None = None
-    best_home_spread_price_limit: float | None = None
+    average_home_moneyline: int | float | None = None
+    best_home_moneyline: int | float | None = None
+    best_home_moneyline_with_commission: int | float | None = None
+    best_home_moneyline_price_limit: int | float | None = None
+    average_away_moneyline: int | float | None = None
+    best_away_moneyline: int | float | None = None
+    best_away_moneyline_with_commission: int | float | None = None
+    best_away_moneyline_price_limit: int | float | None = None
+    average_home_spread: int | float | None = None
+    best_home_spread: int | float | None = None
+    best_home_spread_with_commission: int | float | None = None
+    best_home_spread_price_limit: int | float | None = None
     main_home_spread: float | None = None
-    average_away_spread: float | None = None
-    best_away_spread: float | None = None
-    best_away_spread_with_commission: float | None = None
-    best_away_spread_price_limit: float | None = None
+    average_away_spread: int | float | None = None
+    best_away_spread: int | float | None = None
+    best_away_spread_with_commission: int | float | None = None
+    best_away_spread_price_limit: int | float | None = None
     main_away_spread: float | None = None
-    average_over: float | None = None
-    best_over: float | None = None
-    best_over_with_commission: float | None = None
-    best_over_price_limit: float | None = None
-    average_under: float | None = None
-    best_under: float | None = None
-    best_under_with_commission: float | None = None
-    best_under_price_limit: float | None = None
+    average_over: int | float | None = None
+    best_over: int | float | None = None
+    best_over_with_commission: int | float | None = None
+    best_over_price_limit: int | float | None = None
+    average_under: int | float | None = None
+    best_under: int | float | None = None
+    best_under_with_commission: int | float | None = None
+    best_under_price_limit: int | float | None = None
     main_total: float | None = None
     max_moneyline_bet: float | None = field(default=None, metadata=wire("maxMoneyLineBet"))
     home_moneyline_max_bet: float | None = None

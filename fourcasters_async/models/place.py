@@ -5,6 +5,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.wire import wire
 
 
 class OrderType(StrEnum):
@@ -69,7 +70,7 @@ class MatchedFill:
     """
 
     amount: float | None = None
-    odds: int | None = None
+    odds: int | float | None = None
     number: float | None = None
     type: MarketType | str | None = None
     side: str | None = None
@@ -77,7 +78,7 @@ class MatchedFill:
     order_id: str | None = None
     tx_id: str | None = None
     wager_request_id: str | None = None
-    user_reference: str | None = None
+    user_reference: str | None = field(default=None, metadata=wire(number_as_text=True))
     risk: float | None = None
     win: float | None = None
     win_without_commission: float | None = None
@@ -93,12 +94,12 @@ class UnmatchedOffer:
     order_id: str
     wager_request_id: str | None = None
     offered: float | None = None
-    odds: int | None = None
+    odds: int | float | None = None
     type: MarketType | str | None = None
     side: str | None = None
     market: str | None = None
     number: float | None = None
-    user_reference: str | None = None
+    user_reference: str | None = field(default=None, metadata=wire(number_as_text=True))
 
 
 @frozen
@@ -111,9 +112,9 @@ class PlaceResult:
     """
 
     matched: list[MatchedFill] = field(factory=list)
-    unmatched: UnmatchedOffer | None = None
-    error: str | None = None
-    error_type: PlaceErrorType | str | None = None
+    unmatched: UnmatchedOffer | None = field(default=None, metadata=wire(strict=True))
+    error: str | None = field(default=None, metadata=wire(strict=True))
+    error_type: PlaceErrorType | str | None = field(default=None, metadata=wire(strict=True))
 
     @property
     def success(self) -> bool:
@@ -134,4 +135,4 @@ class EditResult(PlaceResult):
     not documented.
     """
 
-    cancelled: dict[str, object] = field(factory=dict)
+    cancelled: dict[str, object] = field(factory=dict, metadata=wire(strict=True))

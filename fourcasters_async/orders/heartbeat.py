@@ -1,9 +1,10 @@
 """The heartbeat over both transports, and its acknowledgement."""
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.retry import RetryPolicy
+from fourcasters_async.models.wire import wire
 
 _ACK = "heartbeatAck"
 _NO_ACK = "not an acknowledgement"
@@ -13,23 +14,23 @@ _NO_ACK = "not an acknowledgement"
 class Acknowledged:
     """An answer that is documented only as an object."""
 
-    success: bool | None = None
+    success: bool | None = field(default=None, metadata=wire(strict=True))
 
 
 @frozen
 class Heartbeat(Acknowledged):
     """The answer of the orders service to a beat. The Orders WebSocket sends no `success`."""
 
-    type: str | None = None
-    timeout_sec: float | None = None
-    error: str | None = None
+    type: str | None = field(default=None, metadata=wire(strict=True))
+    timeout_sec: float | None = field(default=None, metadata=wire(strict=True))
+    error: str | None = field(default=None, metadata=wire(strict=True))
 
 
 @frozen
 class HeartbeatAnswer(Heartbeat):
     """The same answer over REST: in an envelope or bare."""
 
-    data: Heartbeat | None = None
+    data: Heartbeat | None = field(default=None, metadata=wire(strict=True))
 
 
 def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:

@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
-from fourcasters_async.errors import AuthenticationError, OutcomeUnknownError, RateLimitedError
+from fourcasters_async.errors import (
+    AuthenticationError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RateLimitedError,
+)
 from fourcasters_async.models import CancelResult, GameMarket
 from fourcasters_async.orders.fanout import CancelGame, crashed
 
@@ -14,9 +19,9 @@ Cancelled = RequestOutcome[list[CancelResult]]
 def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
     """Return a cancel that uses `second` too if `first` has decided nothing in `after` seconds.
 
-    It uses `second` at once if `first` fails, or is refused for its token or its rate. The first
-    answer ends it, and so does any other refusal before `second` is used. A request that has no
-    answer by then is given up, and may still take effect.
+    It uses `second` at once if `first` fails, is refused for its token or its rate, or does not
+    know the game. The first answer ends it, and so does any other refusal before `second` is used.
+    A request that has no answer by then is given up, and may still take effect.
     """
 
     async def cancel(market: GameMarket, deadline: float | None) -> Cancelled:
@@ -40,6 +45,15 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
     return cancel
 
 
+async def elsewhere(
+    outcome: Cancelled, second: CancelGame, market: GameMarket, deadline: float | None
+) -> Cancelled:
+    """Return the outcome of a cancel, with that of `second` if the first did not know the game."""
+    if outcome.error is None or not _is_unknown_game(outcome):
+        return outcome
+    return united([outcome, await _guarded(second, market, deadline)])
+
+
 async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | None) -> Cancelled:
     """Keep a crash of one transport from affecting the other."""
     try:
@@ -55,8 +69,21 @@ def _answered(task: "asyncio.Task[Cancelled]") -> bool:
 def _is_final(outcome: Cancelled) -> bool:
     """Whether the other transport would not be told otherwise."""
     of_transport = isinstance(outcome.error, AuthenticationError | RateLimitedError)
+    of_transport = of_transport or _is_unknown_game(outcome)
     return outcome.status is AttemptStatus.ANSWERED or (
         outcome.status is AttemptStatus.REFUSED and not of_transport
+    )
+
+
+def _is_unknown_game(outcome: Cancelled) -> bool:
+    """Whether the last attempt said that it did not find what is to be cancelled.
+
+    Over the Orders WebSocket `game not found` means that the game is not in its service's cache.
+    Orders may rest on it all the same, and the other transport may know it.
+    """
+    error = outcome.error
+    return isinstance(
+        error.__cause__ if isinstance(error, OutcomeUnknownError) else error, NotFoundError
     )
 
 
@@ -68,10 +95,10 @@ def united(parts: Sequence[Cancelled | None]) -> Cancelled:
     finished = [part for part in parts if part is not None]
     attempts = sum(part.attempts for part in finished) + parts.count(None)
     answered = [part for part in finished if part.status is AttemptStatus.ANSWERED]
+    results = _union([result for part in finished for result in part.value or []])
     doubtful = None in parts or any(part.status is AttemptStatus.UNKNOWN for part in finished)
     if answered:
         complete = not doubtful and all(part.complete for part in answered)
-        results = _union([result for part in answered for result in part.value or []])
         return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=results, complete=complete)
     worst_first = (AttemptStatus.UNKNOWN, AttemptStatus.REFUSED, AttemptStatus.NOT_SENT)
     worst = min(finished, key=lambda part: worst_first.index(part.status), default=None)
@@ -79,8 +106,10 @@ def united(parts: Sequence[Cancelled | None]) -> Cancelled:
     if worst is None or (doubtful and worst.status is not AttemptStatus.UNKNOWN):
         unknown = OutcomeUnknownError("given up before it was answered", attempts=attempts)
         unknown.__cause__ = error
-        return RequestOutcome(AttemptStatus.UNKNOWN, attempts, error=unknown, complete=False)
-    return RequestOutcome(worst.status, attempts, error=error, complete=worst.complete)
+        return RequestOutcome(
+            AttemptStatus.UNKNOWN, attempts, results, error=unknown, complete=False
+        )
+    return RequestOutcome(worst.status, attempts, results, error=error, complete=worst.complete)
 
 
 def _union(results: list[CancelResult]) -> list[CancelResult]:

@@ -27,6 +27,7 @@ from fourcasters_async.models import (
 from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_american_odds, check_order_type, order_document
 from fourcasters_async.orders.own import send_own
+from fourcasters_async.orders.rows import all_rows, rows_of_game
 from fourcasters_async.orders.tickets import OwnOrder
 from fourcasters_async.orders.verbs import Orders
 
@@ -59,10 +60,13 @@ class RestOrders(Orders):
             Kind.CANCEL,
             body=body,
             check=partial(another_game, market.game_id),
+            unite=partial(rows_of_game, market.game_id),
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
-        return Request("POST /session/cancelAllOrders", _RESULTS, Kind.CANCEL, body={})
+        return Request(
+            "POST /session/cancelAllOrders", _RESULTS, Kind.CANCEL, body={}, unite=all_rows
+        )
 
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
         return Request(
@@ -94,6 +98,7 @@ class RestOrders(Orders):
             Kind.CANCEL,
             body={"gameID": game_id, "userReferences": references},
             check=partial(another_game, game_id),
+            unite=partial(rows_of_game, game_id),
         )
         return await self._cancel_list(request, deadline)
 

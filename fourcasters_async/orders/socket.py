@@ -6,6 +6,7 @@ from functools import partial
 
 from attrs import evolve
 
+from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.validation import check_id, check_seconds, optional
 from fourcasters_async._websocket.client import WebSocketClient
@@ -25,7 +26,8 @@ from fourcasters_async.orders.arguments import check_market_type, check_markets,
 from fourcasters_async.orders.fanout import CancelGame
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
-from fourcasters_async.orders.hedge import hedged
+from fourcasters_async.orders.hedge import elsewhere, hedged
+from fourcasters_async.orders.rows import all_rows, rows_of_game
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.orders.verify import SharedReads
 
@@ -42,8 +44,9 @@ class OrdersSocket(Orders):
     `AsyncSession`. All share one connection, on which answers may come in any order. It is pinged
     after ten seconds of silence, dropped when a request times out in silence, and replaced when it
     is lost. A request that was sent and not answered is then unknown; it is repeated or reported
-    as over REST. Handshakes count in the rate limit, messages do not. An error text that says what
-    was wrong with the request is a refusal; any other text leaves the outcome unknown.
+    as over REST. Handshakes count in the rate limit, messages do not. An error text is a refusal
+    if it is a documented one; any other text leaves the outcome unknown. A game that this service
+    does not know is cancelled over REST.
     """
 
     def __init__(
@@ -74,17 +77,28 @@ class OrdersSocket(Orders):
         that outcome of a `moneyline1x2`. Returns one result per order. An order that could not be
         cancelled is a result whose `success` is false, not an exception. An empty list that is
         `complete` means that the exchange found nothing to cancel.
+
+        A game that this service does not know is cancelled over REST, which may know it. With a
+        `side` or a `market`, which REST does not take, that is a `NotFoundError`; it does not mean
+        that no order rests on the game.
         """
-        request = self._cancel_game(
-            GameMarket(check_id(game_id, "game_id"), check_market_type(type))
-        )
+        market_of_game = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
         filters = {
             "side": optional(check_id, side, "side"),
             "market": optional(check_id, market, "market"),
         }
         only = {name: value for name, value in filters.items() if value is not None}
-        request = evolve(request, body={**(request.body or {}), **only})
-        return await self._cancel_list(request, deadline)
+        until = self._sender.until(deadline)
+        if only:
+            request = self._cancel_game(market_of_game)
+            request = evolve(request, body={**(request.body or {}), **only})
+            return await self._cancel_until(request, until)
+        self._sender.ensure_usable()
+        await self._sender.catch_up()
+        outcome = await self._send_cancel(market_of_game, until)
+        if outcome.error is not None:
+            raise outcome.error
+        return self._heard(outcome.value or [], outcome)
 
     async def cancel_all_orders_for_games(
         self,
@@ -102,14 +116,17 @@ class OrdersSocket(Orders):
         Like `AsyncSession.cancel_all_orders_for_games`, with `cancelAllByGame` messages. With a
         `hedge`, a game that is neither answered nor refused after so many seconds is also cancelled
         over REST: `POST /session/cancelAllOrdersForGame`. A message that failed, or was refused for
-        its token or for too many requests, goes to REST at once. The first answer ends the game,
+        its token or for too many requests, goes to REST at once, and so does, also without a
+        `hedge`, one about a game that this service does not know. The first answer ends the game,
         and the results of both are united. A request that has no answer by then is given up. It may
         still take effect, so the outcome has `complete=False`.
         """
         markets = check_markets(games, type)
         cancel: CancelGame = self._send_cancel
         if hedge is not None:
-            cancel = hedged(cancel, self._over_rest, after=check_seconds(hedge, "hedge"))
+            cancel = hedged(
+                super()._send_cancel, self._over_rest, after=check_seconds(hedge, "hedge")
+            )
         return await self._cancel_games(
             markets, cancel, deadline, on_outcome, verify=verify, periods=periods
         )
@@ -148,6 +165,12 @@ class OrdersSocket(Orders):
 
         yield beat
 
+    async def _send_cancel(
+        self, market: GameMarket, deadline: float | None
+    ) -> RequestOutcome[list[CancelResult]]:
+        outcome = await super()._send_cancel(market, deadline)
+        return await elsewhere(outcome, self._over_rest, market, deadline)
+
     def _cancel(self, order_id: str) -> Request[CancelResult]:
         return Request(
             "cancelById",
@@ -170,10 +193,11 @@ class OrdersSocket(Orders):
             Kind.CANCEL,
             body=body,
             check=partial(another_game, market.game_id),
+            unite=partial(rows_of_game, market.game_id),
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
-        return Request("cancelAll", _RESULTS, Kind.CANCEL)
+        return Request("cancelAll", _RESULTS, Kind.CANCEL, unite=all_rows)
 
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
         return Request(

@@ -40,6 +40,7 @@ from fourcasters_async.orders.arguments import (
 from fourcasters_async.orders.fanout import CancelGame, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.own import send_own
+from fourcasters_async.orders.rows import rows_by_id
 from fourcasters_async.orders.verify import GamesInDoubt, SharedReads, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
@@ -228,8 +229,8 @@ class Orders(ABC):
         `OutcomeUnknownError` its `orders` may be in the book, or may come into it for two minutes:
         `AsyncSession.reconcile(error.orders)` tells. `account.get_unmatched` does not: a fill does
         not show there. Raises `HaltedError` for a game that is halted, and if the game is halted
-        before the orders have left; nothing was sent then. If you cancel the call after the orders
-        have left, they stay in the session's account until they are decided.
+        before the orders have left; they have no effect then. If you cancel the call after the
+        orders have left, they stay in the session's account until they are decided.
         """
         new = [
             with_reference(check_new_order(order, f"orders[{index}]"))
@@ -275,7 +276,11 @@ class Orders(ABC):
     async def _cancel_until(
         self, request: Request[list[CancelResult]], until: float
     ) -> CancelResults:
-        results, outcome = await self._sender.outcome_until(request, until)
+        return self._heard(*await self._sender.outcome_until(request, until))
+
+    def _heard(
+        self, results: list[CancelResult], outcome: RequestOutcome[list[CancelResult]]
+    ) -> CancelResults:
         self._gate.hear(results)
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
@@ -288,7 +293,11 @@ class Orders(ABC):
             tell(await self._cancel_by_id(ids[start : start + _IDS_PER_REQUEST], until))
 
     async def _cancel_by_id(self, order_ids: list[str], until: float) -> CancelResults:
-        request = evolve(self._cancel_multiple(order_ids), check=partial(another_order, order_ids))
+        request = evolve(
+            self._cancel_multiple(order_ids),
+            check=partial(another_order, order_ids),
+            unite=partial(rows_by_id, order_ids),
+        )
         results = await self._cancel_until(request, until)
         for order_id, result in zip(order_ids, results, strict=True):
             result.order_id = order_id

@@ -70,7 +70,8 @@ def _cancel_all(book: Book, account: str, fields: Body) -> object:  # noqa: ARG0
 
 def _cancel_all_by_game(book: Book, account: str, fields: Body) -> object:
     game_id = fields.get("gameId")
-    if not isinstance(game_id, str) or game_id not in book.games:
+    game = book.games.get(game_id) if isinstance(game_id, str) else None
+    if game is None or not game.cached:
         raise _FailedError("game not found")
     chosen = {key: fields[key] for key in ("type", "side", "market") if key in fields}
     known = chosen.get("type", placing.TYPES[0]) in placing.TYPES
@@ -78,7 +79,7 @@ def _cancel_all_by_game(book: Book, account: str, fields: Body) -> object:
         raise _FailedError("Failed to process cancelAllByGame")
     return [
         _cancel(book, order)
-        for order in book.resting([game_id], account=account)
+        for order in book.resting([game.game_id], account=account)
         if all(getattr(order, key) == value for key, value in chosen.items())
     ]
 

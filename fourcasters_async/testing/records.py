@@ -27,7 +27,8 @@ def payout(odds: float) -> float:
 class BookGame:
     """A game. `start` is aware.
 
-    A period or a derivative is a game of its own: it has a `parent_id` and a `period_name`.
+    A period or a derivative is a game of its own: it has a `parent_id` and a `period_name`. Over
+    the Orders WebSocket the cancel of a game that is not `cached` is answered `game not found`.
     """
 
     game_id: str
@@ -42,6 +43,7 @@ class BookGame:
     ended: bool = False
     parent_id: str | None = None
     period_name: str | None = None
+    cached: bool = True
 
 
 @define
