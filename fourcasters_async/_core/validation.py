@@ -5,6 +5,7 @@ The checks do not guess at the rules of the exchange: what might be valid is sen
 
 import inspect
 from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import TypeVar
@@ -81,6 +82,20 @@ def check_amount(value: object, name: str) -> float:
     if not amount > 0:
         raise InvalidRequestError(f"{name}: must be more than 0, not {amount!r}")
     return amount
+
+
+def check_day(value: object, name: str) -> date:
+    """Return a day."""
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise InvalidRequestError(f"{name}: must be a datetime.date, not {shown(value)}")
+    return value
+
+
+def check_moment(value: object, name: str) -> str:
+    """Return a timezone-aware `datetime` as text in UTC."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidRequestError(f"{name}: must be a timezone-aware datetime, not {shown(value)}")
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def optional(check: Callable[[object, str], T], value: object, name: str) -> T | None:
