@@ -53,11 +53,19 @@ def _book(document: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(side, dict):
             continue
         line = _BY_NUMBER.get(key)
-        document[key] = [
-            {line: number, **order} if line and isinstance(order, dict) else order
+        orders = [
+            (number, order)
             for number, orders in side.items()
             for order in (orders if isinstance(orders, list) else [orders])
         ]
+        if line is None:
+            # How these are keyed is not documented: what is no order there is passed over.
+            document[key] = [order for _, order in orders if isinstance(order, dict)]
+        else:
+            document[key] = [
+                {line: number, **order} if isinstance(order, dict) else order
+                for number, order in orders
+            ]
     return document
 
 
