@@ -12,6 +12,7 @@ from fourcasters_async.models.order import (
 )
 from fourcasters_async.models.place import (
     EditResult,
+    EditStatus,
     MatchedFill,
     NewOrder,
     OrderType,
@@ -30,6 +31,7 @@ __all__ = [
     "CancelResult",
     "CancelResults",
     "EditResult",
+    "EditStatus",
     "FlatReport",
     "Game",
     "GameMarket",
