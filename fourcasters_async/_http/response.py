@@ -55,9 +55,7 @@ def classify(
         return unanswered(request, response)
     if response.status == HTTPStatus.OK:
         try:
-            value = decode(request, response.body, redact)
-            if not own_connection:
-                refuse_stray(request, value, redact)
+            value = decode(request, response.body, redact, own_connection=own_connection)
             return AttemptResult(AttemptStatus.ANSWERED, value)
         except (ApiError, DecodeError) as error:
             return unusable(error)
@@ -66,7 +64,13 @@ def classify(
     return AttemptResult(AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN, error=said)
 
 
-def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
+def decode(
+    request: Request[T],
+    body: bytes,
+    redact: Callable[[str], str] = str,
+    *,
+    own_connection: bool = False,
+) -> T:
     """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
     endpoint = request.endpoint
     try:
@@ -79,7 +83,10 @@ def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str)
     if isinstance(value, dict) and has_error(value):
         message, code = error_in(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
-    return value_in(request, value, REST, redact)
+    answer = value_in(request, value, REST, redact)
+    if not own_connection:
+        refuse_stray(request, answer, redact)
+    return answer
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

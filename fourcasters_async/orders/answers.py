@@ -86,7 +86,8 @@ def other_orders(
         if result.unmatched is not None:
             parts.append(result.unmatched)
         if parts and _is_refused(result):
-            return f"both placed and refused: orders[{index}]"
+            said = result.error or result.error_type
+            return f"orders[{index}] is both placed and refused: {said}"
         for part in parts:
             asked, named = _folded(order.user_reference), _folded(part.user_reference)
             if named and named != asked and (named in references or not proven):
@@ -102,7 +103,7 @@ def other_edit(order_id: str, result: EditResult) -> str | None:
     """Return the mismatch if the answer to the edit of an order cannot be true, else `None`."""
     if result.matched or result.unmatched is not None:
         if _is_refused(result):
-            return "both placed and refused"
+            return f"both placed and refused: {result.error or result.error_type}"
         if result.cancelled.get("success") is False:
             return "replaced, and the old order was not cancelled"
     for key in ("sessionID", "orderID"):
