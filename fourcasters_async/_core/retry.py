@@ -1,7 +1,7 @@
 """How often and how soon a request is repeated, and its attempts so far. No I/O."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import Attribute, define, field, frozen
@@ -129,7 +129,7 @@ class Attempts(Generic[T]):
         if result.status is AttemptStatus.ANSWERED:
             return None
         self._unknowns += result.status is AttemptStatus.UNKNOWN
-        if result.rows is not None:
+        if result.rows is not None and not self._may_be_stray(result.rows):
             self._rows.append(result.rows)
         pause = self.policy.pause(
             result,
@@ -169,6 +169,10 @@ class Attempts(Generic[T]):
             unknowns=self._unknowns,
             read=self._united() if self._rows else None,
         )
+
+    def _may_be_stray(self, rows: Sequence[Any]) -> bool:
+        stray: Callable[[Any], str | None] | None = self.request.stray
+        return stray is not None and stray([row for row in rows if row is not None]) is not None
 
     def _united(self, *answer: T | None) -> T | None:
         """Unite the rows that could be read of unknown answers with those of the answer."""

@@ -35,7 +35,7 @@ from fourcasters_async.orders.arguments import (
     own_reference,
 )
 from fourcasters_async.orders.own import send_own
-from fourcasters_async.orders.rows import all_rows, last_rows, rows_of_game
+from fourcasters_async.orders.rows import all_rows, last_rows
 from fourcasters_async.orders.tickets import OwnOrder
 from fourcasters_async.orders.verbs import Orders
 
@@ -68,7 +68,7 @@ class RestOrders(Orders):
             Kind.CANCEL,
             body=body,
             stray=partial(another_game, market.game_id),
-            unite=partial(rows_of_game, market.game_id),
+            unite=all_rows,
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
@@ -107,7 +107,7 @@ class RestOrders(Orders):
             Kind.CANCEL,
             body={"gameID": game_id, "userReferences": references},
             stray=partial(another_game, game_id),
-            unite=partial(rows_of_game, game_id),
+            unite=all_rows,
         )
         return await self._cancel_list(request, deadline)
 

@@ -6,7 +6,7 @@ from typing import Any
 from attrs import evolve
 
 from fourcasters_async.models import CancelResult
-from fourcasters_async.orders.answers import already_cancelled, another_game, results_by_id
+from fourcasters_async.orders.answers import already_cancelled, results_by_id
 from fourcasters_async.orders.fanout import unite
 
 Rows = Sequence[CancelResult | None]
@@ -16,13 +16,6 @@ Rows = Sequence[CancelResult | None]
 def all_rows(answers: Sequence[Rows]) -> list[CancelResult]:
     """Return the last result for each order."""
     return unite([row for rows in answers for row in rows if row is not None])
-
-
-def rows_of_game(game_id: str, answers: Sequence[Rows]) -> list[CancelResult]:
-    """Return the last result for each order. Answers that name only other games do not count."""
-    return all_rows(
-        [rows for rows in answers if not another_game(game_id, [r for r in rows if r is not None])]
-    )
 
 
 def rows_by_id(order_ids: Sequence[str], answers: Sequence[Rows]) -> list[CancelResult]:
