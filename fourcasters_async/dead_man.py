@@ -206,7 +206,7 @@ class DeadManSwitch:
         # An eager task may have ended before it was waited for.
         self._report_change()
         error = asyncio.CancelledError() if beating.cancelled() else beating.exception()
-        self.last_error = error if isinstance(error, FourcastersError) else None
+        self.last_error = None if error is None else _failure(error)
         if error is not None:
             _log.debug("a beat was not acknowledged: %r", error)
 
@@ -243,3 +243,12 @@ class DeadManSwitch:
                 self._on_change(state)
             except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
                 _log.exception("on_change failed for state %s", state)
+
+
+def _failure(error: BaseException) -> FourcastersError:
+    """Return why a beat was not acknowledged; what is not the library's may quote a header."""
+    if isinstance(error, FourcastersError):
+        return error
+    failed = OutcomeUnknownError(f"a beat failed: {type(error).__name__}")
+    failed.__cause__ = error
+    return failed

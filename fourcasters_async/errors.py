@@ -28,12 +28,13 @@ class InvalidRequestError(FourcastersError, ValueError):
 
 
 class SessionClosedError(FourcastersError):
-    """The session or the orders socket is closed, for good. Nothing was sent."""
+    """The session or the orders socket is closed, for good. The request has no effect."""
 
 
 class HaltedError(FourcastersError):
-    """A place or an edit on a game that is halted. Nothing was sent.
+    """A place or an edit on a game that is halted. It has no effect.
 
+    It was not sent, or its token was refused and it was not sent again; the message says which.
     `AsyncSession.resume` opens the game again.
     """
 

@@ -490,7 +490,7 @@ async def test_a_dry_run_shows_what_would_go_and_changes_nothing(
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(faults.Close(), 3), (faults.Unauthorized(), 1), (faults.Html(502), 3)],
+    [(faults.Close(), 3), (faults.Unauthorized(), 1), (faults.Html(403), 3), (faults.Html(502), 3)],
     ids=str,
 )
 async def test_a_cancel_that_fails_exits_with_what_is_known(
@@ -500,6 +500,14 @@ async def test_a_cancel_that_fails_exits_with_what_is_known(
     ran = await run("cancel", "f" * 24)
     assert ran.status == status
     assert ran.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("fault", [faults.Html(403), faults.Html(502)], ids=str)
+async def test_a_page_in_place_of_a_read_is_no_refusal(
+    fake_exchange: FakeExchange, run: Run, fault: faults.Fault
+) -> None:
+    fake_exchange.inject(fault, endpoint="getUnmatched", times=None)
+    assert (await run("orders")).status == 3
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,7 @@ async def stuck() -> AsyncIterator[tuple[Deaf, OrdersSocket]]:
         yield deaf, orders
 
 
+@pytest.mark.virtual_time
 async def test_what_is_stuck_behind_a_server_that_does_not_read_is_provably_not_sent(
     stuck: tuple[Deaf, OrdersSocket],
 ) -> None:

@@ -111,7 +111,7 @@ class Rig:
         self.limits: set[float] = set()
         self.acknowledges: float | None = None
         self.blocks: dict[DeadManState, float] = {}
-        self.fails: FourcastersError | None = None
+        self.fails: BaseException | None = None
         self.stalls: asyncio.Event | None = None
         self.closed = 0
         self.seen: list[DeadManState] = []
@@ -201,6 +201,17 @@ async def test_it_is_late_and_then_lapsed_while_the_exchange_fails(rig: Rig) -> 
         assert switch.state is ARMED
         assert switch.last_error is None
     assert rig.seen == [ARMED, LATE, LAPSED, ARMED]
+
+
+@pytest.mark.parametrize("foreign", [ValueError("token"), asyncio.CancelledError()], ids=repr)
+async def test_a_beat_that_fails_with_a_foreign_exception_has_an_error(
+    rig: Rig, foreign: BaseException
+) -> None:
+    async with rig.switch as switch:
+        rig.fails = foreign
+        await rig.pass_time(2)
+        assert isinstance(switch.last_error, OutcomeUnknownError)
+        assert str(switch.last_error) == f"a beat failed: {type(foreign).__name__}"
 
 
 async def test_it_is_late_and_then_lapsed_while_the_exchange_stalls(rig: Rig) -> None:

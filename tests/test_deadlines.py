@@ -256,6 +256,30 @@ async def test_a_read_that_was_answered_while_the_loop_was_blocked_is_proof(
     assert report.verified_clear
 
 
+# Large answers take several turns of the loop to read.
+
+
+@pytest.mark.virtual_time
+async def test_a_large_answer_that_came_while_the_loop_was_blocked_counts(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    game = fake_exchange.add_game(orders=800).game_id
+    fake_exchange.inject(ThenBlock(5), endpoint="cancelAllOrdersForGame")
+    results = await session.cancel_all_orders_for_game(game, deadline=1)
+    assert (len(results), results.attempts) == (800, 1)
+
+
+@pytest.mark.virtual_time
+async def test_a_large_read_that_was_answered_while_the_loop_was_blocked_counts(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    fake_exchange.add_game(orders=400)
+    fake_exchange.inject(ThenBlock(5), endpoint="getUnmatched")
+    proof = await session.prove_clear(lambda _: True, deadline=1)
+    assert proof.resting is not None
+    assert len(proof.resting) == 400
+
+
 # Placing is not cut.
 
 

@@ -291,6 +291,16 @@ async def test_a_heartbeat_is_acknowledged_and_runs_out(
     assert not fake_exchange.open_orders()
 
 
+async def test_a_game_outside_the_cache_is_not_found_and_its_orders_rest(
+    fake_exchange: FakeExchange, socket: Socket
+) -> None:
+    order = place(fake_exchange)
+    fake_exchange.book.games[order.game_id].cached = False
+    answer = await ask(socket, "cancelAllByGame", gameId=order.game_id)
+    assert answer["error"] == "game not found"
+    assert fake_exchange.open_orders() == [order]
+
+
 ERRORS = [
     ("cancelById", {"orderId": "short"}, "invalid order ID format"),
     ("cancelById", {}, "invalid order ID format"),

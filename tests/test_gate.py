@@ -10,6 +10,7 @@ from support import QUICK, Transport, own_tasks, quote, until
 
 from fourcasters_async import (
     AsyncSession,
+    AuthenticationError,
     FourcastersError,
     HaltedError,
     InvalidRequestError,
@@ -446,6 +447,50 @@ async def test_a_caller_cancelled_before_it_left_has_sent_nothing(
         assert "it was not sent" in caught.value.__notes__[0]
         assert not await undecided(session, game)
     assert not fake_exchange.received("place")
+
+
+@pytest.mark.virtual_time
+async def test_a_place_that_is_halted_after_its_token_was_refused_is_told_as_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    async with logging_in(fake_exchange) as (session, orders):
+        placing = asyncio.create_task(orders.place([quote(game)]))
+        await fake_exchange.wait_for("login")
+        session.halt([game]).close()
+        with pytest.raises(HaltedError, match="refused, and not sent again: game"):
+            await placing
+
+
+@pytest.mark.virtual_time
+async def test_a_caller_cancelled_after_its_token_was_refused_is_told_that_it_was_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    async with logging_in(fake_exchange) as (session, orders):
+        placing = asyncio.create_task(orders.place([quote(game)]))
+        await fake_exchange.wait_for("login")
+        placing.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await placing
+        (note,) = caught.value.__notes__
+        assert note.endswith("cancelled before it left again: it was refused, and not sent again")
+        assert not await undecided(session, game)
+
+
+@pytest.mark.virtual_time
+async def test_a_place_whose_task_is_cancelled_after_its_token_was_refused_raises_the_refusal(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    async with logging_in(fake_exchange) as (session, orders):
+        placing = asyncio.create_task(orders.place([quote(game)]))
+        await fake_exchange.wait_for("login")
+        (ticket,) = session._gate.tickets
+        assert ticket.task is not None
+        ticket.task.cancel()
+        with pytest.raises(AuthenticationError):
+            await placing
 
 
 async def test_a_caller_cancelled_after_it_left_leaves_an_order_whose_answer_is_still_learnt(

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
 
 import pytest
 from support import SECOND, Transport, quote
@@ -11,13 +12,20 @@ from support import SECOND, Transport, quote
 from fourcasters_async import (
     AsyncSession,
     CancelReport,
+    CancelResult,
     FlatReport,
     FourcastersError,
+    Game,
+    GameMarket,
     HaltedError,
+    MarketType,
     NewOrder,
+    OpenOrder,
     OutcomeUnknownError,
+    UndecidedOrder,
     UnsettledCancelsError,
 )
+from fourcasters_async.orders.halt import by_game
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -107,11 +115,12 @@ async def test_a_place_in_flight_whose_caller_was_cancelled_is_waited_for(
         await placing
 
 
-async def test_no_reads_are_spent_while_a_place_is_in_flight(
+@pytest.mark.virtual_time
+async def test_no_reads_are_spent_while_a_place_is_in_flight_for_a_moment(
     fake_exchange: FakeExchange, session: AsyncSession, orders: Orders, transport: Transport
 ) -> None:
     game = fake_exchange.add_game().game_id
-    fake_exchange.inject(faults.Slow(SECOND), endpoint=transport.place)
+    fake_exchange.inject(faults.Slow(0.4), endpoint=transport.place)
     placing = asyncio.create_task(orders.place([quote(game)]))
     await fake_exchange.wait_for(transport.place)
     assert (await session.halt([game])).verified_clear
@@ -135,8 +144,28 @@ async def test_a_place_that_landed_and_is_never_answered_is_cancelled_and_then_i
     await fake_exchange.wait_for(transport.place)
     report = await stop(session, [game])
     assert is_clear(report)
+    assert report.elapsed < 2
     assert not placing.done()
     assert not fake_exchange.open_orders()
+    with pytest.raises(OutcomeUnknownError):
+        await placing
+
+
+@every_stop
+@pytest.mark.virtual_time
+async def test_a_place_that_hangs_does_not_use_up_the_reads(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    orders: Orders,
+    transport: Transport,
+    stop: Stop,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Stall(), endpoint=transport.place)
+    placing = asyncio.create_task(orders.place([quote(game)]))
+    await fake_exchange.wait_for(transport.place)
+    assert not is_clear(await stop(session, [game]))
+    assert fake_exchange.received("getUnmatched") < 10
     with pytest.raises(OutcomeUnknownError):
         await placing
 
@@ -266,6 +295,26 @@ async def test_a_halt_of_no_games_halts_nothing(
     assert not session.halted
     assert not report.ok
     assert len(fake_exchange.open_orders()) == 1
+
+
+async def test_a_halt_of_one_market_halts_cancels_and_proves_the_whole_game(
+    fake_exchange: FakeExchange, session: AsyncSession, orders: Orders
+) -> None:
+    game = fake_exchange.add_game(orders=6).game_id
+    report = await session.halt([GameMarket(game, kind) for kind in (MarketType.SPREAD, "total")])
+    assert [outcome.market for outcome in report.outcomes] == [GameMarket(game)]
+    assert report.verified_clear
+    assert not fake_exchange.open_orders()
+    assert not await may_place(orders, game)
+
+
+async def test_a_game_is_resumed_as_a_whole(
+    fake_exchange: FakeExchange, session: AsyncSession, orders: Orders
+) -> None:
+    game = fake_exchange.add_game().game_id
+    await session.halt([game])
+    session.resume([GameMarket(game, MarketType.SPREAD)])
+    assert await may_place(orders, game)
 
 
 async def test_a_game_that_is_resumed_is_placed_on_again(
@@ -472,6 +521,15 @@ async def test_a_halt_of_all_has_an_outcome_for_each_game_that_was_named(
     assert {outcome.game_id for outcome in report.confirmed} == games
     assert report.ok
     report.raise_for_unsettled()
+
+
+@pytest.mark.parametrize("elsewhere", [[], [OpenOrder(order_id="1", game=Game(game_id="b"))], None])
+def test_a_game_with_an_undecided_order_is_never_proved_clear(
+    elsewhere: list[OpenOrder] | None,
+) -> None:
+    undecided = UndecidedOrder("a", "mine", datetime.now(UTC))
+    flat = FlatReport([CancelResult(True, game_id="a")], elsewhere, undecided=(undecided,))
+    assert [o.resting for o in by_game(flat).outcomes if o.game_id == "a"] == [None]
 
 
 async def test_a_halt_of_all_where_nothing_rests_is_clear(session: AsyncSession) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import NoReturn
 
 import aiohttp
 import pytest
 from support import QUICK, own_tasks, until
 
-from fourcasters_async import AsyncSession, SessionClosedError
+from fourcasters_async import AsyncSession, NotSentError, RetryPolicy, SessionClosedError
+from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async.testing import FakeExchange, faults
 
 
@@ -20,13 +22,15 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[aiohttp.Client
         yield client
 
 
-def session_at(exchange: FakeExchange, client: aiohttp.ClientSession | None) -> AsyncSession:
+def session_at(
+    exchange: FakeExchange, client: aiohttp.ClientSession | None, retry: RetryPolicy = QUICK
+) -> AsyncSession:
     return AsyncSession(
         exchange.token,
         base_url=exchange.url,
         orders_url=exchange.orders_url,
         client_session=client,
-        retry=QUICK,
+        retry=retry,
     )
 
 
@@ -144,3 +148,47 @@ async def test_what_is_entered_while_the_session_closes_is_refused(
             assert fake_exchange.received() == received
             await closing
             await asyncio.gather(beat, return_exceptions=True)
+
+
+@pytest.mark.virtual_time
+async def test_what_fails_unexpectedly_while_it_connects_is_tried_again_after_a_pause(
+    fake_exchange: FakeExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = 0
+
+    def fail(socket: BufferedWebSocket) -> NoReturn:
+        nonlocal tried
+        tried += 1
+        socket.abort()
+        raise RuntimeError("this must not happen")
+
+    session = session_at(fake_exchange, None, RetryPolicy(backoff_base=0.1))
+    async with session, session.orders_socket() as orders:
+        orders._socket._connections._carry = fail
+        await fake_exchange.drop_sockets()
+        await until(lambda: not orders.connected)
+        with pytest.raises(NotSentError):
+            await orders.cancel_all_orders(deadline=1)
+    assert 1 < tried < 30
+    assert "RuntimeError" in caplog.text
+
+
+async def test_a_closing_that_is_cancelled_leaves_nothing_running(
+    fake_exchange: FakeExchange,
+    client: aiohttp.ClientSession | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hanging = asyncio.Event()
+
+    async def close(_: object) -> None:
+        hanging.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(BufferedWebSocket, "close", close)
+    async with session_at(fake_exchange, client) as session:
+        before = asyncio.all_tasks()
+        closing = asyncio.create_task(enter(session))
+        await hanging.wait()
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert not own_tasks(before)

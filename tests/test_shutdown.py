@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from support import SECOND, until
+from support import SECOND, quote, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -60,6 +60,21 @@ async def test_flatten_does_not_go_on_without_the_right_to(
     report = await session.flatten(deadline=3600)
     assert not report.clear
     assert [r.endpoint for r in fake_exchange.requests] == ["cancelAllOrders", "getUnmatched"]
+
+
+@pytest.mark.virtual_time
+async def test_the_one_read_without_the_right_to_cancel_waits_for_a_place_in_flight(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Slow(2.0), endpoint="place")
+    denied = faults.Respond(b'{"error": "Your account may not do this"}', status=403)
+    fake_exchange.inject(denied, endpoint="cancelAllOrders")
+    placing = asyncio.create_task(session.place([quote(game)]))
+    await fake_exchange.wait_for("place")
+    report = await session.flatten()
+    assert [order.game_id for order in report.resting or ()] == [game]
+    await placing
 
 
 async def test_flatten_on_a_closed_session_says_so(session: AsyncSession) -> None:

@@ -467,6 +467,7 @@ async def test_a_read_that_lags_whatever_it_shows_ends_clear(
 # Reads that are shared.
 
 
+@pytest.mark.virtual_time
 async def test_a_hundred_callers_who_verify_at_once_share_a_few_reads(
     fake_exchange: FakeExchange, orders: Orders
 ) -> None:

@@ -328,6 +328,7 @@ async def test_around_a_wrapped_answer_too(
     assert_nothing_is_claimed(asked, await ended(session, asked, order))
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("more", [{"error": "timeout"}, {"success": False}, {"errors": ["x"]}])
 async def test_a_list_that_says_that_it_failed_proves_nothing(
     fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder, more: dict[str, object]
@@ -445,6 +446,7 @@ async def test_a_game_that_nobody_knows_is_proved_by_a_read(
     assert report.verified_clear
 
 
+@pytest.mark.virtual_time
 async def test_an_order_on_a_game_outside_the_cache_is_never_called_clear_unseen(
     fake_exchange: FakeExchange, session: AsyncSession, uncached: str
 ) -> None:

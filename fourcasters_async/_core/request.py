@@ -84,9 +84,10 @@ class Request(Generic[T]):
     connection made for the request, and over a WebSocket, where the id of the request proves whose
     answer it is. `leave` is asked at the last moment before the request is written: it returns why
     the request may not leave, or `None`. `come_back` is called after an attempt that was not sent,
-    or whose token was refused and is replaced. `unite` makes one answer of the rows of several
-    answers, oldest first, that could not be used as a whole: `None` stands in the place of a row
-    that could not be read. With an `empty` an empty body stands for that JSON value.
+    with `None`, or whose token was refused and is replaced, with the refusal. `unite` makes one
+    answer of the rows of several answers, oldest first, that could not be used as a whole: `None`
+    stands in the place of a row that could not be read. With an `empty` an empty body stands for
+    that JSON value.
     """
 
     endpoint: str
@@ -100,5 +101,7 @@ class Request(Generic[T]):
     stray: Callable[[T], str | None] | None = field(default=None, kw_only=True)
     empty: object = field(default=None, kw_only=True)
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
-    come_back: Callable[[], None] | None = field(default=None, kw_only=True, repr=False)
+    come_back: Callable[[Exception | None], None] | None = field(
+        default=None, kw_only=True, repr=False
+    )
     unite: Callable[[Sequence[Any]], Any] | None = field(default=None, kw_only=True, repr=False)

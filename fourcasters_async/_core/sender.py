@@ -188,7 +188,7 @@ class Sender(ABC):
         if result.status is AttemptStatus.ANSWERED or not self._may_renew(attempts, result):
             return result
         if attempts.request.come_back is not None:
-            attempts.request.come_back()
+            attempts.request.come_back(result.error)
         unable = await self._renew(attempts)
         if unable is None:
             attempts.renewed = True
@@ -220,7 +220,7 @@ class Sender(ABC):
         finally:
             self._leave(attempts, counted=counted)
         if result.status is AttemptStatus.NOT_SENT and attempts.request.come_back is not None:
-            attempts.request.come_back()
+            attempts.request.come_back(None)
         return result
 
     def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:

@@ -30,7 +30,7 @@ from fourcasters_async._json.hooks import (
     open_enum_hook,
     text_or_digits,
 )
-from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook
+from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
 from fourcasters_async.models import CancelResult, PlaceResult
 
@@ -149,9 +149,10 @@ class Dialect:
         strict = field.metadata.get("strict")
         if strict is None:
             strict = field.default is attrs.NOTHING or is_list(field.type)
-        if strict:
-            return hook
-        return lenient(hook, field.default, self._wire_name(field), self._odd_places)
+        name = self._wire_name(field)
+        if _holds_records(field.type):
+            hook = named(hook, name, self._odd_places)
+        return hook if strict else lenient(hook, field.default, name, self._odd_places)
 
     def _list_hook(self, kind: Any, *, lenient_items: bool = False) -> Hook:
         (item,) = get_args(kind)
@@ -171,6 +172,10 @@ class Dialect:
                 path = f"{path}.{self._wire_name(getattr(attrs.fields(record), failed.name))}"
             else:
                 return path, "missing" if isinstance(error, KeyError) else str(error)
+
+
+def _holds_records(kind: Any) -> bool:
+    return any(isinstance(each, type) and attrs.has(each) for each in (kind, *get_args(kind)))
 
 
 def _camel_case(name: str) -> str:

@@ -30,15 +30,28 @@ def lenient(hook: Hook, default: Any, name: str, odd: OddPlaces) -> Hook:
     """
     step = f".{name}" if name else ""
 
+    # Every field of every record goes through it: it does nothing else.
+    def structure(value: Any, kind: Any) -> Any:
+        try:
+            return hook(value, kind)
+        except Exception:  # noqa: BLE001  # a hook may raise anything on malformed JSON
+            odd.append((step, json_type(value)))
+            return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # attrs types it as a function
+
+    return structure
+
+
+def named(hook: Hook, name: str, odd: OddPlaces) -> Hook:
+    """Return a hook that notes for the odd values inside a value that they are in this field."""
+
     def structure(value: Any, kind: Any) -> Any:
         before = len(odd)
         try:
             made = hook(value, kind)
-        except Exception:  # noqa: BLE001  # a hook may raise anything on malformed JSON
-            odd[before:] = [(step, json_type(value))]
-            return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # attrs types it as a function
-        if len(odd) > before:
-            odd[before:] = [(step + place, kind) for place, kind in odd[before:]]
+        except Exception:
+            del odd[before:]
+            raise
+        _step_out(odd, before, f".{name}")
         return made
 
     return structure
@@ -60,8 +73,7 @@ def list_hook(structure: Hook, item_kind: Any, odd: OddPlaces, *, keep_rows: boo
         except Exception:  # noqa: BLE001  # a hook may raise anything on malformed JSON
             del odd[before:]
             return find_mistake(value)
-        if len(odd) > before:
-            odd[before:] = [(f"[]{place}", kind) for place, kind in odd[before:]]
+        _step_out(odd, before, "[]")
         return made
 
     def find_mistake(value: Any) -> Any:
@@ -80,3 +92,9 @@ def list_hook(structure: Hook, item_kind: Any, odd: OddPlaces, *, keep_rows: boo
         raise ItemError(first[0], rows if keep_rows else None) from first[1]
 
     return structure_list
+
+
+def _step_out(odd: OddPlaces, before: int, step: str) -> None:
+    """Put a step before the places of the odd values that were noted inside."""
+    if len(odd) > before:
+        odd[before:] = [(step + place, found) for place, found in odd[before:]]

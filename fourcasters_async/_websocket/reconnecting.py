@@ -61,6 +61,7 @@ class Reconnecting(Generic[C]):
         self._next: asyncio.Future[FourcastersError | None] | None = None
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
+        self._crashes = 0
         self.closed = False
         """Whether `close` was called."""
 
@@ -94,7 +95,7 @@ class Reconnecting(Generic[C]):
                 # Cancelled only once: a second time would interrupt the closing.
                 if first:
                     self._keeping.cancel()
-                await asyncio.wait([self._keeping])
+                await self._kept(self._keeping)
         finally:
             self._notify(SessionClosedError("the connection was closed"))
             try:
@@ -116,7 +117,7 @@ class Reconnecting(Generic[C]):
             attempt = self._next
             if self._keeping is None or self._keeping.done():
                 # A program may cancel all of its tasks, and then still cancel its orders.
-                self._keeping = asyncio.create_task(self._keep())
+                self._keeping = asyncio.create_task(self._keep_again(self._keeping))
             keeping = self._keeping
             await asyncio.wait(
                 (attempt, keeping),
@@ -128,6 +129,25 @@ class Reconnecting(Generic[C]):
             if attempt.done() and (error := attempt.result()) is not None:
                 return error
         return current
+
+    @staticmethod
+    async def _kept(keeping: "asyncio.Task[None]") -> None:
+        """Wait for the end of the task that keeps a connection; if cancelled, hurry it up."""
+        try:
+            await asyncio.wait([keeping])
+        except asyncio.CancelledError:
+            # This interrupts the closing, and the connection is aborted.
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            raise
+
+    async def _keep_again(self, ended: "asyncio.Task[None] | None") -> None:
+        """Keep a connection open again, after a pause if that failed in a way that it must not."""
+        if ended is not None and not ended.cancelled() and (failed := ended.exception()):
+            self._crashes += 1
+            _log.error("keeping a connection open failed: %s", type(failed).__name__)
+            await asyncio.sleep(self._retry.backoff(self._crashes))
+        await self._keep()
 
     async def _keep(self) -> None:
         """Keep a connection open, and tell the requests that wait how each try ended."""

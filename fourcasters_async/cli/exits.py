@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from fourcasters_async.errors import ApiError, FourcastersError, InvalidRequestError
+from fourcasters_async.errors import REFUSALS, FourcastersError, InvalidRequestError
 from fourcasters_async.models import CancelReport, OutcomeStatus
 
 T = TypeVar("T")
@@ -28,7 +28,8 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
     except InvalidRequestError as error:
         raise click.UsageError(str(error)) from None
     except FourcastersError as error:
-        refused = isinstance(error, ApiError)
+        # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
+        refused = isinstance(error, tuple(REFUSALS.values()))
         _fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
     except KeyboardInterrupt:
         message = "interrupted: orders in flight may or may not be cancelled"

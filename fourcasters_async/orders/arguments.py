@@ -97,6 +97,11 @@ def check_markets(games: object, type: object) -> list[GameMarket]:  # noqa: A00
     return list(distinct)
 
 
+def check_whole_games(games: object) -> list[GameMarket]:
+    """Return the distinct games in input order, each with every market type."""
+    return list(dict.fromkeys(GameMarket(m.game_id) for m in check_markets(games, None)))
+
+
 def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
     """Return an order as it is sent. `game_key` is the key of its game id."""
     document = {

@@ -109,17 +109,16 @@ class Gate:
     def refusal(self, orders: tuple[OwnOrder, ...]) -> HaltedError | None:
         """Return why orders may not be placed now."""
         if self._shut:
-            return HaltedError("not sent: everything is being cancelled, and nothing is placed")
+            return HaltedError("everything is being cancelled, and nothing is placed")
         if not self.halted:
             return None
         for order in orders:
             if order.game is None:
                 return HaltedError(
-                    "not sent: some games are halted, and the game of this order is not known; "
-                    "pass game_id=…"
+                    "some games are halted, and the game of this order is not known; pass game_id=…"
                 )
             if order.game in self.halted:
-                return HaltedError(f"not sent: game {order.game} is halted; resume it first")
+                return HaltedError(f"game {order.game} is halted; resume it first")
         return None
 
     def _withdraw(self) -> None:
@@ -134,7 +133,7 @@ class Gate:
         wanted = tuple(orders)
         refusal = self.refusal(wanted)
         if refusal is not None:
-            raise refusal
+            raise HaltedError(f"not sent: {refusal}")
         ticket = Ticket(wanted, _now(), self.refusal)
         self.tickets[ticket] = None
         self._note_change(ticket)
@@ -293,7 +292,7 @@ class Gate:
 
     async def close(self) -> None:
         """End what is still being sent, for callers who have given up or are told why."""
-        closed = SessionClosedError("not sent: the session was closed")
+        closed = SessionClosedError("the session was closed")
         for ticket in self.tickets:
             ticket.withdraw(closed)
         for task in (tasks := tuple(self._sending)):

@@ -79,7 +79,10 @@ def by_game(flat: FlatReport) -> CancelReport:
     undecided = {order.game_id for order in flat.undecided if order.game_id}
     games = dict.fromkeys([*results, *resting, *sorted(undecided)])
     outcomes = [
-        _outcome_of(flat, game, results.get(game, ()), resting.get(game, [])) for game in games
+        _outcome_of(
+            flat, game, results.get(game, ()), resting.get(game, []), undecided=game in undecided
+        )
+        for game in games
     ]
     return CancelReport(
         tuple(outcomes),
@@ -91,7 +94,12 @@ def by_game(flat: FlatReport) -> CancelReport:
 
 
 def _outcome_of(
-    flat: FlatReport, game: str, results: Sequence[CancelResult], resting: list[OpenOrder]
+    flat: FlatReport,
+    game: str,
+    results: Sequence[CancelResult],
+    resting: list[OpenOrder],
+    *,
+    undecided: bool,
 ) -> GameOutcome:
     outcome = GameOutcome(
         game,
@@ -102,8 +110,8 @@ def _outcome_of(
         attempts=1,
         elapsed=flat.elapsed,
         error=flat.error,
-        # Only a read that shows nothing at all is proof.
-        resting=resting if resting or flat.clear else None,
+        # Only a read that shows nothing at all is proof, and only where nothing may come any more.
+        resting=resting if resting or (flat.clear and not undecided) else None,
     )
     if not results:
         return outcome

@@ -15,11 +15,12 @@ from fourcasters_async.models import (
     CancelReport,
     CancelResults,
     FlatReport,
+    GameMarket,
     Halted,
     OpenOrder,
     ReconciledOrder,
 )
-from fourcasters_async.orders.arguments import check_markets
+from fourcasters_async.orders.arguments import check_whole_games
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halt import by_game, cancel_until_clear
 from fourcasters_async.orders.reconcile import check_references, reconcile
@@ -42,7 +43,7 @@ class HaltingOrders(RestOrders):
 
     def halt(
         self,
-        games: Iterable[str] | None = None,
+        games: Iterable[str | GameMarket] | None = None,
         *,
         deadline: float = 10.0,
         periods: bool = False,
@@ -56,6 +57,10 @@ class HaltingOrders(RestOrders):
         after all of it shows nothing, or for `deadline` seconds. Without `games` all games are
         halted. The games stay halted until `resume`, also if you cancel this call.
 
+        A halt is of whole games: of a `GameMarket` only the game counts, and all of its markets are
+        halted, cancelled and proved. To cancel one market and go on with the others, use
+        `cancel_all_orders_for_games`.
+
         Returns a report as `cancel_all_orders_for_games` does; without `games`, on the games that
         were named in the answers, and `verified_clear` is about the whole account. With `periods`,
         the periods of the games are halted too, once open orders have named them, and are resumed
@@ -63,7 +68,7 @@ class HaltingOrders(RestOrders):
         `POST /session/cancelAllOrdersForGame` or `POST /session/cancelAllOrders`, and
         `GET /user/getUnmatched`. Raises `InvalidRequestError` and `SessionClosedError` alone.
         """
-        markets = None if games is None else check_markets(games, None)
+        markets = None if games is None else check_whole_games(games)
         check_seconds(deadline, "deadline")
         self._sender.ensure_usable()
         halted = None if markets is None else [market.game_id for market in markets]
@@ -74,9 +79,12 @@ class HaltingOrders(RestOrders):
             markets, self._send_cancel, deadline, verify=True, periods=periods
         )
 
-    def resume(self, games: Iterable[str] | None = None) -> None:
-        """Let orders be placed again on games that were halted, without `games` on all."""
-        markets = None if games is None else check_markets(games, None)
+    def resume(self, games: Iterable[str | GameMarket] | None = None) -> None:
+        """Let orders be placed again on games that were halted, without `games` on all.
+
+        Like a halt it is of whole games.
+        """
+        markets = None if games is None else check_whole_games(games)
         self._gate.resume(None if markets is None else [market.game_id for market in markets])
 
     @property

@@ -46,8 +46,11 @@ async def send_own(
         await asyncio.wait([sending])
     except asyncio.CancelledError as cancelled:
         if ticket.left is None:
-            ticket.withdraw(NotSentError("not sent: the caller was cancelled"))
-            cancelled.add_note(f"{request.endpoint}: cancelled before it left: it was not sent")
+            ticket.withdraw(NotSentError("the caller was cancelled"))
+            before = "it left" if ticket.refused is None else "it left again"
+            cancelled.add_note(
+                f"{request.endpoint}: cancelled before {before}: it was {ticket.unsent}"
+            )
         else:
             reason = f"{request.endpoint}: cancelled after it left: it may have taken effect"
             unknown = OutcomeUnknownError(reason)
@@ -57,10 +60,12 @@ async def send_own(
         raise
     if sending.cancelled() and ticket.left is None:
         # A program may cancel all of its tasks. It must not leave after this, either.
-        ticket.withdrawn = ticket.withdrawn or NotSentError("not sent: its task was cancelled")
+        ticket.withdrawn = ticket.withdrawn or NotSentError("its task was cancelled")
     if ticket.withdrawn is not None:
-        # It waited for its turn or for a connection, or was about to be written.
-        raise type(ticket.withdrawn)(f"{request.endpoint}: {ticket.withdrawn}")
+        # It waited for its turn, for a connection or for a token, or was about to be written.
+        if isinstance(ticket.withdrawn, NotSentError) and ticket.refused is not None:
+            raise ticket.refused
+        raise type(ticket.withdrawn)(f"{request.endpoint}: {ticket.unsent}: {ticket.withdrawn}")
     if sending.cancelled():
         unknown = OutcomeUnknownError(f"{request.endpoint}: {_GIVEN_UP}")
         unknown.orders = in_doubt

@@ -24,7 +24,7 @@ class Ticket:
     """One place or edit of the session's own, from the call until it is decided.
 
     `left` is the loop time at which it was written, `None` before. `task` sends it. `withdrawn`
-    says why it may not leave any more.
+    says why it may not leave any more. `refused` is what an earlier attempt was answered.
     """
 
     orders: tuple[OwnOrder, ...]
@@ -34,6 +34,7 @@ class Ticket:
     task: "asyncio.Task[Any] | None" = None
     unknown: bool = False
     withdrawn: FourcastersError | None = None
+    refused: Exception | None = None
 
     def leave(self) -> FourcastersError | None:
         """Ask the gate at the last moment, and take note that the request leaves now.
@@ -46,9 +47,10 @@ class Ticket:
             self.left = asyncio.get_running_loop().time()
         return self.withdrawn
 
-    def come_back(self) -> None:
-        """Take note that what left was refused: another attempt has not left yet."""
+    def come_back(self, refusal: Exception | None) -> None:
+        """Take note that what left has no effect: it was refused, or did not get there."""
         self.left = None
+        self.refused = refusal or self.refused
         # If it is not repeated, its task ends before that.
         asyncio.get_running_loop().call_soon(self.heed_the_gate)
 
@@ -64,6 +66,11 @@ class Ticket:
         self.withdrawn = self.withdrawn or reason
         if self.task is not None:
             self.task.cancel()
+
+    @property
+    def unsent(self) -> str:
+        """How to say that it has no effect and is not sent any more."""
+        return "not sent" if self.refused is None else "refused, and not sent again"
 
     @property
     def in_flight(self) -> bool:

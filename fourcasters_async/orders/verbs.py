@@ -230,8 +230,8 @@ class Orders(ABC):
         `AsyncSession.reconcile(error.orders)` tells. `account.get_unmatched` does not: a fill does
         not show there. If an answer came that does not fit the request in every detail, the error's
         `answer` has it. Raises `HaltedError` for a game that is halted, and if the game is halted
-        before the orders have left; nothing was sent then. If you cancel the call after the orders
-        have left, they stay in the session's account until they are decided.
+        before the orders have left; they have no effect then. If you cancel the call after the
+        orders have left, they stay in the session's account until they are decided.
         """
         new = [
             with_reference(check_new_order(order, f"orders[{index}]"))

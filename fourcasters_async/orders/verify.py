@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -23,6 +24,8 @@ from fourcasters_async.orders.gate import Gate
 _log = logging.getLogger("fourcasters_async")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# Seconds that the first read waits for own places in flight; each later one waits twice as long.
+_FIRST_WAIT = 0.5
 # Seconds for which a read waits for the one before it, so that many callers share one.
 _PATIENCE = 0.25
 # The part of the time left that is kept for a read.
@@ -151,17 +154,21 @@ async def read_until_clear(
 ) -> Proof:
     """Read what is open, cancel what rests, and read again, until a read proves that nothing does.
 
-    Own places in flight are waited for first, since a read that begins before they are answered
-    proves nothing; time for a read is kept. A read that fails proves nothing. Ends at the loop
-    time `until`, or when the account may not read or the session is closed, or with `once` after
-    the first read.
+    Own places in flight are waited for before each read, since a read that begins before they are
+    answered proves nothing. But it can show what has landed, also if the answer never comes: the
+    first wait is short, each later one twice as long, and all leave time for a read. A read that
+    fails proves nothing. Ends at the loop time `until`, or when the account may not read or the
+    session is closed, or with `once` after one read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
     error: FourcastersError | None = None
     pause = 0.0
+    patience = math.inf if once else _FIRST_WAIT
     while True:
-        await gate.answered(doubt.games, until=until - _FOR_THE_READ * (until - clock()))
+        wait = min(patience, (1 - _FOR_THE_READ) * (until - clock()))
+        await gate.answered(doubt.games, until=clock() + wait)
+        patience *= 2
         left = until - clock()
         try:
             read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
