@@ -117,7 +117,7 @@ class Dialect:
         return name
 
     def _record_hook(self, record: Any) -> Hook:
-        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(record))
+        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)
         renames: dict[str, Any] = {
             field.name: override(rename=self._wire_name(field), struct_hook=self._field_hook(field))
             for field in fields
