@@ -46,8 +46,8 @@ class NotSentError(FourcastersError):
 class OutcomeUnknownError(FourcastersError):
     """The request was sent, and no usable answer came: it may have taken effect.
 
-    `attempts` is the number of attempts. `__cause__` is how the last one failed. For a place,
-    `orders` are the orders in doubt, each with the `user_reference` that was sent:
+    `attempts` is the number of attempts. `__cause__` is how the last one failed. For a place
+    or an edit, `orders` are the orders in doubt, each with the `user_reference` that was sent:
     `AsyncSession.reconcile(error.orders)` returns what happened to them. For a cancel of several
     orders, `results` are the results that could be read, the `CancelResult` of each, though
     others could not.

@@ -137,7 +137,7 @@ def decoded(path: str, document: Any, **arguments: object) -> Any:
     # An id is sent once, and has one result.
     assume(len({*ids}) == len(ids))
     # What says that it is no acknowledgement is none.
-    assume(path != LEAGUE or data.get("ordersReceived") is not False)
+    assume(path != LEAGUE or results[0].get("ordersReceived") is not False)
     games = [result["gameID"] for result in results if result.get("gameID")]
     named = {"sessionID": [*ids, NOWHERE][0], "sessionIDs": ids, "gameID": [NOWHERE, *games][-1]}
     if path == PLACE:
