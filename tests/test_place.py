@@ -996,6 +996,18 @@ async def test_an_edit_that_ended_unknown_can_be_reconciled(
     assert (report.undecided, report.verified_clear) == ((), True)
 
 
+async def test_an_old_order_that_rests_does_not_decide_an_edit_with_its_reference(
+    fake_exchange: FakeExchange, session: AsyncSession, new: NewOrder
+) -> None:
+    (placed,) = await session.place([evolve(new, user_reference="mine")])
+    fake_exchange.inject(faults.Close(), endpoint="editOrder")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await session.edit_order(placed.order_id or "", **REQUIRED, user_reference="mine")
+    await session.reconcile(caught.value.orders, deadline=SECOND)
+    (undecided,) = (await session.cancel_all_orders_for_games([new.game_id])).undecided
+    assert (undecided.user_reference, undecided.order_id) == ("mine", placed.order_id)
+
+
 async def test_an_edit_on_a_game_that_is_not_known_has_no_order_to_look_up(
     fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
 ) -> None:

@@ -151,7 +151,8 @@ class RestOrders(Orders):
         `expiry_change` is the new order's minutes to live, where 0 means until the game starts. It
         is not inherited: without it the new order does not have the expiry of the old one, and on a
         live game the exchange takes 5 minutes. Without a `user_reference` the new order
-        gets one of its own, so that it can be found; pass that of the old order to keep it.
+        gets one of its own, so that it can be found. With the reference of the old order
+        `AsyncSession.reconcile` cannot tell the two apart.
 
         With `intended_order_volume` or `block_if_no_other_side_orders` the edit goes to
         `POST /session/v4/editOrder`. `intended_order_volume` is the risk that you believe is still
