@@ -10,7 +10,7 @@ from aiohttp import web
 from attrs import define, evolve, field
 from hypothesis import given
 from hypothesis import strategies as st
-from support import QUICK, REFERENCE, REST, Transport
+from support import CANARY, QUICK, REFERENCE, REST, Transport, everything_shown_of, quote
 
 from fourcasters_async import (
     AsyncSession,
@@ -337,3 +337,26 @@ def test_already_cancelled_does_not_undo_a_success_in_the_same_answer(order_id: 
 
 def test_no_ids_have_no_results() -> None:
     assert results_by_id([], []) == CancelResults()
+
+
+async def test_a_secret_in_the_place_of_a_game_is_not_shown(canary: FakeExchange) -> None:
+    game = canary.add_game().game_id
+    rows = [{"success": True, "gameID": CANARY}]
+    canary.inject(faults.Respond(json.dumps({"data": rows}).encode()), times=None)
+    once = evolve(QUICK, max_attempts=1)
+    async with AsyncSession(CANARY, base_url=canary.url, retry=once) as session:
+        with pytest.raises(OutcomeUnknownError, match="was asked for") as caught:
+            await session.cancel_all_orders_for_game(game)
+    assert not [text for text in everything_shown_of(caught.value) if CANARY in text]
+
+
+async def test_a_secret_in_an_answer_to_a_place_is_not_shown(canary: FakeExchange) -> None:
+    game = canary.add_game().game_id
+    offer = {"unmatched": {"orderID": OTHER, "userReference": CANARY, "side": CANARY}}
+    odd = {"data": {"createdSessions": [offer, {"error": CANARY}, {}]}}
+    canary.inject(faults.Respond(json.dumps(odd).encode()))
+    async with AsyncSession(CANARY, base_url=canary.url, retry=QUICK) as session:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await session.place([quote(game)] * 3)
+    assert [each and each.order_id for each in caught.value.answer or ()] == [OTHER, None, None]
+    assert not [text for text in everything_shown_of(caught.value) if CANARY in text]

@@ -85,9 +85,8 @@ def other_orders(
         parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
         if result.unmatched is not None:
             parts.append(result.unmatched)
-        if parts and _is_refused(result):
-            said = result.error or result.error_type
-            return f"orders[{index}] is both placed and refused: {said}"
+        if (mistake := contradiction(result)) is not None:
+            return f"orders[{index}]: {mistake}"
         for part in parts:
             asked, named = _folded(order.user_reference), _folded(part.user_reference)
             if named and named != asked and (named in references or not proven):
@@ -99,22 +98,26 @@ def other_orders(
     return None
 
 
+def contradiction(result: PlaceResult) -> str | None:
+    """Return how a result contradicts itself, `None` if it does not."""
+    if not result.matched and result.unmatched is None:
+        return None
+    if result.error is not None or result.error_type is not None:
+        return f"both placed and refused: {result.error or result.error_type}"
+    if isinstance(result, EditResult) and result.cancelled.get("success") is False:
+        return "replaced, and the old order was not cancelled"
+    return None
+
+
 def other_edit(order_id: str, result: EditResult) -> str | None:
     """Return the mismatch if the answer to the edit of an order cannot be true, else `None`."""
-    if result.matched or result.unmatched is not None:
-        if _is_refused(result):
-            return f"both placed and refused: {result.error or result.error_type}"
-        if result.cancelled.get("success") is False:
-            return "replaced, and the old order was not cancelled"
+    if (mistake := contradiction(result)) is not None:
+        return mistake
     for key in ("sessionID", "orderID"):
         named = result.cancelled.get(key)
         if isinstance(named, str) and named.casefold() != order_id.casefold():
             return f"about order {named} where {order_id} was asked for"
     return None
-
-
-def _is_refused(result: PlaceResult) -> bool:
-    return result.error is not None or result.error_type is not None
 
 
 def _is_of_another_type(part: MatchedFill | UnmatchedOffer, order: NewOrder) -> bool:
