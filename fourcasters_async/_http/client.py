@@ -4,6 +4,8 @@ import logging
 from http import HTTPStatus
 from typing import TypeVar
 
+from attrs import evolve
+
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.rate_limit import RateLimit
@@ -62,6 +64,9 @@ class HttpClient(Sender):
             fresh=fresh,
         )
         if authorised and isinstance(observed, Response):
+            body = auth.without_secrets(observed.body)
+            if body is not observed.body:
+                observed = evolve(observed, body=body)
             # Whoever logs out wants no other token.
             new = observed.headers.get("X-Auth-Token") if RULES[request.kind].renews else None
             if new is not None or auth.unproven is not None:

@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.cancel_results import cancel_result_hook
-from fourcasters_async._json.forms import normalised
+from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
     Hook,
@@ -32,7 +32,7 @@ from fourcasters_async._json.hooks import (
 )
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import CancelResult, PlaceResult
+from fourcasters_async.models import AnyBet, CancelResult, PlaceResult
 
 T = TypeVar("T")
 
@@ -71,6 +71,7 @@ class Dialect:
         self._converter.register_structure_hook_func(is_anything, anything)
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
+        self._converter.register_structure_hook(AnyBet, self._bet)
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
@@ -107,6 +108,10 @@ class Dialect:
         if rows is not None:
             raise UnreadRowsError(f"{path}: {reason}", path=path, rows=rows)
         raise DecodeError(f"{path}: {reason}", path=path)
+
+    def _bet(self, value: Any, _: Any) -> Any:
+        kind = bet_kind(object_(value, None))
+        return self._converter.structure(value, kind)
 
     def names_of(self, record: type) -> frozenset[str]:
         """Return the names on the wire of the fields of a record."""

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fourcasters_async.models import EditResult, PlaceResult
+from fourcasters_async.models import (
+    AffiliateCommission,
+    EditResult,
+    Game,
+    GradedBet,
+    MatchedBet,
+    OpenOrder,
+    OrderBook,
+    PlaceResult,
+)
 
 # Any of these keys means that an order was not placed.
 _REFUSED = {"error", "errorType"}
@@ -72,8 +81,53 @@ def _with_what_was_placed(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+# The lists of a book that version 1 writes as objects, with the number of the line as key.
+_BY_NUMBER = {"homeSpreads": "spread", "awaySpreads": "spread", "over": "total", "under": "total"}
+_BY_OUTCOME = ("homeMoneylines1x2", "awayMoneylines1x2", "draw1x2")
+
+
+def _book(document: dict[str, Any]) -> dict[str, Any]:
+    """Write the sides of a book as version 2 does: as lists."""
+    for key in (*_BY_NUMBER, *_BY_OUTCOME):
+        side = document.get(key)
+        if not isinstance(side, dict):
+            continue
+        line = _BY_NUMBER.get(key)
+        document[key] = [
+            {line: number, **order} if line and isinstance(order, dict) else order
+            for number, orders in side.items()
+            for order in (orders if isinstance(orders, list) else [orders])
+        ]
+    return document
+
+
+def _game(document: dict[str, Any]) -> dict[str, Any]:
+    """Keep the id of a game that the exchange could not load, which it writes as `_id`."""
+    if "_id" in document:
+        document.setdefault("id", document["_id"])
+    return document
+
+
+def _commission(document: dict[str, Any]) -> dict[str, Any]:
+    """Name the two parts of `{"player": amount}`."""
+    if len(document) != 1:
+        raise TypeError("not one player")
+    (pair,) = document.items()
+    return dict(zip(("username", "commission"), pair, strict=True))
+
+
+def bet_kind(document: dict[str, Any]) -> type[OpenOrder | MatchedBet | GradedBet]:
+    """Return which record a bet is, by the fields that it has."""
+    if document.get("graded") is True or "outcome" in document:
+        return GradedBet
+    return OpenOrder if "remaining" in document else MatchedBet
+
+
 _FORMS: Mapping[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    AffiliateCommission: _commission,
     EditResult: _edited,
+    Game: _game,
+    OrderBook: _book,
     PlaceResult: _placed,
 }
 

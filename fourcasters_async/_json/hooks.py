@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -73,11 +73,19 @@ def _moment(value: Any, _: Any) -> datetime:
     return moment
 
 
+def _day(value: Any, _: Any) -> date:
+    try:
+        return date.fromisoformat(_text(value, str))
+    except ValueError:
+        raise TypeError("not a day") from None
+
+
 PRIMITIVES: Mapping[Any, Hook] = {
     str: _text,
     bool: _flag,
     int: _integer,
     float: number,
+    date: _day,
     datetime: _moment,
 }
 

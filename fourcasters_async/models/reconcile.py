@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from fourcasters_async.models.bet import GradedBet
 from fourcasters_async.models.order import MatchedBet, OpenOrder
 
 
@@ -37,4 +38,4 @@ class ReconciledOrder:
     fate: OrderFate
     unmatched: list[OpenOrder] = field(factory=list)
     matched: list[MatchedBet] = field(factory=list)
-    graded: list[MatchedBet] = field(factory=list)
+    graded: list[GradedBet] = field(factory=list)

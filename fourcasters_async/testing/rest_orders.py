@@ -128,7 +128,7 @@ def _editable(book: Book, asked: Asked) -> BookOrder:
 
 def _replace(book: Book, order: BookOrder, asked: Asked) -> wire.Document:
     replacement = placing.replace(book, order, asked.fields)
-    return {"cancelled": _cancel(book, order), **wire.placed(replacement)}
+    return {"cancelled": _cancel(book, order), **wire.placed(replacement.took, replacement.resting)}
 
 
 def _cancel(book: Book, order: BookOrder) -> wire.Document:
