@@ -70,11 +70,10 @@ async def _edit(session: AsyncSession, arguments: Spec) -> None:
     minutes = arguments.get("expiryChange")
     await session.edit_order(
         arguments["sessionID"],
-        order_odds=arguments.get("orderOdds"),
-        order_volume=arguments.get("orderVolume"),
+        order_odds=arguments["orderOdds"],
+        order_volume=arguments["orderVolume"],
         order_type=arguments.get("orderType"),
         user_reference=arguments.get("userReference"),
-        intended_order_volume=arguments.get("intendedOrderVolume"),
         expiry_change=None if minutes is None else int(minutes),
     )
 
@@ -137,6 +136,7 @@ ARGUMENTS: Spec = {
         {"gameID": NOWHERE, "type": "moneyline", "side": NOWHERE, "odds": -110, "bet": 25.5}
     ],
     "orderOdds": 120,
+    "orderVolume": 40,
 }
 """Arguments of which no verb says that they can only be a mistake."""
 

@@ -257,16 +257,19 @@ class Gate:
         self, user_reference: str | None, game: str | None, *, resting: Iterable[str | None]
     ) -> None:
         """Take note that it is known what became of an order: those in the book are `resting`."""
-        for order_id in resting:
+        shown = {order_id.casefold() for order_id in resting if order_id is not None}
+        for order_id in shown:
             # A later read may trail what showed it.
-            if order_id is not None:
-                self.acknowledge(order_id, game)
+            self.acknowledge(order_id, game)
         # What has come into the book is decided, though its answer may never come.
         for ticket in [t for t in self.tickets if t.left is not None]:
             this = [
                 order
                 for order in ticket.orders
-                if order.user_reference == user_reference and order.game == game
+                if order.user_reference == user_reference
+                and order.game == game
+                # The order that an edit replaces says nothing of the new one.
+                and (order.order_id or "").casefold() not in shown
             ]
             if not this:
                 continue
