@@ -112,6 +112,13 @@ def check_list(values: object, name: str) -> list[object]:
     return list(values)
 
 
+def check_flag(value: object, name: str) -> bool:
+    """Return a `bool`."""
+    if type(value) is not bool:
+        raise InvalidRequestError(f"{name}: must be True or False, not {shown(value)}")
+    return value
+
+
 def check_seconds(value: float, name: str) -> float:
     """Return a duration in seconds, which must be finite and positive."""
     if isinstance(value, bool) or not isinstance(value, int | float):

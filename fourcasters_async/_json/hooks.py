@@ -98,6 +98,16 @@ def is_list(kind: Any) -> bool:
     return get_origin(kind) is list
 
 
+def is_anything(kind: Any) -> bool:
+    """Whether a type stands for any JSON value, kept as it is."""
+    return kind is object
+
+
+def anything(value: Any, _: Any) -> object:
+    """Return a JSON value as it is."""
+    return value
+
+
 def is_object(kind: Any) -> bool:
     """Whether a type stands for a JSON object that is kept as it is."""
     return get_origin(kind) is dict

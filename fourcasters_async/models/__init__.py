@@ -30,6 +30,7 @@ from fourcasters_async.models.order_book import (
 )
 from fourcasters_async.models.place import (
     EditResult,
+    EditStatus,
     MatchedFill,
     NewOrder,
     OrderType,
@@ -53,6 +54,7 @@ __all__ = [
     "CancelResult",
     "CancelResults",
     "EditResult",
+    "EditStatus",
     "FlatReport",
     "FoundGame",
     "Game",

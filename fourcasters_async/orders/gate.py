@@ -54,8 +54,7 @@ class Gate:
     def halt(self, games: Iterable[str] | None, *, periods: bool = False) -> None:
         """Let nothing more be placed on the games. `None` stands for all games.
 
-        With `periods`, nothing is placed on their periods either. Periods that become known later
-        are included.
+        With `periods`, nothing is placed on their periods either, also if they get known later.
         """
         if games is None:
             self.halted = Halted(everything=True)
@@ -258,16 +257,19 @@ class Gate:
         self, user_reference: str | None, game: str | None, *, resting: Iterable[str | None]
     ) -> None:
         """Decide an order that was looked up. `resting` are the ids that are in the book."""
-        for order_id in resting:
+        shown = {order_id.casefold() for order_id in resting if order_id is not None}
+        for order_id in shown:
             # A later read may trail the answer that showed it.
-            if order_id is not None:
-                self.acknowledge(order_id, game)
+            self.acknowledge(order_id, game)
         # An order that has come into the book is decided, also if its place is never answered.
         for ticket in [t for t in self.tickets if t.left is not None]:
             this = [
                 order
                 for order in ticket.orders
-                if order.user_reference == user_reference and order.game == game
+                if order.user_reference == user_reference
+                and order.game == game
+                # The order that an edit replaces says nothing of the new one.
+                and (order.order_id or "").casefold() not in shown
             ]
             if not this:
                 continue

@@ -95,7 +95,7 @@ class HaltingOrders(RestOrders):
     async def reconcile(
         self, orders: Iterable[ReferencedOrder], *, deadline: float = 10.0
     ) -> list[ReconciledOrder]:
-        """Find out what happened to orders whose place ended unknown.
+        """Find out what happened to orders whose place or edit ended unknown.
 
         `orders` have a `game_id` and a `user_reference`: those of `OutcomeUnknownError.orders`, of
         `CancelReport.undecided`, or `NewOrder`s with references that are unique. Each is looked up

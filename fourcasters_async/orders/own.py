@@ -81,6 +81,8 @@ def _decide(
     gate: Gate, ticket: Ticket, on_answer: Callable[[T], None], sending: "asyncio.Task[Any]"
 ) -> None:
     error = OutcomeUnknownError(_GIVEN_UP) if sending.cancelled() else sending.exception()
+    if isinstance(error, OutcomeUnknownError):
+        _remember(gate, ticket, error)
     # With no orders left, all of them are known to have come into the book.
     if isinstance(error, OutcomeUnknownError) and ticket.left is not None and ticket.orders:
         games = ", ".join(sorted({order.game or "unknown" for order in ticket.orders}))
@@ -88,3 +90,12 @@ def _decide(
     if error is None:
         on_answer(sending.result())
     gate.decide(ticket, error)
+
+
+def _remember(gate: Gate, ticket: Ticket, error: OutcomeUnknownError) -> None:
+    """Take note of the orders that an answer names though it does not fit the request."""
+    games = {order.game for order in ticket.orders}
+    game = games.pop() if len(games) == 1 else None
+    for result in error.answer or ():
+        if result is not None and result.order_id and gate.game_of(result.order_id) is None:
+            gate.acknowledge(result.order_id, game)

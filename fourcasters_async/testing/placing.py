@@ -15,6 +15,8 @@ TYPES = ("moneyline", "spread", "total", "moneyline1x2")
 _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")
 _TAKERS = ("fillAndKill", "fillOrKill")
 _LOWEST_ODDS = 100
+# How long an order rests on a live game if an edit does not say.
+_LIVE_MINUTES = 5
 _MOST_MINUTES = 365 * 24 * 60
 # Seconds that a taker's order on a live game waits, by league; in others the longest time.
 _LIVE_DELAYS = {
@@ -70,10 +72,8 @@ def place(
     account: str,
     game_id: object,
     fields: Mapping[str, object],
-    *,
-    expiry: datetime | None = None,
 ) -> Placed:
-    """Match an order, and put the rest in the book. `expiry` is for one that names none itself."""
+    """Match an order, and put the rest in the book."""
     game = book.games.get(game_id) if isinstance(game_id, str) else None
     if game is None or game.ended:
         raise RejectedError("game not found")
@@ -84,6 +84,7 @@ def place(
         raise RejectedError("invalid userReference")
     if not isinstance(order_type, str) or order_type not in _ORDER_TYPES:
         raise RejectedError("invalid orderType")
+    expiry: datetime | None = None
     if "expirationMinutes" in fields:
         expiry = moment(book.now) + _minutes(fields["expirationMinutes"])
     if bet > book.account(account).max_liability:
@@ -165,27 +166,35 @@ def _carry_out(book: Book, wanted: BookOrder, taken: list[Match], *, rests: bool
 
 
 def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Placed:
-    """Put an order in the book that is like `order` but for the `changes` of an edit."""
-    if "orderVolume" not in changes:
-        raise RejectedError("invalid orderVolume")
-    odds, bet = changes.get("orderOdds"), changes["orderVolume"]
+    """Put an order in the book that is like `order` but for the `changes` of an edit.
+
+    It inherits the game, the market, the side and the line, and nothing else.
+    """
     fields: dict[str, object] = {
         "type": order.type,
         "side": order.side,
         "market": order.market,
         "number": order.number,
-        "odds": order.odds if odds is None else odds,
-        "bet": order.offered if bet is None else bet,
-        "userReference": changes.get("userReference", order.user_reference or ""),
+        "odds": changes.get("orderOdds"),
+        "bet": changes.get("orderVolume"),
+        "userReference": changes.get("userReference", ""),
         "orderType": changes.get("orderType", "limit"),
     }
     intended_volume(changes)
-    if "expiryChange" in changes:
-        minutes = changes["expiryChange"]
-        if not isinstance(minutes, str) or not minutes.isdecimal():
-            raise RejectedError("invalid expiryChange")
-        fields["expirationMinutes"] = int(minutes)
-    return place(book, order.account, order.game_id, fields, expiry=order.expiry)
+    minutes = changes.get("expiryChange", "0")
+    if not isinstance(minutes, str) or not minutes.isdecimal():
+        raise RejectedError("invalid expiryChange")
+    if int(minutes) or book.games[order.game_id].live:
+        fields["expirationMinutes"] = int(minutes) or _LIVE_MINUTES
+    return place(book, order.account, order.game_id, fields)
+
+
+def has_other_side(book: Book, order: BookOrder) -> bool:
+    """Whether an order of anybody rests on the other side of an order."""
+    return any(
+        other.side != order.side and (other.type, other.market) == (order.type, order.market)
+        for other in book.resting([order.game_id])
+    )
 
 
 def intended_volume(changes: Mapping[str, object]) -> float | None:

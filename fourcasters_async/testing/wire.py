@@ -231,7 +231,7 @@ def game_document(game: BookGame) -> Document:
         "isFutures": False,
         "isSpecials": False,
         "tournamentName": None,
-        "periodName": game.period_name,
+        "periodName": game.period_name or "Full Time",
         "parentGameID": game.parent_id,
         "live": game.live,
         "participants": [
