@@ -1,20 +1,24 @@
 """Every endpoint of the exchange's documents: a method that asks it, and the sandbox's answer."""
 
+import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spec import ARGUMENTS, Spec, assert_valid, documents, furnish, resolved
 from test_house import FILES, package_of, strings_in
 
-from fourcasters_async import AsyncSession
+from fourcasters_async import AsyncSession, MarketType
 from fourcasters_async.testing import FakeExchange, faults
+from fourcasters_async.testing.matching import Match
 from fourcasters_async.testing.rest import ENDPOINTS as IN_THE_SANDBOX
 
 DOCUMENTS = Path(__file__).parents[2] / "shared" / "exchange"
@@ -24,6 +28,7 @@ Read = Callable[[AsyncSession, Spec], Awaitable[object]]
 # The endpoint that shows the document itself is for people.
 NOT_ASKED = {"GET /openapi.json"}
 DAY = date(2026, 1, 1)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 # The reads of the older document. Their arguments are named as in `spec.ARGUMENTS`.
 READS: dict[str, Read] = {
     "GET /affiliate/getAffiliateCommission": lambda s, _: s.account.get_affiliate_commission(),
@@ -192,3 +197,87 @@ async def test_an_answer_that_is_as_documented_is_read(
     answer = faults.Respond(json.dumps(document).encode())
     fake_exchange.inject(answer, endpoint=endpoint.rpartition("/")[2], times=None)
     await READS[endpoint](session, ARGUMENTS)
+
+
+@cache
+def newer() -> Spec:
+    document: Spec = json.loads((DOCUMENTS / "graded-openapi.json").read_text())
+    return document
+
+
+@needs_documents
+@pytest.mark.real_time
+@pytest.mark.parametrize("document", [older, newer], ids=["older", "newer"])
+async def test_no_request_makes_the_sandbox_fail_and_its_answers_are_as_documented(
+    fake_exchange: FakeExchange, tmp_path: Path, document: Callable[[], Spec]
+) -> None:
+    book, mine = fake_exchange.book, fake_exchange.account
+    for type_ in MarketType:
+        game = fake_exchange.add_game(orders=3)
+        maker = book.place(mine, game.game_id, type=type_, number=0.5)
+        book.fill(maker.order_id, 10.0)
+        # What matches it is the account's own as well, by another name.
+        taker = evolve(maker, order_id=book.new_id(), fills=[], filled=0.0)
+        book.add(taker)
+        book.match(taker, Match(maker, 10.0, 10.0))
+        book.settle(game.game_id, away=1, home=2)
+        game.start = datetime(2026, 1, 1, tzinfo=UTC)
+    fake_exchange.add_game(orders=3)
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps(any_of(document()) | {"openapi": "3.0.3"}))
+    options = {
+        "--url": fake_exchange.url,
+        "--header": f"Authorization: {fake_exchange.token}",
+        "--exclude-path": "/openapi.json",
+        # The documents name few of the statuses.
+        "--checks": "not_a_server_error,response_schema_conformance,content_type_conformance",
+        "--phases": "examples,fuzzing",
+        "--max-examples": "20",
+        "--seed": "1",
+        "--report-dir": str(tmp_path),
+    }
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("schemathesis"),
+        "run",
+        file,
+        *[word for option in options.items() for word in option],
+        cwd=tmp_path,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+GRADED: dict[str, Callable[[AsyncSession], Awaitable[object]]] = {
+    "/user/v2/getGraded": lambda s: s.account.get_graded(),
+    "/user/v2/getGradedSince": lambda s: s.account.get_graded_since(LONG_AGO),
+    "/user/getGradedWagers": lambda s: s.account.get_graded_wagers(),
+}
+
+
+@cache
+def graded_answers(path: str) -> st.SearchStrategy[Any]:
+    response = newer()["paths"][path]["get"]["responses"]["200"]
+    schema = response["content"]["application/json"]["schema"]
+    wanted = ("data", "data.graded", "data.cursor", "data.hasMore")
+    return documents(newer(), schema, wanted)
+
+
+@needs_documents
+@settings(
+    deadline=None,
+    max_examples=15,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+@pytest.mark.parametrize("path", GRADED)
+async def test_graded_bets_that_are_as_documented_are_read(
+    session: AsyncSession, fake_exchange: FakeExchange, path: str, data: st.DataObject
+) -> None:
+    document = data.draw(graded_answers(path))
+    fake_exchange.clear_faults()
+    answer = faults.Respond(json.dumps(document).encode())
+    fake_exchange.inject(answer, endpoint=path.rpartition("/")[2], times=None)
+    await GRADED[path](session)
