@@ -286,7 +286,9 @@ class AsyncSession(HaltingOrders):
         end: …` also takes `signals`: SIGTERM, SIGINT and SIGHUP by default, but for those that the
         process ignores, and with `()` none. At a signal `flatten` begins and the block's task is
         cancelled; where a web server or the application handles the signal itself, its handler is
-        called too, and ends the block. Signals only arrive in the main thread.
+        called too, and ends the block. Signals only arrive in the main thread. A `HaltedError` that
+        a `TaskGroup` inside the block raises leaves it as an `ExceptionGroup`: let your tasks end
+        at a `HaltedError`, so that the lines after the block are reached.
 
         `end.report` says what is known afterwards, and `end.exit_status` is 0 only if it is known
         that nothing rests. Raises `InvalidRequestError` and `SessionClosedError`.

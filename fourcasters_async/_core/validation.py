@@ -5,6 +5,7 @@ The checks do not guess at the rules of the exchange: what might be valid is sen
 
 import inspect
 from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import TypeVar
@@ -83,6 +84,20 @@ def check_amount(value: object, name: str) -> float:
     return amount
 
 
+def check_day(value: object, name: str) -> date:
+    """Return a day."""
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise InvalidRequestError(f"{name}: must be a datetime.date, not {shown(value)}")
+    return value
+
+
+def check_moment(value: object, name: str) -> str:
+    """Return a timezone-aware `datetime` as text in UTC."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidRequestError(f"{name}: must be a timezone-aware datetime, not {shown(value)}")
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def optional(check: Callable[[object, str], T], value: object, name: str) -> T | None:
     """Return `check(value, name)`, or `None` for `None`."""
     return None if value is None else check(value, name)
@@ -95,6 +110,13 @@ def check_list(values: object, name: str) -> list[object]:
             f"{name}: must be a list or another iterable, not {type(values).__name__}"
         )
     return list(values)
+
+
+def check_flag(value: object, name: str) -> bool:
+    """Return a `bool`."""
+    if type(value) is not bool:
+        raise InvalidRequestError(f"{name}: must be True or False, not {shown(value)}")
+    return value
 
 
 def check_seconds(value: float, name: str) -> float:

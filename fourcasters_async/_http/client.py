@@ -51,6 +51,9 @@ class HttpClient(Sender):
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, auth, rules = attempts.request, self._auth, RULES[attempts.request.kind]
         used = attempts.token = auth.token if rules.authorised else None
+        # A connection on which nothing came is not trusted with another attempt, and nor is one on
+        # which another request's answer may have come.
+        fresh = attempts.timed_out or attempts.unusable
         # Whoever logs out wants no other token.
         replaceable = used if rules.renews else None
         with auth.in_flight.attempt(replaceable):
@@ -59,8 +62,7 @@ class HttpClient(Sender):
                 headers=auth.headers if rules.authorised else auth.anonymous,
                 ends=ends,
                 redact=auth.redact,
-                # A connection on which nothing came is not trusted with another attempt.
-                fresh=attempts.timed_out,
+                fresh=fresh,
             )
             # Those who wait for the last attempt find the token that it brought.
             if replaceable is not None and isinstance(observed, Response):
@@ -69,7 +71,10 @@ class HttpClient(Sender):
             body = auth.without_secrets(observed.body)
             if body is not observed.body:
                 observed = evolve(observed, body=body)
-        result = classify(request, observed, redact=auth.redact if rules.quotable else _not_shown)
+        redact = auth.redact if rules.quotable else _not_shown
+        # The caller's client may have used any of its connections.
+        own_connection = fresh and self._pool.lent is None
+        result = classify(request, observed, redact=redact, own_connection=own_connection)
         if request.kind is Kind.LOGIN:
             return _challenged(request, observed, result)
         if _is_accepted(result):
