@@ -183,6 +183,7 @@ async def test_the_new_token_may_come_after_all_the_refusals(
     assert len((await session.cancel_all_orders_for_games(games)).confirmed) == 100
 
 
+@pytest.mark.virtual_time
 async def test_once_the_new_token_has_come_nothing_else_in_flight_is_waited_for(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:
@@ -339,6 +340,16 @@ async def test_a_logout_ends_the_token_that_another_answer_was_about_to_bring(
     assert not fake_exchange.book.tokens
     with pytest.raises(InvalidRequestError, match=r"^token: none"):
         await session.account.get_me()
+
+
+@pytest.mark.virtual_time
+async def test_a_logout_with_credentials_waits_for_that_token_as_long_as_it_may(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with with_password(fake_exchange) as session, rotating(fake_exchange, session, 6):
+        await session.logout(deadline=8)
+    assert fake_exchange.received("logout") == 2
+    assert fake_exchange.received("login") == 0
 
 
 async def test_a_logout_does_not_end_the_token_of_a_login_meanwhile(

@@ -239,7 +239,7 @@ class Sender(ABC):
         """Wait for what is in flight with a token that was refused: it may bring another."""
         auth, until = self._auth, attempts.deadline
         if auth.token == used and used in auth.in_flight and until is not None:
-            if auth.can_renew(used):
+            if auth.can_renew(used, log_in=RULES[attempts.request.kind].renews):
                 # A login takes time as well.
                 until -= (until - asyncio.get_running_loop().time()) / 2
             await self._rest(until, partial(auth.in_flight.notify, used))
