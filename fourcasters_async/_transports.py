@@ -48,6 +48,9 @@ class Transports:
         retry: RetryPolicy,
         rate_limit: RateLimit,
     ) -> None:
+        for each in (address, orders_address):
+            # A proxy that is no address is told at once.
+            clients.proxy_of_environment(each)
         self.address = address
         self._orders_address = orders_address
         self._auth = auth

@@ -14,7 +14,13 @@ from yarl import URL
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._core.request import RULES, Request
-from fourcasters_async._http.aiohttp_clients import AiohttpClients, holds_unread_bytes
+from fourcasters_async._http.aiohttp_clients import (
+    AiohttpClients,
+    Connections,
+    before_hooks,
+    connection_of,
+    holds_unread_bytes,
+)
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
 from fourcasters_async._http.response import Response
 
@@ -48,7 +54,7 @@ class Pool:
     """The connections to one address."""
 
     def __init__(self, base_url: URL, clients: AiohttpClients, *, max_connections: int) -> None:
-        self._base_url = str(base_url).rstrip("/")
+        self._url, self._base_url = base_url, str(base_url).rstrip("/")
         self._clients = clients
         self._max_connections = max_connections
         self.lent = clients.lent
@@ -80,14 +86,15 @@ class Pool:
         """Send `request` once and read the answer, by the loop time `ends`.
 
         A `fresh` one uses a connection made for it, unless the caller owns the connections.
-        Discarding a connection with unread bytes does not count as an attempt: the next is tried.
+        Discarding a connection that was used before and has unread bytes does not count as an
+        attempt: the next is tried. A connection made for it that fails in any way counts.
         """
         started = asyncio.get_running_loop().time()
         generation = self._fresh if fresh else self._generation
         if generation.client is None:
             # Made here because it needs an event loop.
             generation.client = self._clients.make(
-                max_connections=self._max_connections, keep_alive=not fresh
+                self._url, max_connections=self._max_connections, keep_alive=not fresh
             )
         generation.in_flight += 1
         try:
@@ -113,10 +120,10 @@ class Pool:
         observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
         for _ in range(self._max_connections + 1):
             # Only it knows its bytes: a traceback shows the locals here, and they hold a password.
-            body = _Body(request)
+            body = _Body(request, self._clients.used)
             round_trip = self._round_trip(client, request, body, headers)
             observed = await observe(round_trip, ends=ends, body=body, redact=redact)
-            if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
+            if not (isinstance(observed, NoResponse) and observed.not_sent and body.discarded):
                 break
         return observed
 
@@ -145,22 +152,28 @@ class Pool:
         headers: Mapping[str, str],
     ) -> Response:
         method, _, path = request.endpoint.partition(" ")
-        response = await client.request(
-            method,
-            self._base_url + path,
-            params=request.params,
-            data=body,
-            headers=headers,
-            # Without a body there is no content type.
-            skip_auto_headers=("Content-Type",) if request.body is None else None,
-            allow_redirects=False,
-            middlewares=self._middlewares(method, body),
-        )
+        hooks = before_hooks.set(body.begin)
+        try:
+            response = await client.request(
+                method,
+                self._base_url + path,
+                params=request.params,
+                data=body,
+                headers=headers,
+                # Without a body there is no content type.
+                skip_auto_headers=("Content-Type",) if request.body is None else None,
+                allow_redirects=False,
+                middlewares=self._middlewares(method, body),
+            )
+        finally:
+            before_hooks.reset(hooks)
         try:
             if body.left is False:
                 # It answers no request, unless a middleware of the caller answers for the exchange.
                 if not body.guarded and self._clients.middlewares:
                     body.left = None
+                if (connection := response.connection) is not None:
+                    body.discarded = connection.protocol in self._clients.used
                 raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
             content = await _read(response)
         except BaseException:
@@ -202,7 +215,12 @@ async def observe(
     if task is not None and task.cancelling() > before:
         # A hook of the caller may have swallowed the cancellation.
         raise asyncio.CancelledError
-    return no_response(failed, left=None if body is None else body.left, redact=redact)
+    return no_response(
+        failed,
+        left=None if body is None else body.left,
+        reused=body is not None and body.reused,
+        redact=redact,
+    )
 
 
 def _end(limit: asyncio.Timeout, turns: int) -> None:
@@ -224,22 +242,31 @@ class _Body(aiohttp.Payload):
     written cannot be distinguished from its answer.
     """
 
-    def __init__(self, request: Request[Any]) -> None:
+    def __init__(self, request: Request[Any], used: Connections) -> None:
         content = b"" if request.body is None else orjson.dumps(request.body)
         super().__init__(content, content_type="application/json")
         self._content = content
         self._leave = request.leave
         self._repeatable = RULES[request.kind].repeatable
+        self._used = used
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request with it."""
         self.guarded = False
         """Whether the caller's middlewares have handed the request on."""
+        self.reused = False
+        """Whether the connection was used before."""
+        self.discarded = False
+        """Whether it was refused because it had unread bytes from before."""
+
+    def begin(self) -> None:
+        """Note that aiohttp is about to make the request: nothing was written yet."""
+        if self.left is None:
+            self.left = False
 
     @property
     def size(self) -> int:
         """The length in bytes. aiohttp asks for it when it makes the request."""
-        if self.left is None:
-            self.left = False
+        self.begin()
         return len(self._content)
 
     @property
@@ -272,7 +299,11 @@ class _Body(aiohttp.Payload):
         content_length: int | None,  # noqa: ARG002  # it is the length of the body
     ) -> None:
         """Write the body, unless it may not leave, or not on this connection."""
+        connection = connection_of(writer)
+        self.reused = connection in self._used
+        self._used.add(connection)
         if holds_unread_bytes(writer):
+            self.discarded = self.reused
             raise ConnectionResetError(_UNREAD_BYTES)
         if self.left and not self._repeatable:
             raise RuntimeError("a middleware repeats what must not take effect twice")
