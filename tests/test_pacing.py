@@ -263,6 +263,7 @@ async def test_after_the_time_that_a_429_names_everything_goes_on(
     assert [outcome.attempts for outcome in report.outcomes] == [1, 1, 2, 1, 1, 1]
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("named", ["0", "soon"])
 async def test_a_429_that_names_no_pause_worth_the_name_does_not_switch_the_backoff_off(
     fake_exchange: FakeExchange, named: str, monkeypatch: pytest.MonkeyPatch
@@ -275,6 +276,7 @@ async def test_a_429_that_names_no_pause_worth_the_name_does_not_switch_the_back
     assert fake_exchange.received("cancelAllOrdersForGame") <= 5 * len(games)
 
 
+@pytest.mark.virtual_time
 async def test_a_503_that_names_a_pause_is_asked_again_after_it(
     fake_exchange: FakeExchange,
 ) -> None:

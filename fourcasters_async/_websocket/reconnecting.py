@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar, cast
 
 from attrs import evolve
@@ -21,6 +23,8 @@ _log = logging.getLogger("fourcasters_async")
 
 # Seconds that a connection has to last so that the next one is made without a pause.
 _STEADY = 5.0
+# How many times longer the pauses are while no request waits for a connection.
+_IDLE = 16
 
 
 class Carried(Protocol):
@@ -42,7 +46,8 @@ class Reconnecting(Generic[C]):
     """One connection at a time to one WebSocket, replaced when it is lost.
 
     `carry` makes what uses a new connection. The next connection is made at once, unless the last
-    one was short-lived: a flapping connection must not use up the rate limit.
+    one was short-lived: a flapping connection must not use up the rate limit. Without a request
+    that waits for a connection the pauses are longer, and a `Retry-After` is heard.
     """
 
     def __init__(
@@ -177,13 +182,23 @@ class Reconnecting(Generic[C]):
                 pauses = failures - 1
             if pauses > 0:
                 await asyncio.sleep(self._retry.backoff(pauses))
-            if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
-                # Trying again helps only when a request wants it, perhaps with another token.
+                await self._idle(pauses, error)
+
+    async def _idle(self, failures: int, error: FourcastersError | None) -> None:
+        """Wait until a request wants a connection, or it is time to try without one."""
+        pause: float | None = None
+        # Trying again helps only when a request wants it, perhaps with another token.
+        if not isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
+            drawn = self._retry.backoff(failures, _upper_half)
+            pause = max(_IDLE * drawn, self._retry.asked(error))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
                 await self._wanted.wait()
 
     async def _use(self, carried: C) -> str:
         """Let a connection be used until it is lost; return why it was lost."""
         self._current = carried
+        self._wanted.clear()
         self._notify(None)
         try:
             return await asyncio.shield(carried.lost)
@@ -194,3 +209,8 @@ class Reconnecting(Generic[C]):
     def _notify(self, error: FourcastersError | None) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(error)
+
+
+def _upper_half(low: float, high: float) -> float:
+    """Draw a pause that is never short: nobody waits for its end."""
+    return random.uniform((low + high) / 2, high)  # noqa: S311  # it spreads load, no more
