@@ -79,11 +79,15 @@ class Request(Generic[T]):
     `endpoint` is the method and the path, or the type of a message on the Orders WebSocket.
     `answer` is the type that the answer decodes to, and `data_path` the keys that lead to it in
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
-    answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
-    moment before the request is written: it returns why the request may not leave, or `None`.
-    `come_back` is called after an attempt that was not sent, with `None`, or whose token was
-    refused and is replaced, with the refusal. `unite` makes one answer of the rows of several
-    answers, oldest first, where some rows could not be read: `None` stands in their place.
+    answer cannot be the answer to this request, `None` if it can. `stray` says why an answer may be
+    a late copy of the answer to another request. It is not asked where that cannot be: on a
+    connection made for the request, and over a WebSocket, where the id of the request proves whose
+    answer it is. `leave` is asked at the last moment before the request is written: it returns why
+    the request may not leave, or `None`. `come_back` is called after an attempt that was not sent,
+    with `None`, or whose token was refused and is replaced, with the refusal. `unite` makes one
+    answer of the rows of several answers, oldest first, that could not be used as a whole: `None`
+    stands in the place of a row that could not be read. With an `empty` an empty body stands for
+    that JSON value.
     """
 
     endpoint: str
@@ -94,8 +98,10 @@ class Request(Generic[T]):
     # A body can hold a password.
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
+    stray: Callable[[T], str | None] | None = field(default=None, kw_only=True)
+    empty: object = field(default=None, kw_only=True)
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
     come_back: Callable[[Exception | None], None] | None = field(
         default=None, kw_only=True, repr=False
     )
-    unite: Callable[[Sequence[Any]], T] | None = field(default=None, kw_only=True, repr=False)
+    unite: Callable[[Sequence[Any]], Any] | None = field(default=None, kw_only=True, repr=False)
