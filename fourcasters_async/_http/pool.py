@@ -6,22 +6,14 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
-import orjson
-from aiohttp.abc import AbstractStreamWriter
 from attrs import define
 from yarl import URL
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
-from fourcasters_async._core.request import RULES, Request
-from fourcasters_async._core.secret import SecretBytes
-from fourcasters_async._http.aiohttp_clients import (
-    AiohttpClients,
-    Connections,
-    before_hooks,
-    connection_of,
-    holds_unread_bytes,
-)
+from fourcasters_async._core.request import Request
+from fourcasters_async._http.aiohttp_clients import AiohttpClients, before_hooks
+from fourcasters_async._http.body import UNREAD_BYTES, Body
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
 from fourcasters_async._http.response import Response
 
@@ -31,7 +23,6 @@ T = TypeVar("T")
 _BODY_LIMIT = 64 * 2**20
 # Turns of the loop to read an answer that came while the loop was blocked.
 _CATCH_UP_TURNS = 5
-_UNREAD_BYTES = "the connection holds bytes that nobody asked for"
 
 
 @define(eq=False)
@@ -118,10 +109,10 @@ class Pool:
         ends: float,
         redact: Callable[[str], str],
     ) -> Response | NoResponse:
-        observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
+        observed: Response | NoResponse = NoResponse(UNREAD_BYTES, not_sent=True)
         for _ in range(self._max_connections + 1):
             # Only it knows its bytes: a traceback shows the locals here, and they hold a password.
-            body = _Body(request, self._clients.used)
+            body = Body(request, self._clients.used)
             round_trip = self._round_trip(client, request, body, headers)
             observed = await observe(round_trip, ends=ends, body=body, redact=redact)
             if not (isinstance(observed, NoResponse) and observed.not_sent and body.discarded):
@@ -137,7 +128,7 @@ class Pool:
             await generation.close_if_done()
 
     def _middlewares(
-        self, method: str, body: "_Body"
+        self, method: str, body: Body
     ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
         """Return the middlewares of a request, the innermost last; `None` for none."""
         callers = self._clients.middlewares
@@ -149,7 +140,7 @@ class Pool:
         self,
         client: aiohttp.ClientSession,
         request: Request[Any],
-        body: "_Body",
+        body: Body,
         headers: Mapping[str, str],
     ) -> Response:
         method, _, path = request.endpoint.partition(" ")
@@ -175,7 +166,7 @@ class Pool:
                     body.left = None
                 if (connection := response.connection) is not None:
                     body.discarded = connection.protocol in self._clients.used
-                raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
+                raise ConnectionResetError(UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
             content = await _read(response)
         except BaseException:
             response.close()
@@ -189,7 +180,7 @@ async def observe(
     *,
     ends: float,
     redact: Callable[[str], str],
-    body: "_Body | None" = None,
+    body: Body | None = None,
 ) -> T | NoResponse:
     """Await `round_trip` until the loop time `ends`; turn an exception into a `NoResponse`.
 
@@ -232,88 +223,6 @@ def _end(limit: asyncio.Timeout, turns: int) -> None:
         return
     with suppress(RuntimeError):  # the attempt has ended meanwhile
         limit.reschedule(loop.time())
-
-
-class _Body(aiohttp.Payload):
-    """A request body that knows whether it was sent, and refuses connections with unread bytes.
-
-    aiohttp holds the headers back until the body is written: before that, nothing has reached the
-    exchange. Bytes that a server sent after its last answer would be taken for the answer to this
-    request, so a connection that holds some is refused. Bytes that arrive after this request was
-    written cannot be distinguished from its answer.
-    """
-
-    def __init__(self, request: Request[Any], used: Connections) -> None:
-        content = b"" if request.body is None else orjson.dumps(request.body)
-        if not RULES[request.kind].quotable:
-            content = SecretBytes(content)
-        super().__init__(content, content_type="application/json")
-        self._content = content
-        self._leave = request.leave
-        self._repeatable = RULES[request.kind].repeatable
-        self._used = used
-        self.left: bool | None = None
-        """Whether the body was written; `None` until aiohttp has made a request with it."""
-        self.guarded = False
-        """Whether the caller's middlewares have handed the request on."""
-        self.reused = False
-        """Whether the connection was used before."""
-        self.discarded = False
-        """Whether it was refused because it had unread bytes from before."""
-
-    def begin(self) -> None:
-        """Note that aiohttp is about to make the request: nothing was written yet."""
-        if self.left is None:
-            self.left = False
-
-    @property
-    def size(self) -> int:
-        """The length in bytes. aiohttp asks for it when it makes the request."""
-        self.begin()
-        return len(self._content)
-
-    @property
-    def autoclose(self) -> bool:
-        """Whether the body needs no closing when a middleware replaces it."""
-        return True
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the body as text."""
-        return self._content.decode(encoding, errors)
-
-    async def guard(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Be the body of the request, with other bytes if a middleware has put another there."""
-        self.guarded = True
-        if request.body is not self:
-            body = request.body
-            self._content = await body.as_bytes() if isinstance(body, aiohttp.Payload) else body
-            await request.update_body(self)
-        return await handler(request)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write the body, unless the connection has unread bytes."""
-        await self.write_with_length(writer, None)
-
-    async def write_with_length(
-        self,
-        writer: AbstractStreamWriter,
-        content_length: int | None,  # noqa: ARG002  # it is the length of the body
-    ) -> None:
-        """Write the body, unless it may not leave, or not on this connection."""
-        connection = connection_of(writer)
-        self.reused = connection in self._used
-        self._used.add(connection)
-        if holds_unread_bytes(writer):
-            self.discarded = self.reused
-            raise ConnectionResetError(_UNREAD_BYTES)
-        if self.left and not self._repeatable:
-            raise RuntimeError("a middleware repeats what must not take effect twice")
-        if self._leave is not None and (refusal := self._leave()) is not None:
-            raise refusal
-        self.left = True
-        await writer.write(self._content)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
