@@ -94,8 +94,12 @@ class RetryPolicy:
         self, failures: int, draw: Callable[[float, float], float] = random.uniform
     ) -> float:
         """Return the seconds to wait after so many failures, drawn anew each time."""
+        return draw(0.0, self.longest_backoff(failures))
+
+    def longest_backoff(self, failures: int) -> float:
+        """Return the seconds that `backoff` draws at most."""
         # Past 2**32 the cap has long decided.
-        return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32)))
+        return min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32))
 
 
 @define

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar, cast
@@ -189,8 +188,7 @@ class Reconnecting(Generic[C]):
         pause: float | None = None
         # Trying again helps only when a request wants it, perhaps with another token.
         if not isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
-            drawn = self._retry.backoff(failures, _upper_half)
-            pause = max(_IDLE * drawn, self._retry.asked(error))
+            pause = max(_IDLE * self._retry.longest_backoff(failures), self._retry.asked(error))
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._wanted.wait()
@@ -209,8 +207,3 @@ class Reconnecting(Generic[C]):
     def _notify(self, error: FourcastersError | None) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(error)
-
-
-def _upper_half(low: float, high: float) -> float:
-    """Draw a pause that is never short: nobody waits for its end."""
-    return random.uniform((low + high) / 2, high)  # noqa: S311  # it spreads load, no more
