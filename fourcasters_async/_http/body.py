@@ -84,7 +84,6 @@ class Body(aiohttp.Payload):
         """Write the body, unless it may not leave, or not on this connection."""
         connection = connection_of(writer)
         self.reused = connection in self._used
-        self._used.add(connection)
         if holds_unread_bytes(writer):
             self.discarded = self.reused
             raise ConnectionResetError(UNREAD_BYTES)
@@ -93,4 +92,5 @@ class Body(aiohttp.Payload):
         if self._leave is not None and (refusal := self._leave()) is not None:
             raise refusal
         self.left = True
+        self._used.add(connection)
         await writer.write(self._content)
