@@ -161,12 +161,14 @@ class Sender(ABC):
             pause = attempts.note(result)
             if result.status is AttemptStatus.ANSWERED:
                 return attempts.outcome()
-            if _is_refused(result, RateLimitedError):
-                self._holds.hold(request.kind, clock() + self._asked_pause(result.error, pause))
             left = attempts.deadline - clock() if attempts.deadline is not None else self.timeout
-            if pause is not None and not isinstance(result.error, RateLimitedError):
+            asked = attempts.policy.asked(result.error)
+            if _is_refused(result, RateLimitedError):
+                others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
+                self._holds.hold(request.kind, clock() + others)
+            elif pause is not None:
                 # A pause of the library's own leaves time for another attempt.
-                pause = min(pause, left / 2)
+                pause = max(asked, min(pause, left / 2))
             if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
@@ -285,13 +287,6 @@ class Sender(ABC):
         with self._waiting() as place:
             return await rate_limit.wait(place, urgent=urgent, until=attempts.deadline)
         return False
-
-    def _asked_pause(self, error: Exception | None, pause: float | None) -> float:
-        """Return the seconds that a 429 holds others back."""
-        asked = pause
-        if pause is None and isinstance(error, RateLimitedError):
-            asked = error.retry_after
-        return min(self._retry.backoff(1) if asked is None else asked, self._retry.retry_after_cap)
 
     async def _rest(self, until: float, arrange: Callable[[_Waiter], None] | None = None) -> None:
         """Wait until the loop time `until`, what `arrange` arranges, or the sender's end."""

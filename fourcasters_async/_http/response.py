@@ -29,6 +29,9 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
+# The statuses whose `Retry-After` is about the request itself.
+_NAMING_A_PAUSE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
 
 @frozen
 class Response:
@@ -123,19 +126,17 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimitedError(
-            message or _phrase(status),
-            status=status,
-            endpoint=request.endpoint,
-            code=code,
-            retry_after=retry_after(response.headers),
-        )
     kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     # Data beside an error contradicts it.
     if message and document.get("data") is None:
         kind = REFUSALS.get(status, kind)
-    return kind(message or _phrase(status), status=status, endpoint=request.endpoint, code=code)
+    return (RateLimitedError if status == HTTPStatus.TOO_MANY_REQUESTS else kind)(
+        message or _phrase(status),
+        status=status,
+        endpoint=request.endpoint,
+        code=code,
+        retry_after=retry_after(response.headers) if status in _NAMING_A_PAUSE else None,
+    )
 
 
 def _phrase(status: int) -> str:

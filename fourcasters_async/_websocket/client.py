@@ -44,6 +44,9 @@ class WebSocketClient(Sender):
     """
 
     _CLOSED = "the orders socket is closed; open another"
+    # The first turn finds what came while the loop was blocked, and the second reads it. In the
+    # third the reader takes it: a close frame may be in it.
+    _CATCH_UP_TURNS = 3
 
     def __init__(
         self,

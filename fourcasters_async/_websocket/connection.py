@@ -30,13 +30,18 @@ _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 @define(eq=False)
 class _Pending:
-    """A request in flight. `left` is the loop time when its frame was given to the writer."""
+    """A request in flight.
+
+    `left` is the loop time when its frame was gathered to be written, and `writes` how often the
+    socket had written before: its frame left with the next write.
+    """
 
     frame: bytes
     answer: "asyncio.Future[Document | NoResponse]"
     ends: float
     leave: Callable[[], Exception | None] | None
     left: float | None = None
+    writes: int = 0
 
 
 class Connection:
@@ -130,19 +135,25 @@ class Connection:
                     if pending.answer.done():
                         continue
                     if self._socket.is_closing:
-                        # Nothing can be written any more: what is not written was not sent.
-                        raise ConnectionResetError("the connection is closing")  # noqa: TRY301  # handled below, with what a write raises
+                        await self._find_out()
                     if pending.leave is not None and (refusal := pending.leave()) is not None:
                         _end(pending, NoResponse(str(refusal), not_sent=True))
                         continue
-                    pending.left = self._loop.time()
+                    pending.left, pending.writes = self._loop.time(), self._socket.writes
                     # Blocks while the peer does not read. Later frames are not sent then.
                     await self._socket.send_frame(pending.frame, aiohttp.WSMsgType.TEXT)
+                if self._socket.is_closing:
+                    await self._find_out()
                 self._socket.flush()
                 self._more = self._loop.create_future()
                 await self._more
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
             self.lose(no_response(error, left=True).reason)
+
+    async def _find_out(self) -> None:
+        """Raise because nothing can be written, once the reader has taken what came before that."""
+        await asyncio.wait((self.lost,), timeout=_CLOSE_TIMEOUT)
+        raise ConnectionResetError("the connection is closing")
 
     async def _read(self) -> None:
         try:
@@ -175,9 +186,13 @@ class Connection:
         self.lost.set_result(reason)
         if self._timer is not None:
             self._timer.cancel()
+        writes = self._socket.writes
         for pending in self._pending.values():
+            not_sent = pending.left is None or pending.writes == writes
             # `stale`: a retry waits for the next connection, and needs no pause before that.
-            _end(pending, NoResponse(reason, not_sent=pending.left is None, stale=True))
+            _end(pending, NoResponse(reason, not_sent=not_sent, stale=True))
+        # What is said not to be sent must not leave with a close frame.
+        self._socket.discard()
 
     def _end_at(self, when: float) -> None:
         if self._timer is not None:

@@ -103,6 +103,7 @@ class Handshake(Sender):
     async def _connect(self, token: Secret) -> BufferedWebSocket | Response:
         if self._client is None:
             self._client = self._clients.make(
+                self._address,
                 max_connections=1,
                 ws_response_class=BufferedWebSocket,
                 middlewares=(self._keep_answer, send_once),
