@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from ipaddress import ip_address
+from itertools import islice
 from typing import TypeVar
 
 from yarl import URL
@@ -22,6 +23,8 @@ _TEXT_LIMIT = 1024
 _HIGHEST_PORT = 65535
 _MAX_SECONDS = 1e9
 _REPR_LIMIT = 80
+MOST_ITEMS = 30_000
+"""How many orders, games or references one call may name."""
 # From here on a number may lose precision in JSON, and is surely a mistake.
 HUGE = 10**15
 
@@ -89,12 +92,16 @@ def optional(check: Callable[[object, str], T], value: object, name: str) -> T |
 
 
 def check_list(values: object, name: str) -> list[object]:
-    """Return the items of an iterable that is not a string."""
+    """Return the items of an iterable that is not a string; refuse more than one call may name."""
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise InvalidRequestError(
             f"{name}: must be a list or another iterable, not {type(values).__name__}"
         )
-    return list(values)
+    # Taken one by one: an iterator may have no end.
+    items = list(islice(values, MOST_ITEMS + 1))
+    if len(items) > MOST_ITEMS:
+        raise InvalidRequestError(f"{name}: must not have more than {MOST_ITEMS:,} items")
+    return items
 
 
 def check_seconds(value: float, name: str) -> float:

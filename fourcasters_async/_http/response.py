@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
 from fourcasters_async._core.request import Request
+from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import error_in, has_error, unusable, value_in
 from fourcasters_async.errors import (
@@ -53,6 +54,8 @@ def classify(
 def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
     """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
     endpoint = request.endpoint
+    if is_too_dense(body):
+        raise DecodeError(f"{endpoint}: {TOO_DENSE}")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -94,7 +97,7 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     """
     status = response.status
     try:
-        document: Any = orjson.loads(response.body)
+        document: Any = {} if is_too_dense(response.body) else orjson.loads(response.body)
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)

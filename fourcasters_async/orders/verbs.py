@@ -8,7 +8,7 @@ from functools import partial
 from attrs import evolve
 
 from fourcasters_async._core.outcome import RequestOutcome
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import MANY_ORDERS, Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import (
     check_callback,
@@ -297,6 +297,7 @@ class Orders(ABC):
             self._cancel_multiple(order_ids),
             check=partial(another_order, order_ids),
             unite=partial(rows_by_id, order_ids),
+            answer_limit=MANY_ORDERS,
         )
         results = await self._cancel_until(request, until)
         for order_id, result in zip(order_ids, results, strict=True):
