@@ -5,8 +5,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-import click
-
+from fourcasters_async.cli.terminal import say, usage_error
 from fourcasters_async.errors import REFUSALS, FourcastersError, InvalidRequestError
 from fourcasters_async.models import CancelReport, OutcomeStatus
 
@@ -26,7 +25,7 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
     try:
         return asyncio.run(job)
     except InvalidRequestError as error:
-        raise click.UsageError(str(error)) from None
+        raise usage_error(error) from None
     except FourcastersError as error:
         # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
         refused = isinstance(error, tuple(REFUSALS.values()))
@@ -35,12 +34,12 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
         message = "interrupted: orders in flight may or may not be cancelled"
         if interrupted is None:
             _fail(message, NOT_KNOWN)
-        click.echo(message, err=True)
+        say(message, err=True)
         return interrupted()
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    click.echo(message, err=True)
+    say(message, err=True)
     sys.exit(status)
 
 
