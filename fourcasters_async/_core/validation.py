@@ -4,6 +4,7 @@ The checks do not guess at the rules of the exchange: what might be valid is sen
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 _ID_LIMIT = 128
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?", re.IGNORECASE)
 _TEXT_LIMIT = 1024
 _HIGHEST_PORT = 65535
 _MAX_SECONDS = 1e9
@@ -125,6 +127,20 @@ def check_count(value: object, name: str, least: int = 1, most: int | None = Non
     return value
 
 
+def check_flag(value: object, name: str) -> bool:
+    """Return a boolean. What is only true or false in effect may be a mistake, such as `"no"`."""
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{name}: must be True or False, not {shown(value)}")
+    return value
+
+
+def check_kind(value: object, kind: type[T], name: str) -> T:
+    """Return an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise InvalidRequestError(f"{name}: must be a {kind.__name__}, not {shown(value)}")
+    return value
+
+
 def shown(value: object) -> str:
     """Return the start of the `repr` of a value, for an error message."""
     try:
@@ -173,12 +189,16 @@ def check_url(value: object, name: str, scheme: str, *others: str) -> URL:
     value = hidden(value)
     if not isinstance(value, str) or "@" in value:
         raise InvalidRequestError(f"{name}: must be a string without a user name or a password")
+    text = str.__str__(value)
+    if not text.isprintable() or " " in text:
+        # A URL parser may drop a line break, and connect to another host than the one that is read.
+        raise InvalidRequestError(f"{name}: must not contain blanks or unprintable characters")
     try:
-        url = URL(str(value))
-        port = url.port
+        url = URL(text)
+        port, host = url.port, url.host and url.raw_host
     except ValueError:
-        url, port = URL(""), None
-    if url.host is None or port is None or not 0 < port <= _HIGHEST_PORT:
+        url, port, host = URL(""), None, None
+    if not _is_host(host) or port is None or not 0 < port <= _HIGHEST_PORT:
         raise InvalidRequestError(f"{name}: must be an address such as {scheme}://api.4casters.io")
     if url.query_string or url.fragment:
         raise InvalidRequestError(f"{name}: must not hold a query or a fragment")
@@ -188,6 +208,13 @@ def check_url(value: object, name: str, scheme: str, *others: str) -> URL:
             f"{name}: must be {scheme}://…; unencrypted only to this machine (127.0.0.1, localhost)"
         )
     return url
+
+
+def _is_host(host: str | None) -> bool:
+    try:
+        return host is not None and (_HOST.fullmatch(host) or ip_address(host)) is not None
+    except ValueError:
+        return False
 
 
 def is_local(url: URL | str) -> bool:

@@ -12,6 +12,7 @@ from fourcasters_async._core.request import MANY_ORDERS, Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import (
     check_callback,
+    check_flag,
     check_id,
     check_list,
 )
@@ -177,7 +178,8 @@ class Orders(ABC):
     ) -> CancelReport:
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
-        verify = bool(verify or periods)
+        periods = check_flag(periods, "periods")
+        verify = check_flag(verify, "verify") or periods
         until = None if deadline is None else self._sender.until(deadline)
         self._sender.ensure_usable()
         clock = asyncio.get_running_loop().time

@@ -20,6 +20,12 @@ from fourcasters_async.testing.orders_channel import Message, OrdersChannel
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
 from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.rest import RestService
+from fourcasters_async.testing.settings import (
+    check_count,
+    check_flag,
+    check_limit,
+    check_seconds,
+)
 from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
@@ -62,6 +68,14 @@ class FakeExchange:
         port: int = 0,
         strict_rotation: bool = False,
     ) -> None:
+        check_flag(tls, "tls")
+        check_flag(strict_rotation, "strict_rotation")
+        check_count(port, "port", most=65535)
+        check_seconds(keep_alive, "keep_alive")
+        check_seconds(latency, "latency")
+        check_seconds(read_lag, "read_lag")
+        if rate_limit is not None:
+            check_limit(rate_limit, "rate_limit")
         self.latency = latency
         self.read_lag = read_lag
         self.appear_lag = 0.0
@@ -158,6 +172,7 @@ class FakeExchange:
 
         With a `parent` it is a period of that game, with an id of its own.
         """
+        check_count(orders, "orders")
         game = self.book.add_game(parent=parent)
         for number in range(orders):
             type_ = _TYPES[number % len(_TYPES)]
