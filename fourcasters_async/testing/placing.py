@@ -1,6 +1,7 @@
 """Placing and replacing orders, over either transport: fields in, an order in the book."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ from fourcasters_async.testing.records import BookGame, BookOrder, moment
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
 _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _TAKERS = ("fillAndKill", "fillOrKill")
 _LOWEST_ODDS = 100
 _MOST_MINUTES = 365 * 24 * 60
@@ -99,7 +101,7 @@ def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Book
     intended_volume(changes)
     if "expiryChange" in changes:
         minutes = changes["expiryChange"]
-        if not isinstance(minutes, str) or not minutes.isdecimal():
+        if not isinstance(minutes, str) or not _DIGITS.fullmatch(minutes):
             raise RejectedError("invalid expiryChange")
         fields["expirationMinutes"] = int(minutes)
     return place(book, order.account, order.game_id, fields, expiry=order.expiry)
