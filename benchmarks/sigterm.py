@@ -9,9 +9,9 @@ part of a server under uvicorn or aiohttp.web. It cancels over many games and pl
 REST or over the Orders WebSocket. The exchange takes up to 50 ms to put an order into the book, and
 up to 50 ms to answer. Cancels and reads take a tenth of that, so a bot that does not wait for its
 own places sees a book without them. For every fifth bot some places are lost: the connection
-closes, and the order comes into the book up to 8 seconds later. The moment of the signal follows
-from the seed, from the start of the block to deep in the placing or to the end of a bot that ends
-by itself; what is in flight then also depends on the machine.
+closes, and the order comes into the book up to 15 seconds later, when the bot may have ended. The
+moment of the signal follows from the seed, from the start of the block to deep in the placing or to
+the end of a bot that ends by itself; what is in flight then also depends on the machine.
 
 The bot says 0 if it knows that nothing rests. That is held against the book one second and ten
 seconds after it has ended. Exits with 1 if a 0 was false, or if no bot was caught with a place in
@@ -41,7 +41,7 @@ _GAMES, _RESTING = 8, 3
 _SLOWEST_PLACE, _SLOWEST = 0.05, 0.005
 # The part of the bots whose places get lost, the part of their places that does, and the seconds
 # after which those have their effect.
-_LOSING, _LOST, _LATE = 0.2, 0.1, (0.5, 8.0)
+_LOSING, _LOST, _LATE = 0.2, 0.1, (0.5, 15.0)
 _LATEST_SIGNAL = 0.5
 _HALF = 0.5
 # Seconds after a bot's end at which its book is looked at.

@@ -128,7 +128,7 @@ class Transports:
         silence = min(_SILENCE, 0.75 * self._retry.attempt_timeout)
         connections = Reconnecting(
             handshake,
-            lambda socket: Connection(socket, frames.read, silence=silence),
+            lambda socket: Connection(socket, self._read_frame, silence=silence),
             retry=self._retry,
         )
         client = WebSocketClient(
@@ -143,6 +143,9 @@ class Transports:
             self._close_with(stack, client)
             await client.open()
             yield client
+
+    def _read_frame(self, frame: bytes) -> frames.Answer | None:
+        return frames.read(self._auth.without_secrets(frame))
 
     def _close_with(self, stack: AsyncExitStack, sender: Sender) -> None:
         # It is forgotten only once it is closed.

@@ -1,11 +1,29 @@
 """The reads of the account."""
 
+from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 from fourcasters_async._core.request import Kind, Request
-from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_id, check_text
-from fourcasters_async.models import BetsByReference, GameOrders, OpenOrder, User
+from fourcasters_async._core.validation import (
+    check_day,
+    check_id,
+    check_list,
+    check_text,
+)
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.exposure import exposure_of
+from fourcasters_async.graded import GradedReads
+from fourcasters_async.models import (
+    AffiliateCommission,
+    AnyBet,
+    BetsByReference,
+    GameExposure,
+    GameOrders,
+    MatchedBet,
+    OpenOrder,
+    User,
+)
 from fourcasters_async.models.order import OpenOrdersPage
 
 # Constants, because a verified cancel and `warm_up` send them too.
@@ -18,11 +36,8 @@ UNMATCHED: Final = Request(
 )
 
 
-class Account:
+class Account(GradedReads):
     """The reads of the account: `session.account`."""
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
 
     async def get_unmatched(self, *, deadline: float | None = None) -> list[OpenOrder]:
         """Return every open order of the account, on all games: `GET /user/getUnmatched`.
@@ -69,6 +84,126 @@ class Account:
             params={
                 "userReference": check_text(user_reference, "user_reference"),
                 "gameID": check_id(game_id, "game_id"),
+            },
+        )
+        return await self._sender.call(request, deadline=deadline)
+
+    async def get_matched_bets(self, *, deadline: float | None = None) -> list[MatchedBet]:
+        """Return every bet that was matched and is not graded: `GET /user/getMatchedBets`.
+
+        Raises what `get_unmatched` raises.
+        """
+        request = Request(
+            "GET /user/getMatchedBets",
+            list[MatchedBet],
+            Kind.READ,
+            data_path=("data", "matchedBets"),
+        )
+        return await self._sender.call(request, deadline=deadline)
+
+    async def get_bet_by_id(
+        self,
+        bet_id: str | None = None,
+        *,
+        tx_id: str | None = None,
+        deadline: float | None = None,
+    ) -> AnyBet:
+        """Return one open order, matched bet or graded bet: `GET /user/getBetByID`.
+
+        Give its `bet_id`, as lists of bets have it, or the `tx_id` of a fill. The type of what
+        is returned says in which state the bet is. Raises what `get_unmatched` raises, and
+        `InvalidRequestError` unless exactly one of the two is given.
+        """
+        if (bet_id is None) is (tx_id is None):
+            raise InvalidRequestError("bet_id, tx_id: give one of the two")
+        name, value = ("id", bet_id) if tx_id is None else ("txID", tx_id)
+        request: Request[AnyBet] = Request(
+            "GET /user/getBetByID",
+            AnyBet,  # type: ignore[arg-type]  # a union is not a type to mypy
+            Kind.READ,
+            data_path=("bet",),
+            params={name: check_id(value, "bet_id" if tx_id is None else "tx_id")},
+        )
+        return await self._sender.call(request, deadline=deadline)
+
+    async def get_bet_by_wager_request_id(
+        self, wager_request_id: str, *, deadline: float | None = None
+    ) -> BetsByReference:
+        """Return the bets that came of one placed order: `GET /user/getBetByWagerRequestID`.
+
+        `unmatched` is always empty here: `get_bet_by_user_reference` shows what rests. Raises what
+        `get_unmatched` raises.
+        """
+        request = Request(
+            "GET /user/getBetByWagerRequestID",
+            BetsByReference,
+            Kind.READ,
+            params={"wagerRequestID": check_id(wager_request_id, "wager_request_id")},
+        )
+        return await self._sender.call(request, deadline=deadline)
+
+    async def get_game_liability(self, game_id: str, *, deadline: float | None = None) -> float:
+        """Return the most that the account can lose on a game: `GET /user/getGameLiability`.
+
+        In account currency, 0 or less, over all bets on all markets of the game. The exchange
+        counts in what a game that is not played to its end can cost, so that a book that is
+        hedged in full can have a liability too. Raises what `get_unmatched` raises.
+        """
+        request = Request(
+            "GET /user/getGameLiability",
+            float,
+            Kind.READ,
+            data_path=("data", "liability"),
+            params={"gameID": check_id(game_id, "game_id")},
+        )
+        return await self._sender.call(request, deadline=deadline)
+
+    async def exposure(
+        self, games: Iterable[str] | None = None, *, deadline: float | None = None
+    ) -> list[GameExposure]:
+        """Return what is won or lost by how games end: on some games, or on all with a bet.
+
+        Made of `get_unmatched` and `get_matched_bets`, one after the other: an order that is filled
+        between the two counts as both. For named `games` also `get_game_liability`, and their
+        children are with them. `fourcasters_async.exposure.exposure_of` does the arithmetic, also
+        over records of your own. `deadline` is in seconds for each read. Raises what
+        `get_unmatched` raises.
+        """
+        named = None
+        if games is not None:
+            ids = enumerate(check_list(games, "games"))
+            named = list(dict.fromkeys(check_id(each, f"games[{i}]") for i, each in ids))
+        open_orders = await self.get_unmatched(deadline=deadline)
+        matched = await self.get_matched_bets(deadline=deadline)
+        if named is None:
+            return exposure_of(open_orders, matched)
+        liabilities = {
+            game_id: await self.get_game_liability(game_id, deadline=deadline) for game_id in named
+        }
+        return exposure_of(open_orders, matched, games=named, liabilities=liabilities)
+
+    async def get_affiliate_commission(
+        self,
+        from_date: date | None = None,
+        to_date: date | None = None,
+        *,
+        deadline: float | None = None,
+    ) -> list[AffiliateCommission]:
+        """Return what invited players brought in: `GET /affiliate/getAffiliateCommission`.
+
+        One record a player, for the days from `from_date` to `to_date`; without them over all
+        time. Raises what `get_unmatched` raises.
+        """
+        days = {"fromDate": (from_date, "from_date"), "toDate": (to_date, "to_date")}
+        request = Request(
+            "GET /affiliate/getAffiliateCommission",
+            list[AffiliateCommission],
+            Kind.READ,
+            data_path=("commissionPaid",),
+            params={
+                key: f"{check_day(day, name):%m-%d-%Y}"
+                for key, (day, name) in days.items()
+                if day is not None
             },
         )
         return await self._sender.call(request, deadline=deadline)

@@ -46,22 +46,29 @@ class NotSentError(FourcastersError):
 class OutcomeUnknownError(FourcastersError):
     """The request was sent, and no usable answer came: it may have taken effect.
 
-    `attempts` is the number of attempts. `__cause__` is how the last one failed. For a place,
-    `orders` are the orders in doubt, each with the `user_reference` that was sent:
+    `attempts` is the number of attempts. `__cause__` is how the last one failed. For a place
+    or an edit, `orders` are the orders in doubt, each with the `user_reference` that was sent:
     `AsyncSession.reconcile(error.orders)` returns what happened to them. For a cancel of several
     orders, `results` are the results that could be read, the `CancelResult` of each, though
     others could not.
+
+    For a place or an edit, `answer` is what the exchange said of each order, its `PlaceResult` or
+    `EditResult`, if an answer came that does not fit the request in every detail; `None` stands for
+    a row that could not be read, and without such an answer `answer` is `None`. An `order_id` in it
+    can be cancelled. It may be an answer to another request: it decides nothing.
     """
 
     attempts: int
     orders: "tuple[ReferencedOrder, ...]"
     results: "tuple[OrderResult, ...]"
+    answer: "list[PlacedOrder | None] | None"
 
     def __init__(self, message: str, *, attempts: int = 1) -> None:
         super().__init__(message)
         self.attempts = attempts
         self.orders = ()
         self.results = ()
+        self.answer = None
 
 
 class OrderResult(Protocol):
@@ -80,6 +87,25 @@ class OrderResult(Protocol):
     @property
     def reason(self) -> str | None:
         """Why it was not cancelled."""
+        ...
+
+
+class PlacedOrder(Protocol):
+    """What the exchange said of one order in an answer to a place that does not fit the request."""
+
+    @property
+    def success(self) -> bool:
+        """Whether the exchange accepted the order."""
+        ...
+
+    @property
+    def order_id(self) -> str | None:
+        """The id of the order that rests."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Why it was not placed."""
         ...
 
 

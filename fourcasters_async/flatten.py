@@ -46,7 +46,7 @@ class FlatOnExit:
         signals: Iterable[signal.Signals] | None = None,
     ) -> None:
         self.report: FlatReport | None = None
-        """What it came to, once the block has ended."""
+        """What was cancelled and what rests, once the block has ended."""
         self.signal: signal.Signals | None = None
         """The first signal that arrived before the block had ended, if one did."""
         self._flatten = flatten
@@ -105,7 +105,7 @@ class FlatOnExit:
         return suppressed
 
     def _hear(self, number: signal.Signals, hosted: bool) -> bool:  # noqa: FBT001  # a `Tell`
-        """Take note of a signal inside its handler; return whether the block still stands."""
+        """Record a signal inside its handler; return whether the block still stands."""
         try:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._interrupt, hosted)

@@ -13,7 +13,7 @@ from attrs import fields
 from fourcasters_async._core.auth import Auth, Credentials, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
-from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
     check_kind,
@@ -21,7 +21,6 @@ from fourcasters_async._core.validation import (
     check_seconds,
     check_token,
     check_url,
-    hidden,
 )
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._sign_in import check_credentials, login_request, logout_request
@@ -43,8 +42,9 @@ _LEAST_HEARTBEAT = 6
 
 
 class SessionOptions(TypedDict, total=False):
-    """The options that `AsyncSession` takes beside a token or a user name and a password."""
+    """The options that `AsyncSession` takes beside a user name and a password."""
 
+    token: str | None
     base_url: str
     orders_url: str
     client_session: aiohttp.ClientSession | None
@@ -168,13 +168,12 @@ class AsyncSession(HaltingOrders):
 
         Reads `FOURCASTERS_TOKEN`, or `FOURCASTERS_USERNAME` and `FOURCASTERS_PASSWORD`, or all of
         them, and `FOURCASTERS_BASE_URL` and `FOURCASTERS_ORDERS_URL` where they are set.
-        `options` are those of `AsyncSession`.
+        `options` are those of `AsyncSession`; a `token` among them is used in place of the
+        environment's.
         Raises `InvalidRequestError` if there is nothing to log in with.
         """
-        token, password = (
-            hidden(os.environ.get(name)) or None
-            for name in ("FOURCASTERS_TOKEN", "FOURCASTERS_PASSWORD")
-        )
+        token = hidden(options.get("token") or os.environ.get("FOURCASTERS_TOKEN")) or None
+        password = hidden(os.environ.get("FOURCASTERS_PASSWORD")) or None
         username = os.environ.get("FOURCASTERS_USERNAME") or None
         if token is None and (username is None or password is None):
             raise InvalidRequestError(
@@ -183,7 +182,8 @@ class AsyncSession(HaltingOrders):
             )
         options.setdefault("base_url", os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL)
         options.setdefault("orders_url", os.environ.get("FOURCASTERS_ORDERS_URL") or ORDERS_URL)
-        return cls(token, username=username, password=password, **options)
+        options["token"] = token
+        return cls(username=username, password=password, **options)
 
     async def __aenter__(self) -> Self:
         """Return the session itself. Raises `SessionClosedError` for one that was closed."""
@@ -286,7 +286,9 @@ class AsyncSession(HaltingOrders):
         end: …` also takes `signals`: SIGTERM, SIGINT and SIGHUP by default, but for those that the
         process ignores, and with `()` none. At a signal `flatten` begins and the block's task is
         cancelled; where a web server or the application handles the signal itself, its handler is
-        called too, and ends the block. Signals only arrive in the main thread.
+        called too, and ends the block. Signals only arrive in the main thread. A `HaltedError` that
+        a `TaskGroup` inside the block raises leaves it as an `ExceptionGroup`: let your tasks end
+        at a `HaltedError`, so that the lines after the block are reached.
 
         `end.report` says what is known afterwards, and `end.exit_status` is 0 only if it is known
         that nothing rests. Raises `InvalidRequestError` and `SessionClosedError`.

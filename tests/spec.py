@@ -70,11 +70,10 @@ async def _edit(session: AsyncSession, arguments: Spec) -> None:
     minutes = arguments.get("expiryChange")
     await session.edit_order(
         arguments["sessionID"],
-        order_odds=arguments.get("orderOdds"),
-        order_volume=arguments.get("orderVolume"),
+        order_odds=arguments["orderOdds"],
+        order_volume=arguments["orderVolume"],
         order_type=arguments.get("orderType"),
         user_reference=arguments.get("userReference"),
-        intended_order_volume=arguments.get("intendedOrderVolume"),
         expiry_change=None if minutes is None else int(minutes),
     )
 
@@ -137,6 +136,7 @@ ARGUMENTS: Spec = {
         {"gameID": NOWHERE, "type": "moneyline", "side": NOWHERE, "odds": -110, "bet": 25.5}
     ],
     "orderOdds": 120,
+    "orderVolume": 40,
 }
 """Arguments of which no verb says that they can only be a mistake."""
 
@@ -217,8 +217,9 @@ def documents(
     if "allOf" in schema:
         parts = st.tuples(*(documents(spec, part, insists, at) for part in schema["allOf"]))
         made = parts.map(lambda parts: {k: v for part in parts for k, v in part.items()})
-    elif "oneOf" in schema:
-        made = st.one_of(*(documents(spec, part, insists, at) for part in schema["oneOf"]))
+    elif {"oneOf", "anyOf"} & schema.keys():
+        kinds = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+        made = st.one_of(*(documents(spec, part, insists, at) for part in kinds))
     elif schema["type"] == "string" and {at, at.rpartition(".")[2]} & IN_WORDS.keys():
         made = IN_WORDS[at] if at in IN_WORDS else IN_WORDS[at.rpartition(".")[2]]
     elif "enum" in schema:
@@ -240,7 +241,9 @@ def documents(
         if "May be empty" in schema.get("description", ""):
             made = st.just({}) | made
     elif schema["type"] == "object":
-        made = st.dictionaries(st.text(), ANYTHING, max_size=2)
+        more = schema.get("additionalProperties")
+        values = documents(spec, more, insists, f"{at}.*") if more else ANYTHING
+        made = st.dictionaries(st.text(), values, max_size=2)
     else:
         made = FORMATS.get(schema.get("format", ""), PRIMITIVES[schema["type"]])
     return st.none() | made if schema.get("nullable") else made

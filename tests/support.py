@@ -15,6 +15,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from unittest.mock import patch
 
 from attrs import evolve, frozen
+from rich.traceback import Traceback
 
 from fourcasters_async import AsyncSession, MarketType, NewOrder, RetryPolicy
 from fourcasters_async.orders.verbs import Orders
@@ -270,6 +271,12 @@ def everything_shown_of(error: BaseException) -> Iterator[str]:
         shown = traceback.TracebackException.from_exception(each, capture_locals=True)
         tests = Path(__file__).parent
         yield from (str(f.locals) for f in shown.stack if Path(f.filename).parent != tests)
+        # It cuts long strings before it shows them.
+        rich = Traceback.extract(type(each), each, each.__traceback__, show_locals=True)
+        frames = [frame for stack in rich.stacks for frame in stack.frames]
+        for frame in frames:
+            if Path(frame.filename).parent != tests:
+                yield from (str(value) for value in (frame.locals or {}).values())
         todo += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
             todo += each.exceptions

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,7 @@ SECONDS = ["1", 0, -1, NAN, INF, True, [1], 10**400]
 FLAGS: list[Any] = [0, 1, None, "no", [], {}]
 CALLBACKS = [5, "print", coroutine, {}]
 LISTS = [5, "text", b"text", [None], [5], ["a\nb"], [[]], True]
+DATES = [5, "yesterday", True, "2026-01-01", [], 1.5]
 NUMBERS = ["1", 0, -1, NAN, INF, True, [1], 10**400, 1j]
 
 BAD: dict[str, list[Any]] = {
@@ -71,13 +73,26 @@ BAD: dict[str, list[Any]] = {
     "order_volume": NUMBERS,
     "intended_order_volume": NUMBERS,
     "order_type": [5, True, "", "x"],
-    "expiry_change": [0, -1, 1.5, "1", True],
+    "expiry_change": [-1, 1.5, "1", True],
     "timeout": [None, 0, -1, "30", True, NAN],
     "on_change": CALLBACKS,
     "wanted": [None, *CALLBACKS],
     "connections": [None, 0, -1, 1.0, "1", True, 10**6],
     "username": [None, *TEXTS],
     "password": [5, "", b"text", "\ud800"],
+    "block_if_no_other_side_orders": FLAGS,
+    "active": FLAGS,
+    "from_date": DATES,
+    "to_date": DATES,
+    "start": DATES,
+    "end": DATES,
+    "since": DATES,
+    "cursor": TEXTS,
+    "bet_id": IDS,
+    "tx_id": IDS,
+    "wager_request_id": [None, *IDS],
+    "text": [None, *TEXTS],
+    "version": [None, 0, 3, "2", True, 2.0],
     "signals": [5, "SIGTERM", [15], ["SIGTERM"], [None]],
 }
 GOOD: dict[str, Any] = {
@@ -94,11 +109,31 @@ GOOD: dict[str, Any] = {
     "user_references": ["mine"],
     "user_reference": "mine",
     "order_odds": 100,
+    "order_volume": 1.0,
     "timeout": 30,
     "wanted": lambda order: isinstance(order, OpenOrder),
     "connections": 1,
     "username": "me",
+    "wager_request_id": ORDER,
+    "text": "lakers",
+    "start": date(2026, 1, 1),
+    "end": date(2026, 1, 2),
     "password": "secret",
+}
+# What a verb wants beside what it declares as required.
+MORE: dict[str, dict[str, Any]] = {
+    "edit_order": {"order_odds": 100},
+    "get_orderbook": {"league": "NBA"},
+    "get_bet_by_id": {"bet_id": ORDER},
+    "get_graded_since": {"cursor": "a"},
+    "graded_since": {"cursor": "a"},
+}
+# Of these a verb wants exactly one.
+ALTERNATIVES = {
+    "get_orderbook": ("league", "game_id"),
+    "get_bet_by_id": ("bet_id", "tx_id"),
+    "get_graded_since": ("since", "cursor"),
+    "graded_since": ("since", "cursor"),
 }
 # What an iterable of the caller raises while it is read is the caller's own error.
 ITERABLES = ("games", "orders", "order_ids", "user_references", "signals", "middlewares")
@@ -117,6 +152,9 @@ async def called(verb: Callable[..., Any], arguments: dict[str, Any]) -> None:
     result = verb(**arguments)
     if isinstance(result, Awaitable):
         await result
+    elif hasattr(result, "__aiter__"):
+        async for _ in result:
+            break
     elif hasattr(result, "__aenter__"):
         async with result:
             pass
@@ -163,7 +201,7 @@ async def said_of(verb: Callable[..., Any], name: str, parameter: str, value: ob
     """Call a verb with one bad argument among good ones, and return what it said of it."""
     parameters = inspect.signature(verb).parameters
     good = {each: GOOD[each] for each, p in parameters.items() if p.default is REQUIRED}
-    more = {"order_odds": 100} if name == "edit_order" else {}
+    more = {} if parameter in ALTERNATIVES.get(name, ()) else MORE.get(name, {})
     try:
         await called(verb, {**good, **more, parameter: value})
     except InvalidRequestError as refused:

@@ -86,8 +86,24 @@ async def test_an_answer_of_countless_small_records_is_not_parsed(
     async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url, retry=ONCE) as session:
         with pytest.raises(OutcomeUnknownError, match="more records than an answer of this size"):
             await session.cancel_all_orders_for_game(GAME)
-        with pytest.raises((OutcomeUnknownError, DecodeError), match="more records"):
+
+
+@pytest.mark.parametrize("item", [b"{}", b"[]"])
+async def test_a_read_of_countless_empty_records_is_not_parsed(
+    fake_exchange: FakeExchange, item: bytes
+) -> None:
+    body = b'{"data":[' + b",".join([item] * (2**20)) + b"]}"
+    fake_exchange.inject(faults.Respond(body), times=None)
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url, retry=ONCE) as session:
+        with pytest.raises(DecodeError, match="more records"):
             await session.account.get_unmatched()
+
+
+def test_the_levels_of_many_order_books_are_parsed() -> None:
+    level = b'{"odds":-110,"bet":25}'
+    rules = RULES[Kind.READ]
+    document = b"[" + b",".join([level] * 500_000) + b"]"
+    assert not is_too_dense(document, bytes_per_record=rules.bytes_per_record)
 
 
 def test_as_many_records_as_one_call_can_name_are_parsed() -> None:

@@ -210,6 +210,7 @@ async def test_a_429_that_holds_for_the_whole_deadline_is_refused(
     assert isinstance(outcome.error, RateLimitedError)
 
 
+@pytest.mark.virtual_time
 async def test_a_401_is_refused_though_no_login_can_be_sent_after_it(
     fake_exchange: FakeExchange, transport: Transport
 ) -> None:

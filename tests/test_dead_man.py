@@ -419,19 +419,19 @@ async def test_leaving_the_block_does_not_disarm_it_and_the_exchange_cancels_eve
         faults.Unavailable(),
         faults.Html(),
         faults.Unauthorized(),
-        faults.Respond(b""),
-        faults.Respond(b"null"),
-        faults.Respond(b'{"data": null}'),
-        faults.Respond(b"{}"),
-        faults.Respond(b'{"data": {}}'),
+        faults.Respond(b"OK"),
+        faults.Respond(b'{"data": {'),
         faults.Respond(b'{"data": {"error": "Failed to process heartbeat"}}'),
         faults.Respond(b'{"data": {"type": "error", "message": "Unauthorized"}}'),
         faults.Respond(b'{"type": "error", "data": {"timeoutSec": 30}}'),
         faults.Respond(b'{"type": "error"}'),
         faults.Respond(b'{"data": {"success": false}}'),
+        faults.Respond(b'{"data": {"success": 0}}'),
+        faults.Respond(b'{"data": {"success": "true"}}'),
+        faults.Respond(b'{"success": false}'),
+        faults.Respond(b'{"error": {"message": "no", "code": 400}}'),
+        faults.Respond(b'{"data": {"error": {"message": "no", "code": 400}}}'),
         faults.Respond(b'{"error": "heartbeats are disabled"}'),
-        faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": "soon"}}'),
-        faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": true}}'),
         faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": 0}}'),
         faults.Respond(b'{"data": {"type": "heartbeatAck", "timeoutSec": -1}}'),
         faults.Respond(b'{"timeoutSec": 0, "data": {"type": "heartbeatAck", "timeoutSec": 6}}'),
@@ -521,14 +521,28 @@ async def test_a_429_does_not_stop_the_heart(fake_exchange: FakeExchange) -> Non
         b'{"type": "heartbeatAck"}',
         b'{"data": {"timeoutSec": 30}}',
         b'{"data": {"success": true}}',
+        b'{"data": {"type": "heartbeatAck", "timeoutSec": "soon", "serverTime": []}}',
+        b'{"data": {"type": "heartbeatAck", "timeoutSec": true}}',
+        b'{"error": "", "data": {"error": null}}',
+        b"",
+        b" \n",
+        b"null",
+        b"{}",
+        b"[]",
+        b'"ok"',
+        b'{"data": null}',
+        b'{"data": {}}',
+        b'{"data": []}',
+        b'{"data": "ok"}',
     ],
 )
-async def test_an_acknowledgement_may_come_in_the_envelope_or_bare(
+async def test_any_200_without_an_error_acknowledges_a_beat(
     fake_exchange: FakeExchange, session: AsyncSession, body: bytes
 ) -> None:
     fake_exchange.inject(faults.Respond(body), endpoint="ordersHeartbeat")
     async with session.dead_man_switch(30) as switch:
         assert switch.state is ARMED
+    assert fake_exchange.received("ordersHeartbeat") == 1
 
 
 async def test_switches_that_were_never_entered_hold_no_share(

@@ -27,7 +27,9 @@ from spec import (
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._http.response import Response, classify
+from fourcasters_async.models import PlaceResult
 from fourcasters_async.models.order import OpenOrdersPage
+from fourcasters_async.orders.answers import contradiction
 
 Path = tuple[str | int, ...]
 
@@ -112,8 +114,14 @@ def read(path: str, document: Any) -> AttemptResult[Any]:
     """Return what a document proves as the answer to a request, whoever it is about."""
     request = asyncio.run(request_of(path, ARGUMENTS))
     assert request is not None
-    anyone = attrs.evolve(request, check=None)
+    anyone = attrs.evolve(request, check=contradictory, stray=None)
     return classify(anyone, Response(200, {}, orjson.dumps(document)))
+
+
+def contradictory(answer: Any) -> str | None:
+    results = answer if isinstance(answer, list) else [answer]
+    found = [contradiction(each) for each in results if isinstance(each, PlaceResult)]
+    return next((each for each in found if each is not None), None)
 
 
 def plain(value: Any) -> Any:

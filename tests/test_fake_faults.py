@@ -39,8 +39,8 @@ def requests(exchange: FakeExchange, game: str) -> list[tuple[str, dict[str, Any
     order_id, in_query = order.order_id, {"gameID": game, "userReference": "mine"}
     return [
         ("POST /session/v3/place", {"orders": [moneyline(exchange, game)]}),
-        ("POST /session/editOrder", {"sessionID": order_id, "orderVolume": 5}),
-        ("POST /session/v4/editOrder", {"sessionID": order_id, "orderVolume": 5}),
+        ("POST /session/editOrder", {"sessionID": order_id, "orderOdds": 120, "orderVolume": 5}),
+        ("POST /session/v4/editOrder", {"sessionID": order_id, "orderOdds": 120, "orderVolume": 5}),
         ("POST /session/cancel", {"sessionID": order_id}),
         ("POST /session/cancelMultiple", {"sessionIDs": [order_id]}),
         ("GET /session/lookupOrder", {"orderID": order_id}),

@@ -214,15 +214,16 @@ async def test_an_edit_cancels_the_order_and_places_another(
     assert document["data"]["matched"] == []
     assert document["data"]["unmatched"]["orderID"] == new.order_id != order.order_id
     assert (new.odds, new.offered, new.number) == (120, 40, order.number)
-    assert (new.side, new.user_reference) == (order.side, "mine")
+    assert (new.side, new.user_reference) == (order.side, None)
 
 
-async def test_what_an_edit_gives_as_null_is_unchanged(
-    fake_exchange: FakeExchange, ask: Ask, order: BookOrder
+@pytest.mark.parametrize("missing", [{"orderOdds": None}, {"orderOdds": 0}, {"orderVolume": None}])
+async def test_odds_and_volume_of_an_edit_are_required(
+    fake_exchange: FakeExchange, ask: Ask, order: BookOrder, missing: dict[str, object]
 ) -> None:
-    await edit(ask, order, orderOdds=None, orderVolume=None)
-    (new,) = fake_exchange.open_orders()
-    assert (new.odds, new.offered) == (order.odds, order.offered)
+    status, _ = await edit(ask, order, **{"orderOdds": 120, "orderVolume": 40, **missing})
+    assert status == 400
+    assert fake_exchange.open_orders() == [order]
 
 
 async def test_an_edit_can_rename_an_order_and_let_it_expire(
@@ -231,6 +232,7 @@ async def test_an_edit_can_rename_an_order_and_let_it_expire(
     await edit(
         ask,
         order,
+        orderOdds=120,
         orderVolume=10,
         userReference="yours",
         expiryChange="5",
@@ -242,16 +244,31 @@ async def test_an_edit_can_rename_an_order_and_let_it_expire(
     assert not fake_exchange.open_orders()
 
 
-async def test_an_edit_leaves_the_expiry_as_it_was(
-    fake_exchange: FakeExchange, ask: Ask, game: BookGame
+@pytest.mark.parametrize(("live", "rests"), [(False, True), (True, False)])
+async def test_a_replacement_does_not_inherit_the_expiry(
+    fake_exchange: FakeExchange, ask: Ask, game: BookGame, *, live: bool, rests: bool
 ) -> None:
-    await place_one(ask, moneyline(game, expirationMinutes=5))
+    await place_one(ask, moneyline(game, expirationMinutes=30))
     (order,) = fake_exchange.open_orders()
-    await edit(ask, order, orderOdds=130, orderVolume=None)
+    game.live = live
+    await edit(ask, order, orderOdds=130, orderVolume=40)
     (new,) = fake_exchange.open_orders()
-    assert new.expiry == order.expiry
+    assert (new.expiry is None) is rests
     fake_exchange.move_clock(301)
-    assert not fake_exchange.open_orders()
+    assert bool(fake_exchange.open_orders()) is rests
+
+
+@pytest.mark.parametrize(("side", "status"), [("over", 400), ("under", 200)])
+async def test_a_guarded_edit_may_want_an_order_on_the_other_side(
+    fake_exchange: FakeExchange, ask: Ask, game: BookGame, side: str, status: int
+) -> None:
+    place = fake_exchange.book.place
+    mine = place(fake_exchange.account, game.game_id, type="total", side="over")
+    place("other", game.game_id, type="total", side=side)
+    answered, _ = await edit_v4(
+        ask, mine, orderOdds=120, orderVolume=30, blockIfNoOtherSideOrders=True
+    )
+    assert (answered, mine.cancelled) == (status, status == 200)
 
 
 async def test_an_edit_without_the_volume_cancels_the_order_and_then_fails(
@@ -280,7 +297,7 @@ async def test_an_edit_without_the_volume_cancels_the_order_and_then_fails(
 async def test_an_edit_that_is_not_valid_changes_nothing(
     fake_exchange: FakeExchange, ask: Ask, order: BookOrder, change: dict[str, object]
 ) -> None:
-    status, _ = await edit(ask, order, **{"orderVolume": None, **change})
+    status, _ = await edit(ask, order, **{"orderOdds": 120, "orderVolume": 40, **change})
     assert status == 400
     assert fake_exchange.open_orders() == [order]
 
@@ -339,7 +356,10 @@ async def test_a_guarded_edit_only_cancels_an_order_whose_open_volume_is_not_as_
     [
         ({"orderVolume": -1}, "validation_error"),
         ({"orderVolume": 40, "intendedOrderVolume": "40"}, "validation_error"),
-        ({"orderVolume": 40, "orderType": "fillOrKill"}, "rejected_order_type_rules"),
+        (
+            {"orderOdds": 120, "orderVolume": 40, "orderType": "fillOrKill"},
+            "rejected_order_type_rules",
+        ),
         ({"orderOdds": 120}, "validation_error"),
     ],
     ids=str,

@@ -377,9 +377,24 @@ async def test_the_token_is_in_nothing_that_a_cancelled_call_shows(canary: FakeE
         lambda: AsyncSession(CANARY + "\n"),
         lambda: AsyncSession(CANARY, timeout=-1),
         lambda: AsyncSession(CANARY, base_url=f"https://user:{CANARY}@api.4casters.io"),
+        lambda: AsyncSession(CANARY, base_url=f"https://api.4casters.io/?token={CANARY}"),
+        lambda: AsyncSession(CANARY, orders_url=f"wss://{CANARY}:99999"),
+        lambda: AsyncSession(CANARY, proxy=f"ftp://proxy/{CANARY}"),
+        lambda: AsyncSession(CANARY.encode()),  # type: ignore[arg-type]  # the mistake
+        lambda: AsyncSession(username="trader", password=CANARY.encode()),  # type: ignore[arg-type]  # the mistake
         lambda: AsyncSession.from_env(timeout=-1),
     ],
-    ids=["token", "timeout", "base_url", "environment"],
+    ids=[
+        "token",
+        "timeout",
+        "base_url",
+        "query",
+        "port",
+        "proxy",
+        "bytes",
+        "password in bytes",
+        "environment",
+    ],
 )
 def test_the_token_is_in_nothing_that_a_refused_argument_shows(
     make: Callable[[], AsyncSession], monkeypatch: pytest.MonkeyPatch

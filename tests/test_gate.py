@@ -399,11 +399,22 @@ async def test_an_edit_whose_answer_was_lost_is_undecided_under_the_order_that_i
 ) -> None:
     game = fake_exchange.add_game().game_id
     (placed,) = await session.place([quote(game)])
-    fake_exchange.inject(faults.Close(committed=True), endpoint="editOrder")
+    fake_exchange.inject(faults.Close(), endpoint="editOrder")
     with pytest.raises(OutcomeUnknownError):
         await session.edit_order(placed.order_id or "", order_odds=-120, order_volume=5.0)
     (order,) = (await session.cancel_all_orders_for_games([game])).undecided
     assert (order.game_id, order.order_id) == (game, placed.order_id)
+
+
+async def test_a_replacement_that_a_cancel_names_is_decided(
+    fake_exchange: FakeExchange, session: AsyncSession
+) -> None:
+    game = fake_exchange.add_game().game_id
+    (placed,) = await session.place([quote(game)])
+    fake_exchange.inject(faults.Close(committed=True), endpoint="editOrder")
+    with pytest.raises(OutcomeUnknownError):
+        await session.edit_order(placed.order_id or "", order_odds=-120, order_volume=5.0)
+    assert (await session.cancel_all_orders_for_games([game])).undecided == ()
 
 
 async def test_an_unknown_end_is_logged_with_its_game(

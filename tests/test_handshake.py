@@ -461,7 +461,7 @@ FRAMES = [
     faults.TooManyRequests(),
     faults.Respond(b'{"data": null}'),
     faults.Respond(b'{"data": [{"success": "true"}]}'),
-    faults.Respond(b'{"data": [{"success": true, "gameID": "' + CANARY.encode() + b'"}]}'),
+    faults.Respond(b'{"data": [{"success": 1, "gameID": "' + CANARY.encode() + b'"}]}'),
     *map(faults.Respond, ECHOES),
 ]
 

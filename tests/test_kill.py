@@ -102,7 +102,9 @@ async def test_an_edit_that_was_refused_is_not_said_to_be_unsent(
     game = fake_exchange.add_game(orders=1)
     (order,) = fake_exchange.open_orders()
     fake_exchange.book.cancel(order)
-    edit = session.edit_order(order.order_id, order_volume=5.0, game_id=game.game_id)
+    edit = session.edit_order(
+        order.order_id, order_odds=120, order_volume=5.0, game_id=game.game_id
+    )
     editing = asyncio.create_task(edit)
     await until(lambda: fake_exchange.received("editOrder") == 1)
     while session._gate.tickets:  # noqa: ASYNC110  # the caller is not to be woken before

@@ -4,14 +4,15 @@ import asyncio
 import json
 import logging
 import math
+import pickle
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from aiohttp import web
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 from support import QUICK, SECOND, until
 
 from fourcasters_async import (
@@ -19,10 +20,12 @@ from fourcasters_async import (
     AuthenticationError,
     BadRequestError,
     DecodeError,
+    EditStatus,
     InvalidRequestError,
     MarketType,
     NewOrder,
     NotSentError,
+    OrderFate,
     OrdersSocket,
     OrderType,
     OutcomeUnknownError,
@@ -525,7 +528,7 @@ async def test_too_many_places_hold_back_later_ones(
     with pytest.raises(NotSentError, match="asked to wait"):
         await session.place([new])
     with pytest.raises(NotSentError, match="asked to wait"):
-        await session.edit_order(NOWHERE, order_odds=120)
+        await session.edit_order(NOWHERE, order_odds=120, order_volume=40)
     assert fake_exchange.received() == 1
 
 
@@ -568,64 +571,152 @@ PLACED = {"matched": [], "unmatched": {"orderID": NOWHERE, "type": "moneyline"}}
 FILLED = {"matched": [{"type": "moneyline"}], "unmatched": {}}
 
 
-@pytest.mark.parametrize(
-    "results",
-    [
-        [],
-        [PLACED],
-        [PLACED] * 3,
-        [PLACED, {}],
-        [PLACED, None],
-        [PLACED, "placed"],
-        [PLACED, {"matched": None, "unmatched": None}],
-        [PLACED, {"success": True}],
-        [PLACED, {**PLACED, "matched": {}}],
-        [PLACED, {**PLACED, "unmatched": []}],
-        [PLACED, {"unmatched": {"orderID": NOWHERE, "type": "spread"}}],
-        [PLACED, {"matched": [{"type": "moneyline"}, {"type": "total"}], "unmatched": {}}],
-        [PLACED, {"unmatched": {"offered": 25.5, "odds": -110}}],
-        [PLACED, {"unmatched": {"orderID": None}}],
-        [PLACED, {"unmatched": {"orderId": NOWHERE}}],
-        [FILLED, {"error": False}],
-        [FILLED, {"error": ["no"]}],
-        [FILLED, {"error": {}}],
-        [FILLED, {"error": {"code": 500}}],
-        [FILLED, {"error": {"message": None}}],
-        [FILLED, {"error": {"message": ""}}],
-        [FILLED, {"error": ""}],
-        [FILLED, {"errorType": "", "error_type": ""}],
-        [FILLED, {**PLACED, "error": "no"}],
-        [FILLED, {**PLACED, "error": {"code": 500}}],
-        [FILLED, {**PLACED, "errorType": "system_error"}],
-        [FILLED, {**PLACED, "error_type": "system_error"}],
-        [FILLED, {**FILLED, "error": "no"}],
-    ],
-    ids=str,
-)
-async def test_an_answer_that_is_not_about_these_orders_leaves_the_outcome_unknown(
-    fake_exchange: FakeExchange, way: Way, new: NewOrder, results: list[object]
+# What cannot be the answer, and the ids of the orders that it names all the same.
+CONTRADICTIONS: list[tuple[list[object], list[str]]] = [
+    ([], []),
+    ([PLACED], [NOWHERE]),
+    ([PLACED] * 3, [NOWHERE] * 3),
+    ([PLACED, {}], [NOWHERE]),
+    ([PLACED, None], [NOWHERE]),
+    ([PLACED, "placed"], [NOWHERE]),
+    ([PLACED, {"matched": None, "unmatched": None}], [NOWHERE]),
+    ([PLACED, {"success": True}], [NOWHERE]),
+    ([FILLED, {**PLACED, "matched": {}}], [NOWHERE]),
+    ([FILLED, {**PLACED, "matched": ["fill"]}], [NOWHERE]),
+    ([PLACED, {**PLACED, "unmatched": []}], [NOWHERE]),
+    ([PLACED, {**FILLED, "unmatched": []}], [NOWHERE]),
+    ([PLACED, {"unmatched": {"offered": 25.5, "odds": -110}}], [NOWHERE]),
+    ([PLACED, {"unmatched": {"orderID": None}}], [NOWHERE]),
+    ([PLACED, {"unmatched": {"orderId": NOWHERE}}], [NOWHERE]),
+    ([PLACED, {"orderID": 7, "offered": "25.50"}], [NOWHERE]),
+    ([FILLED, {"error": False}], []),
+    ([FILLED, {"error": ["no"]}], []),
+    ([FILLED, {"error": {}}], []),
+    ([FILLED, {"error": {"code": 500}}], []),
+    ([FILLED, {"error": {"message": None}}], []),
+    ([FILLED, {"error": {"message": ""}}], []),
+    ([FILLED, {"error": ""}], []),
+    ([FILLED, {"errorType": "", "error_type": ""}], []),
+    ([FILLED, {**PLACED, "error": "no"}], [NOWHERE]),
+    ([FILLED, {**PLACED, "error": {"code": 500}}], [NOWHERE]),
+    ([FILLED, {**PLACED, "error": 7}], [NOWHERE]),
+    ([FILLED, {**PLACED, "errorType": "system_error"}], [NOWHERE]),
+    ([FILLED, {**PLACED, "errorType": ["system_error"]}], [NOWHERE]),
+    ([FILLED, {**PLACED, "error_type": "system_error"}], [NOWHERE]),
+    ([FILLED, {"orderID": NOWHERE, "error": "no"}], [NOWHERE]),
+    ([FILLED, {**FILLED, "error": "no"}], []),
+]
+
+
+@pytest.mark.parametrize(("results", "named"), CONTRADICTIONS, ids=str)
+async def test_an_answer_that_cannot_be_right_leaves_the_outcome_unknown_and_keeps_the_orders(
+    fake_exchange: FakeExchange,
+    way: Way,
+    new: NewOrder,
+    results: list[object],
+    named: list[str],
 ) -> None:
     fake_exchange.inject(way.answer(*results))
     with pytest.raises(OutcomeUnknownError) as caught:
         await way.verbs.place([new, new])
     assert isinstance(caught.value.__cause__, DecodeError)
     assert fake_exchange.received(way.endpoint) == 1
+    kept = caught.value.answer or []
+    assert [result.order_id for result in kept if result and result.order_id] == named
+    assert len(kept) == len(results)
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        {"unmatched": {"orderID": NOWHERE, "userReference": "yours"}},
-        {"matched": [{"userReference": "mine"}, {"userReference": "yours"}], "unmatched": {}},
-    ],
-    ids=str,
-)
-async def test_an_answer_that_names_the_reference_of_another_order_leaves_the_outcome_unknown(
-    fake_exchange: FakeExchange, way: Way, new: NewOrder, result: dict[str, object]
+async def test_what_an_answer_says_of_an_order_that_is_not_believed_is_a_record(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder
 ) -> None:
-    fake_exchange.inject(way.answer(result))
-    with pytest.raises(OutcomeUnknownError, match="about 'yours' where"):
-        await way.verbs.place([evolve(new, user_reference="mine")])
+    fake_exchange.inject(way.answer(PLACED, {}))
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await way.verbs.place([new, new])
+    offer = UnmatchedOffer(NOWHERE, type=MarketType.MONEYLINE)
+    assert caught.value.answer == [PlaceResult(unmatched=offer), None]
+    copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # made in the same line
+    assert copied.answer == caught.value.answer
+
+
+async def test_no_usable_answer_leaves_nothing_to_keep(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder
+) -> None:
+    fake_exchange.inject(faults.Close(), endpoint=way.endpoint)
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await way.verbs.place([new])
+    assert caught.value.answer is None
+
+
+async def test_a_secret_in_an_answer_is_not_kept_in_the_error(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder
+) -> None:
+    odd = {"error": f"token {fake_exchange.token} is no good"}
+    fake_exchange.inject(way.answer(odd, {}))
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await way.verbs.place([new, new])
+    kept = caught.value.answer
+    assert kept
+    assert kept[0] is not None
+    assert "is no good" in (kept[0].error or "")
+    assert fake_exchange.token not in repr(vars(caught.value))
+
+
+async def test_a_session_knows_the_game_of_an_order_that_only_an_odd_answer_named(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder
+) -> None:
+    fake_exchange.inject(way.answer(PLACED, {}))
+    with pytest.raises(OutcomeUnknownError):
+        await way.verbs.place([new, new])
+    assert way.verbs._gate.game_of(NOWHERE) == new.game_id
+
+
+# What an answer may say otherwise.
+
+OTHER_TERMS: list[dict[str, object]] = [
+    {"unmatched": {"orderID": NOWHERE, "type": "spread"}},
+    {"matched": [{"type": "moneyline"}, {"type": "total"}], "unmatched": {}},
+    {"unmatched": {"orderID": NOWHERE, "userReference": "yours"}},
+    {"matched": [{"userReference": "mine"}, {"userReference": "yours"}], "unmatched": {}},
+]
+
+
+@pytest.mark.parametrize("result", OTHER_TERMS, ids=str)
+async def test_over_http_an_answer_about_another_order_leaves_the_outcome_unknown(
+    fake_exchange: FakeExchange, new: NewOrder, result: dict[str, object]
+) -> None:
+    async with way_over("REST", fake_exchange) as way:
+        fake_exchange.inject(way.answer(result))
+        with pytest.raises(OutcomeUnknownError, match=r"where orders\[0\]") as caught:
+            await way.verbs.place([evolve(new, user_reference="mine")])
+    assert len(caught.value.answer or ()) == 1
+
+
+@pytest.mark.parametrize("result", OTHER_TERMS, ids=str)
+async def test_over_the_websocket_the_request_id_proves_whose_answer_it_is(
+    fake_exchange: FakeExchange, new: NewOrder, result: dict[str, object]
+) -> None:
+    async with way_over("WebSocket", fake_exchange) as way:
+        fake_exchange.inject(way.answer(result))
+        (placed,) = await way.verbs.place([evolve(new, user_reference="mine")])
+    assert placed.success
+    assert (placed.order_id is None) == (result.get("unmatched") == {})
+
+
+async def test_results_in_each_others_places_leave_the_outcome_unknown(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder
+) -> None:
+    orders = [evolve(new, user_reference=reference) for reference in ("mine/1", "mine/2")]
+    swapped = [
+        {"unmatched": {"orderID": order_id * 24, "userReference": reference}}
+        for order_id, reference in (("a", "mine/2"), ("b", "mine/1"))
+    ]
+    fake_exchange.inject(way.answer(*swapped))
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await way.verbs.place(orders)
+    assert [result and result.order_id for result in caught.value.answer or ()] == [
+        "a" * 24,
+        "b" * 24,
+    ]
 
 
 @pytest.mark.parametrize("reference", [None, "", "mine", "MINE"])
@@ -636,6 +727,59 @@ async def test_a_reference_may_be_left_out_of_an_answer_or_come_in_another_case(
     fake_exchange.inject(way.answer({"matched": [], "unmatched": offer}))
     (result,) = await way.verbs.place([evolve(new, user_reference=" mine")])
     assert result.order_id == NOWHERE
+
+
+@pytest.mark.parametrize("length", [1, 20, 59])
+async def test_a_reference_that_is_cut_short_is_the_reference(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, length: int
+) -> None:
+    reference = "quotes/" + "m" * 53
+    offer = {"orderID": NOWHERE, "odds": new.odds, "userReference": reference[:length]}
+    fake_exchange.inject(way.answer({"unmatched": offer}))
+    (result,) = await way.verbs.place([evolve(new, user_reference=reference)])
+    assert result.order_id == NOWHERE
+
+
+@pytest.mark.parametrize(
+    "term", [{"odds": 150}, {"side": "nobody"}, {"number": 3.5}, {"type": "spread"}], ids=str
+)
+async def test_over_http_a_shorter_reference_beside_other_terms_is_that_of_another_order(
+    fake_exchange: FakeExchange, new: NewOrder, term: dict[str, object]
+) -> None:
+    offer = {"orderID": NOWHERE, "userReference": "mine/1", **term}
+    async with way_over("REST", fake_exchange) as way:
+        fake_exchange.inject(way.answer({"unmatched": offer}))
+        with pytest.raises(OutcomeUnknownError, match="about 'mine/1' where"):
+            await way.verbs.place([evolve(new, user_reference="mine/12")])
+
+
+@pytest.mark.parametrize("more", [{}, {"matched": []}, {"matched": None}], ids=str)
+async def test_an_offer_that_rests_alone_may_be_flat(
+    fake_exchange: FakeExchange, way: Way, new: NewOrder, more: dict[str, object]
+) -> None:
+    flat = {
+        "orderID": NOWHERE,
+        "offered": "25.500000",
+        "odds": -110,
+        "side": new.side,
+        "type": "moneyline",
+        "number": None,
+        "userReference": "mine",
+        "wagerRequestID": "w" * 24,
+    }
+    fake_exchange.inject(way.answer({**flat, **more}))
+    (result,) = await way.verbs.place([evolve(new, user_reference="mine")])
+    assert result == PlaceResult(
+        unmatched=UnmatchedOffer(
+            NOWHERE,
+            wager_request_id="w" * 24,
+            offered=25.5,
+            odds=-110,
+            type=MarketType.MONEYLINE,
+            side=new.side,
+            user_reference="mine",
+        )
+    )
 
 
 async def test_a_market_type_that_nobody_knows_may_be_another_word_for_the_one_in_question(
@@ -666,78 +810,231 @@ async def test_what_is_said_of_the_old_order_is_kept_as_it_is(
     cancelled = {"id": 1, "offered": "12.50", "more": [None, {"odds": "-110"}]}
     body = json.dumps({"data": {**PLACED, "cancelled": cancelled}}).encode()
     fake_exchange.inject(faults.Respond(body))
-    assert (await session.edit_order(order.order_id, order_odds=120)).cancelled == cancelled
+    assert (
+        await session.edit_order(order.order_id, order_odds=120, order_volume=40)
+    ).cancelled == cancelled
 
 
 async def test_an_edit_that_matched_whole_leaves_nothing_that_rests(
     fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
 ) -> None:
     fake_exchange.inject(faults.Respond(json.dumps({"data": FILLED}).encode()))
-    result = await session.edit_order(order.order_id, order_odds=120)
+    result = await session.edit_order(order.order_id, order_odds=120, order_volume=40)
     assert (result.success, result.order_id, len(result.matched)) == (True, None, 1)
 
 
-UNCHANGED = {"orderOdds": None, "orderVolume": None}
+REQUIRED: dict[str, Any] = {"order_odds": 120, "order_volume": 40}
 
 
 @pytest.mark.parametrize(
     ("terms", "written"),
     [
+        ({}, {}),
         ({"order_odds": -105}, {"orderOdds": -105}),
         ({"order_volume": 40.5}, {"orderVolume": 40.5}),
-        ({"order_odds": 120, "order_volume": 40}, {"orderOdds": 120, "orderVolume": 40}),
         ({"order_type": OrderType.POST}, {"orderType": "post"}),
         ({"order_type": "postArb"}, {"orderType": "postArb"}),
         ({"user_reference": "yours"}, {"userReference": "yours"}),
-        ({"intended_order_volume": 50}, {"intendedOrderVolume": 50}),
+        ({"intended_order_volume": 100}, {"intendedOrderVolume": 100}),
+        ({"block_if_no_other_side_orders": False}, {}),
         ({"expiry_change": 10}, {"expiryChange": "10"}),
+        ({"expiry_change": 0}, {"expiryChange": "0"}),
     ],
     ids=str,
 )
-async def test_an_edit_sends_what_changes_and_null_for_odds_and_volume_that_do_not(
+async def test_an_edit_sends_odds_and_volume_and_of_the_other_terms_what_is_given(
     fake_exchange: FakeExchange,
     session: AsyncSession,
     order: BookOrder,
     terms: dict[str, Any],
     written: dict[str, object],
 ) -> None:
-    await session.edit_order(order.order_id, **terms)
-    assert sent_in(fake_exchange) == {"sessionID": order.order_id, **UNCHANGED, **written}
+    await session.edit_order(order.order_id, **{**REQUIRED, **terms})
+    body = sent_in(fake_exchange)
+    if "user_reference" not in terms:
+        assert body.pop("userReference").startswith("fca-")
+    bare = {"sessionID": order.order_id, "orderOdds": 120, "orderVolume": 40}
+    assert body == {**bare, **written}
 
 
-async def test_what_an_edit_does_not_name_stays_as_it_was(
+@pytest.mark.parametrize(
+    ("guard", "path"),
+    [
+        ({}, "/session/editOrder"),
+        ({"block_if_no_other_side_orders": False}, "/session/editOrder"),
+        ({"intended_order_volume": 100}, "/session/v4/editOrder"),
+        ({"block_if_no_other_side_orders": True}, "/session/v4/editOrder"),
+    ],
+    ids=str,
+)
+async def test_an_edit_with_a_guard_goes_to_the_endpoint_that_has_it(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    order: BookOrder,
+    guard: dict[str, Any],
+    path: str,
+) -> None:
+    noted = Paths()
+    fake_exchange.inject(noted)
+    with suppress(BadRequestError):
+        await session.edit_order(order.order_id, **REQUIRED, **guard)
+    assert noted.paths == [path]
+
+
+async def test_an_edit_whose_order_is_not_as_intended_says_that_nothing_is_in_its_place(
     fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
 ) -> None:
-    await session.edit_order(order.order_id, user_reference="yours")
-    (replacement,) = fake_exchange.open_orders()
-    assert (replacement.odds, replacement.offered) == (order.odds, order.offered)
+    fake_exchange.book.fill(order.order_id, 40.0)
+    result = await session.edit_order(
+        order.order_id, order_odds=120, order_volume=60, intended_order_volume=100
+    )
+    assert (result.status, result.success, result.order_id) == (EditStatus.CANCELLED, False, None)
+    assert not fake_exchange.open_orders()
 
 
-async def test_an_edit_that_changes_nothing_is_refused(
-    fake_exchange: FakeExchange, session: AsyncSession
+async def test_an_edit_that_wants_another_side_leaves_the_order_where_there_is_none(
+    fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=r"^order_odds, order_volume: nothing"):
-        await session.edit_order(NOWHERE)
-    assert not fake_exchange.requests
+    with pytest.raises(BadRequestError):
+        await session.edit_order(
+            order.order_id, order_odds=120, order_volume=60, block_if_no_other_side_orders=True
+        )
+    assert fake_exchange.open_orders() == [order]
+
+
+DONE, NOT_DONE = {"success": True}, {"success": False, "reason": "Order already filled"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ({"cancelled": DONE, **PLACED}, EditStatus.REPLACED),
+        ({"cancelled": {}, **PLACED}, EditStatus.REPLACED),
+        ({**PLACED}, EditStatus.REPLACED),
+        ({"cancelled": DONE, "orderID": NOWHERE, "offered": "40.00"}, EditStatus.REPLACED),
+        ({"cancelled": DONE, **FILLED}, EditStatus.MATCHED),
+        ({"cancelled": DONE, "matched": FILLED["matched"]}, EditStatus.MATCHED),
+        ({"cancelled": DONE}, EditStatus.CANCELLED),
+        ({"cancelled": DONE, "matched": None, "unmatched": None}, EditStatus.CANCELLED),
+        ({"cancelled": DONE, "matched": []}, EditStatus.CANCELLED),
+        ({"cancelled": DONE, "matched": [], "unmatched": {}}, EditStatus.CANCELLED),
+        ({"cancelled": DONE, "error": "no", "errorType": "x"}, EditStatus.CANCELLED),
+        ({"cancelled": NOT_DONE}, EditStatus.NOT_CANCELLED),
+        ({"cancelled": NOT_DONE, "matched": [], "unmatched": {}}, EditStatus.NOT_CANCELLED),
+        ({"cancelled": NOT_DONE, "error": "no"}, EditStatus.NOT_CANCELLED),
+        ({"error": "no"}, EditStatus.FAILED),
+        ({"cancelled": {"success": "false"}, "error": "no"}, EditStatus.FAILED),
+        ({"matched": [], "unmatched": {}}, EditStatus.FAILED),
+    ],
+    ids=str,
+)
+async def test_an_edit_says_how_it_ended(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    order: BookOrder,
+    answer: dict[str, object],
+    status: EditStatus,
+) -> None:
+    fake_exchange.inject(faults.Respond(json.dumps({"data": answer}).encode()))
+    result = await session.edit_order(order.order_id, **REQUIRED)
+    placed = status in (EditStatus.REPLACED, EditStatus.MATCHED)
+    assert (result.status, result.success) == (status, placed)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"cancelled": {}},
+        {"cancelled": {"success": "true"}},
+        {"cancelled": {"success": 1}, "unmatched": None},
+        {"cancelled": NOT_DONE, **PLACED},
+        {"cancelled": NOT_DONE, **FILLED},
+        {"cancelled": DONE, "error": "no", **PLACED},
+        {"cancelled": DONE, "error": {}, **PLACED},
+        {"cancelled": {"success": True, "sessionID": "e" * 24}, **PLACED},
+    ],
+    ids=str,
+)
+async def test_an_edit_whose_answer_contradicts_itself_ends_unknown_and_keeps_what_rests(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    order: BookOrder,
+    answer: dict[str, object],
+) -> None:
+    fake_exchange.inject(faults.Respond(json.dumps({"data": answer}).encode()))
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await session.edit_order(order.order_id, **REQUIRED)
+    kept = [result.order_id for result in caught.value.answer or () if result is not None]
+    assert kept == ([NOWHERE] if answer.get("unmatched") else kept)
+
+
+async def test_a_replacement_has_the_reference_that_it_was_given_and_not_that_of_the_old_order(
+    fake_exchange: FakeExchange, session: AsyncSession, new: NewOrder
+) -> None:
+    (placed,) = await session.place([evolve(new, user_reference="mine")])
+    edited = await session.edit_order(placed.order_id or "", **REQUIRED)
+    (replacement,) = fake_exchange.open_orders()
+    assert (replacement.order_id, replacement.odds) == (edited.order_id, 120)
+    assert (replacement.user_reference or "").startswith("fca-")
+
+
+async def test_an_edit_that_ended_unknown_can_be_reconciled(
+    fake_exchange: FakeExchange, session: AsyncSession, new: NewOrder
+) -> None:
+    (placed,) = await session.place([new])
+    fake_exchange.inject(faults.Close(committed=True), endpoint="editOrder")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await session.edit_order(placed.order_id or "", **REQUIRED)
+    (fate,) = await session.reconcile(caught.value.orders, deadline=5 * SECOND)
+    (replacement,) = fake_exchange.open_orders()
+    assert (fate.fate, [order.order_id for order in fate.unmatched]) == (
+        OrderFate.RESTING,
+        [replacement.order_id],
+    )
+    report = await session.cancel_all_orders_for_games([new.game_id], verify=True)
+    assert (report.undecided, report.verified_clear) == ((), True)
+
+
+async def test_an_old_order_that_rests_does_not_decide_an_edit_with_its_reference(
+    fake_exchange: FakeExchange, session: AsyncSession, new: NewOrder
+) -> None:
+    (placed,) = await session.place([evolve(new, user_reference="mine")])
+    fake_exchange.inject(faults.Close(), endpoint="editOrder")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await session.edit_order(placed.order_id or "", **REQUIRED, user_reference="mine")
+    await session.reconcile(caught.value.orders, deadline=SECOND)
+    (undecided,) = (await session.cancel_all_orders_for_games([new.game_id])).undecided
+    assert (undecided.user_reference, undecided.order_id) == ("mine", placed.order_id)
+
+
+async def test_an_edit_on_a_game_that_is_not_known_has_no_order_to_look_up(
+    fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
+) -> None:
+    fake_exchange.inject(faults.Close(), endpoint="editOrder")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await session.edit_order(order.order_id, **REQUIRED)
+    assert caught.value.orders == ()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         *(("order_id", value) for value in NONSENSE["game_id"]),
-        *(("order_odds", value) for value in NONSENSE["odds"] if value is not None),
-        *(("order_volume", value) for value in NONSENSE["bet"] if value is not None),
+        *(("order_odds", value) for value in NONSENSE["odds"]),
+        *(("order_volume", value) for value in NONSENSE["bet"]),
         *(("intended_order_volume", value) for value in NONSENSE["bet"] if value is not None),
         *(("order_type", value) for value in NONSENSE["order_type"]),
         *(("user_reference", value) for value in NONSENSE["user_reference"]),
-        *(("expiry_change", value) for value in NONSENSE["expiration_minutes"]),
+        *(("expiry_change", value) for value in NONSENSE["expiration_minutes"] if value != 0),
+        *(("block_if_no_other_side_orders", value) for value in (None, 0, 1, "true")),
     ],
     ids=repr,
 )
 async def test_nonsense_in_an_edit_is_refused_by_its_name_and_nothing_is_sent(
     fake_exchange: FakeExchange, session: AsyncSession, name: str, value: Any
 ) -> None:
-    terms = {"order_id": NOWHERE, "order_odds": 120, name: value}
+    terms = {"order_id": NOWHERE, **REQUIRED, name: value}
     with pytest.raises(InvalidRequestError, match=rf"^{name}: must "):
         await session.edit_order(**terms)
     assert not fake_exchange.requests
@@ -750,8 +1047,19 @@ async def test_a_whole_number_that_no_json_number_holds_is_refused_in_an_edit(
 ) -> None:
     huge: dict[str, Any] = {name: 10**digits}
     with pytest.raises(InvalidRequestError, match=rf"^{name}: must "):
-        await session.edit_order(NOWHERE, **huge)
+        await session.edit_order(NOWHERE, **{**REQUIRED, **huge})
     assert not fake_exchange.requests
+
+
+@define
+class Paths(faults.Fault):
+    """No fault: the right answer, and a note of where it was asked."""
+
+    paths: list[str] = field(factory=list)
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        self.paths.append(call.request.path)
+        return faults.respond(call.commit())
 
 
 @frozen
@@ -770,7 +1078,7 @@ async def test_a_refused_edit_is_raised_and_not_repeated_though_the_old_order_is
 ) -> None:
     fake_exchange.inject(CancelAndFail(order), endpoint="editOrder")
     with pytest.raises(BadRequestError, match="Invalid orderVolume"):
-        await session.edit_order(order.order_id, order_odds=120)
+        await session.edit_order(order.order_id, order_odds=120, order_volume=40)
     assert fake_exchange.received() == 1
     assert (await session.lookup_order(order.order_id)).cancelled
 
@@ -779,7 +1087,9 @@ async def test_an_edit_that_the_exchange_refuses_leaves_the_order_it_knows(
     fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
 ) -> None:
     with pytest.raises(BadRequestError):
-        await session.edit_order(order.order_id, order_type=OrderType.FILL_OR_KILL)
+        await session.edit_order(
+            order.order_id, order_odds=120, order_volume=40, order_type=OrderType.FILL_OR_KILL
+        )
     assert fake_exchange.open_orders() == [order]
 
 
@@ -789,16 +1099,8 @@ async def test_an_edit_that_may_have_taken_effect_is_not_repeated(
 ) -> None:
     fake_exchange.inject(fault, endpoint="editOrder", times=None)
     with pytest.raises(OutcomeUnknownError) as caught:
-        await session.edit_order(order.order_id, order_odds=120)
+        await session.edit_order(order.order_id, order_odds=120, order_volume=40)
     assert fake_exchange.received() == caught.value.attempts == 1
-
-
-async def test_an_edit_that_only_tells_of_the_old_order_leaves_the_outcome_unknown(
-    fake_exchange: FakeExchange, session: AsyncSession, order: BookOrder
-) -> None:
-    fake_exchange.inject(faults.Respond(b'{"data": {"cancelled": {"success": true}}}'))
-    with pytest.raises(OutcomeUnknownError, match="neither placed nor refused"):
-        await session.edit_order(order.order_id, order_odds=120)
 
 
 async def test_too_many_edits_are_raised_and_hold_back_no_cancel(
@@ -806,7 +1108,7 @@ async def test_too_many_edits_are_raised_and_hold_back_no_cancel(
 ) -> None:
     fake_exchange.inject(faults.TooManyRequests("60"), endpoint="editOrder")
     with pytest.raises(RateLimitedError):
-        await session.edit_order(order.order_id, order_odds=120)
+        await session.edit_order(order.order_id, order_odds=120, order_volume=40)
     assert (await session.cancel(order.order_id)).success
     assert fake_exchange.received("editOrder") == 1
 
@@ -819,7 +1121,9 @@ async def test_an_edit_that_was_not_sent_is_made_once_the_exchange_is_back(
         fake_exchange.token, base_url=fake_exchange.url, retry=PATIENT
     ) as session:
         async with fake_exchange.refusing():
-            editing = asyncio.create_task(session.edit_order(order.order_id, order_odds=120))
+            editing = asyncio.create_task(
+                session.edit_order(order.order_id, order_odds=120, order_volume=40)
+            )
             await until(lambda: "again in" in caplog.text)
         result = await editing
     (replacement,) = fake_exchange.open_orders()

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from aiohttp import web
 from attrs import define
-from support import QUICK, Transport
+from support import QUICK, REST, Transport
 
 from fourcasters_async import AsyncSession, GameOutcome, OutcomeStatus, OutcomeUnknownError
 from fourcasters_async.orders.verbs import Orders
@@ -145,8 +145,8 @@ async def test_an_answer_that_can_be_read_keeps_what_the_one_before_said(
     assert len(outcome.results) == ORDERS - 1
 
 
-async def test_what_a_game_was_told_of_another_game_is_not_kept(
-    fake_exchange: FakeExchange, orders: Orders, transport: Transport, game: str
+async def test_over_http_what_a_game_was_told_of_another_game_is_not_kept(
+    fake_exchange: FakeExchange, session: AsyncSession, game: str
 ) -> None:
     def stray(row: Row) -> Row:
         return row | {"gameID": "f" * 24}
@@ -157,7 +157,7 @@ async def test_what_a_game_was_told_of_another_game_is_not_kept(
             document["data"] = [*map(stray, document["data"]), {}]
             return web.Response(body=orjson.dumps(document), content_type="application/json")
 
-    outcome = await outcome_on(orders, fake_exchange, transport, game, Stray(stray))
+    outcome = await outcome_on(session, fake_exchange, REST, game, Stray(stray))
     assert (outcome.status, outcome.results) == (OutcomeStatus.UNKNOWN, [])
 
 

@@ -205,6 +205,17 @@ async def test_an_answer_that_came_while_the_loop_was_blocked_is_taken_past_its_
         assert len(await cancel) == 3
 
 
+async def test_a_message_is_sent_while_answers_past_their_time_are_still_read(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with session_at(fake_exchange) as session, session.orders_socket() as orders:
+        connection = orders._socket._connections.current
+        assert connection is not None
+        # On uvloop a timer that is due at once is no timer, and has no time.
+        connection._end_overdue()
+        assert await orders.cancel_all_orders() == []
+
+
 async def test_a_connection_that_answers_no_ping_is_made_anew(
     fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

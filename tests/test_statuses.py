@@ -79,7 +79,7 @@ BET = {"gameID": "the game", "side": "the home side", "odds": -110, "bet": 25.5}
 
 REFUSED: list[Row] = [
     *(
-        (EDIT, 400, {"sessionID": order, "orderOdds": 120})
+        (EDIT, 400, {"sessionID": order, "orderOdds": 120, "orderVolume": 40})
         for order in (
             "nonsense",
             NOWHERE,
@@ -88,7 +88,16 @@ REFUSED: list[Row] = [
             "cancelled order",
         )
     ),
-    (EDIT, 400, {"sessionID": "resting order", "orderVolume": 40, "orderType": "fillOrKill"}),
+    (
+        EDIT,
+        400,
+        {
+            "sessionID": "resting order",
+            "orderOdds": 120,
+            "orderVolume": 40,
+            "orderType": "fillOrKill",
+        },
+    ),
     (CANCEL, 400, {"sessionID": "nonsense"}),
     (CANCEL, 403, {"sessionID": "order of another"}),
     (CANCEL, 404, {"sessionID": "cancelled order"}),
@@ -116,6 +125,8 @@ MALFORMED: list[Row] = [
     (PLACE, 400, {"orders": NOWHERE}),
     (EDIT, 400, {}),
     (EDIT, 400, {"sessionID": "resting order", "orderOdds": 120}),
+    (EDIT, 400, {"sessionID": "resting order", "orderOdds": 120, "orderVolume": None}),
+    (EDIT, 400, {"sessionID": "resting order", "orderOdds": 0, "orderVolume": 40}),
     (CANCEL, 400, {}),
     (MULTIPLE, 400, {}),
     (MULTIPLE, 400, {"sessionIDs": NOWHERE}),
@@ -155,11 +166,16 @@ ASKED: dict[str, list[Spec]] = {
         {"orders": []},
     ],
     EDIT: [
-        {"sessionID": "resting order", "orderOdds": 120, "orderVolume": None},
-        {"sessionID": "moneyline1x2 order", "orderVolume": 40.5, "userReference": "yours"},
+        {"sessionID": "resting order", "orderOdds": 120, "orderVolume": 40},
+        {
+            "sessionID": "moneyline1x2 order",
+            "orderOdds": -120,
+            "orderVolume": 40.5,
+            "userReference": "yours",
+        },
         {
             "sessionID": "spread order",
-            "orderOdds": None,
+            "orderOdds": 120,
             "orderVolume": 40,
             "orderType": "post",
             "intendedOrderVolume": 50,

@@ -137,8 +137,10 @@ async def test_a_cancel_is_repeated_until_the_order_is_gone(
             1,
         ),
         (
-            faults.Respond(b'{"error": {"message": "Order not found", "code": 404}}', 404),
-            NotFoundError,
+            faults.Respond(
+                b'{"error": {"message": "Unauthorized: order does not belong to user."}}', 403
+            ),
+            ForbiddenError,
             1,
         ),
         (

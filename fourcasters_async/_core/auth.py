@@ -4,13 +4,13 @@ import asyncio
 import copy
 import inspect
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import field, frozen
 
-from fourcasters_async._core.secret import Secret
-from fourcasters_async._core.validation import check_token, hidden
+from fourcasters_async._core.redaction import Redactor
+from fourcasters_async._core.secret import Secret, hidden
+from fourcasters_async._core.validation import check_token
 from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
     AuthenticationError,
@@ -28,10 +28,6 @@ _log = logging.getLogger("fourcasters_async")
 _LOGIN_PAUSE = 10.0
 # Seconds that `close` waits for callbacks.
 _CALLBACK_TIMEOUT = 5.0
-# Replaced tokens that are still redacted.
-_RETIRED_TOKENS = 8
-# Characters. A shorter text is not a secret, and occurs in ordinary words.
-_MIN_SECRET_LENGTH = 6
 _ANONYMOUS: Mapping[str, str] = {"User-Agent": f"fourcasters_async/{__version__}"}
 
 
@@ -70,7 +66,9 @@ class Auth:
         self._credentials = credentials
         self._log_in = log_in
         self._on_token = on_token
-        self._retired: deque[Secret] = deque(maxlen=_RETIRED_TOKENS)
+        self._redactor = Redactor()
+        if credentials is not None:
+            self._redactor.add(credentials.password, "[password]")
         self._refusal: FourcastersError | None = None
         self.unproven: tuple[Secret, float] | None = None
         """The token of the last login and its loop time, until an answer accepts the token."""
@@ -86,16 +84,17 @@ class Auth:
         return self.token is not None or self._credentials is not None
 
     def redact(self, text: str) -> str:
-        """Replace tokens and the password in a text from the exchange, which may quote them."""
-        for token in (self.token, *self._retired):
-            text = _replace_secret(token, "[token]", text)
-        if self._credentials is not None:
-            text = _replace_secret(self._credentials.password, "[password]", text)
-        return text
+        """Return a text without tokens and passwords, which the exchange may quote."""
+        return self._redactor.redact(text)
+
+    def without_secrets(self, content: bytes) -> bytes:
+        """Return an answer without tokens that it quotes: records keep its texts."""
+        return self._redactor.in_answer(content)
 
     def use(self, credentials: Credentials, token: Secret) -> None:
         """Use credentials that were just accepted, and their token, from now on."""
         self._credentials, self._refusal, self.unproven = credentials, None, None
+        self._redactor.add(credentials.password, "[password]")
         self._set(token)
 
     def learn(self, used: Secret | None, *, accepted: bool, fresh: str | None) -> None:
@@ -193,8 +192,8 @@ class Auth:
         return None
 
     def _replace(self, token: Secret | None) -> None:
-        if self.token is not None:
-            self._retired.append(self.token)
+        if token is not None:
+            self._redactor.add(token, "[token]")
         self.token = token
         # Built once per token, not once per request.
         self.headers = (
@@ -216,12 +215,6 @@ class Auth:
             self._notifying = asyncio.create_task(_await_callback(result, after=self._notifying))
             self._callbacks.add(self._notifying)
             self._notifying.add_done_callback(self._callbacks.discard)
-
-
-def _replace_secret(secret: Secret | None, placeholder: str, text: str) -> str:
-    if secret is None or len(secret) < _MIN_SECRET_LENGTH:
-        return text
-    return text.replace(secret, placeholder)
 
 
 def _login_error(login: "asyncio.Task[FourcastersError | None]") -> FourcastersError | None:

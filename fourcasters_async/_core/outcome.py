@@ -118,5 +118,8 @@ def without_answer(
     )
     unknown.__cause__ = error
     if isinstance(read, list):
-        unknown.results = tuple(read)
+        if RULES[request.kind].repeatable:
+            unknown.results = tuple(read)
+        else:
+            unknown.answer = read
     return RequestOutcome(AttemptStatus.UNKNOWN, attempts, read, error=unknown, complete=False)

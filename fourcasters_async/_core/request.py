@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
+from fourcasters_async._core.text import BYTES_PER_RECORD
+
 T = TypeVar("T")
 
 
@@ -50,6 +52,8 @@ class Rules:
     """Whether an error's text may be shown: that to a login can hold the password in any form."""
     answer_limit: int = 2**20
     """The bytes that an answer may have, decompressed. A larger one is given up, for good."""
+    bytes_per_record: int = BYTES_PER_RECORD
+    """The bytes that a record of an answer takes at least, on average, if there are many."""
 
 
 # The exchange has limits of their own for single reads, for logins and for placing. So a 429 holds
@@ -67,7 +71,12 @@ RULES: Mapping[Kind, Rules] = {
     Kind.VERIFY: Rules(
         uses_reserve=True, holds_back=(Kind.VERIFY, Kind.READ), answer_limit=_ALL_ORDERS
     ),
-    Kind.READ: Rules(holds_back=(Kind.READ,), answer_limit=_ALL_ORDERS),
+    Kind.READ: Rules(
+        holds_back=(Kind.READ,),
+        answer_limit=_ALL_ORDERS,
+        # Order books have small ones.
+        bytes_per_record=16,
+    ),
     # Not idempotent: repeated only if provably unsent.
     Kind.PLACE: Rules(
         has_effect=True, repeatable=False, holds_back=(Kind.PLACE,), answer_limit=MANY_ORDERS
@@ -95,12 +104,16 @@ class Request(Generic[T]):
     `endpoint` is the method and the path, or the type of a message on the Orders WebSocket.
     `answer` is the type that the answer decodes to, and `data_path` the keys that lead to it in
     the JSON document; a 0 stands for the only item of a list. `check` says why a well-formed
-    answer cannot be the answer to this request, `None` if it can. `leave` is asked at the last
-    moment before the request is written: it returns why the request may not leave, or `None`.
-    `come_back` is called after an attempt that was not sent, with `None`, or whose token was
-    refused and is replaced, with the refusal. `unite` makes one answer of the rows of several
-    answers, oldest first, where some rows could not be read: `None` stands in their place.
-    `answer_limit` is the bytes that the answer may have, by default those of the kind.
+    answer cannot be the answer to this request, `None` if it can. `stray` says why an answer may be
+    a late copy of the answer to another request. It is not asked where that cannot be: on a
+    connection made for the request, and over a WebSocket, where the id of the request proves whose
+    answer it is. `leave` is asked at the last moment before the request is written: it returns why
+    the request may not leave, or `None`. `come_back` is called after an attempt that was not sent,
+    with `None`, or whose token was refused and is replaced, with the refusal. `unite` makes one
+    answer of the rows of several answers, oldest first, that could not be used as a whole: `None`
+    stands in the place of a row that could not be read. With an `empty` an empty body stands for
+    that JSON value. `answer_limit` is the bytes that the answer may have, by default those of the
+    kind.
     """
 
     endpoint: str
@@ -111,13 +124,15 @@ class Request(Generic[T]):
     # A body can hold a password.
     body: Mapping[str, object] | None = field(default=None, repr=False)
     check: Callable[[T], str | None] | None = None
+    stray: Callable[[T], str | None] | None = field(default=None, kw_only=True)
+    empty: object = field(default=None, kw_only=True)
     leave: Callable[[], Exception | None] | None = field(default=None, kw_only=True, repr=False)
     come_back: Callable[[Exception | None], None] | None = field(
         default=None, kw_only=True, repr=False
     )
     # For a request whose answer can be larger than that of others of its kind.
     answer_limit: int | None = field(default=None, kw_only=True, repr=False)
-    unite: Callable[[Sequence[Any]], T] | None = field(default=None, kw_only=True, repr=False)
+    unite: Callable[[Sequence[Any]], Any] | None = field(default=None, kw_only=True, repr=False)
 
 
 def limit_of(request: Request[Any]) -> int:

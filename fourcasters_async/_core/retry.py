@@ -1,7 +1,7 @@
 """How often and how soon a request is repeated, and its attempts so far. No I/O."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import Attribute, define, field, frozen
@@ -17,7 +17,7 @@ from fourcasters_async._core.outcome import (
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.validation import check_count, check_seconds
-from fourcasters_async.errors import RateLimitedError
+from fourcasters_async.errors import DecodeError, RateLimitedError
 
 T = TypeVar("T")
 
@@ -105,7 +105,8 @@ class Attempts(Generic[T]):
     `deadline` is `None` until the first attempt is admitted, if the caller gave none. `token` is
     the one that the last attempt used, `None` if it used none. `renewed` says that another token
     was asked for because of a 401, which is done once. `refused` is the last refusal.
-    `timed_out` says that the last attempt was not answered in time.
+    `timed_out` says that the last attempt was not answered in time, and `unusable` that its answer
+    could not be the answer to this request.
     """
 
     request: Request[T]
@@ -115,6 +116,7 @@ class Attempts(Generic[T]):
     made: int = 0
     renewed: bool = False
     timed_out: bool = False
+    unusable: bool = False
     _unknowns: int = 0
     _stale: bool = False
     _rows: list[Any] = field(factory=list)
@@ -130,7 +132,7 @@ class Attempts(Generic[T]):
         if result.status is AttemptStatus.ANSWERED:
             return None
         self._unknowns += result.status is AttemptStatus.UNKNOWN
-        if result.rows is not None:
+        if result.rows is not None and not self._may_be_stray(result.rows):
             self._rows.append(result.rows)
         pause = self.policy.pause(
             result,
@@ -140,6 +142,7 @@ class Attempts(Generic[T]):
         )
         self._stale = self._stale or result.stale
         self.timed_out = result.timed_out
+        self.unusable = isinstance(result.error, DecodeError)
         return pause
 
     def time_for_next(self, left: float) -> float:
@@ -170,8 +173,13 @@ class Attempts(Generic[T]):
             read=self._united() if self._rows else None,
         )
 
+    def _may_be_stray(self, rows: Sequence[Any]) -> bool:
+        stray: Callable[[Any], str | None] | None = self.request.stray
+        return stray is not None and stray([row for row in rows if row is not None]) is not None
+
     def _united(self, *answer: T | None) -> T | None:
         """Unite the rows that could be read of unknown answers with those of the answer."""
         if self.request.unite is None:
             return answer[0] if answer else None
-        return self.request.unite([*self._rows, *answer])
+        united: T = self.request.unite([*self._rows, *answer])
+        return united

@@ -6,6 +6,7 @@ The checks do not guess at the rules of the exchange: what might be valid is sen
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from itertools import islice
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from yarl import URL
 
-from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async.errors import InvalidRequestError
 
 T = TypeVar("T")
@@ -88,6 +89,20 @@ def check_amount(value: object, name: str) -> float:
     return amount
 
 
+def check_day(value: object, name: str) -> date:
+    """Return a day."""
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise InvalidRequestError(f"{name}: must be a datetime.date, not {shown(value)}")
+    return value
+
+
+def check_moment(value: object, name: str) -> str:
+    """Return a timezone-aware `datetime` as text in UTC."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidRequestError(f"{name}: must be a timezone-aware datetime, not {shown(value)}")
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def optional(check: Callable[[object, str], T], value: object, name: str) -> T | None:
     """Return `check(value, name)`, or `None` for `None`."""
     return None if value is None else check(value, name)
@@ -157,16 +172,11 @@ def check_callback(callback: object, name: str) -> None:
         raise InvalidRequestError(f"{name}: must be a plain function, called in the event loop")
 
 
-def hidden(value: T) -> T | Secret:
-    """Hide a string, so that the locals in a traceback do not show it."""
-    return Secret(value) if isinstance(value, str) else value
-
-
 def check_token(value: object) -> Secret:
     """Return the token as a `Secret`, or refuse one that is not valid in a header."""
     value = hidden(value)
     if not isinstance(value, str):
-        raise InvalidRequestError(f"token: must be a string, not {type(value).__name__}")
+        raise InvalidRequestError(f"token: must be a string, not {_type_of(value)}")
     if not value.isascii() or not value.isprintable() or " " in value or not value:
         raise InvalidRequestError(
             "token: must be ASCII without spaces, line breaks or control characters, and not empty"
@@ -184,29 +194,39 @@ def check_password(value: object) -> Secret:
     return Secret(value)
 
 
+def _type_of(value: object) -> str:
+    return "bytes" if isinstance(value, bytes) else type(value).__name__
+
+
 def check_url(value: object, name: str, scheme: str, *others: str) -> URL:
     """Return a URL with `scheme` or one of `others`; to this machine it may be unencrypted."""
     value = hidden(value)
+    # The address may hold a secret: where the error is raised, no local shows it.
+    checked = _url_or_mistake(value, scheme, *others)
+    if isinstance(checked, str):
+        raise InvalidRequestError(f"{name}: {checked}")
+    return checked
+
+
+def _url_or_mistake(value: object, scheme: str, *others: str) -> URL | str:
     if not isinstance(value, str) or "@" in value:
-        raise InvalidRequestError(f"{name}: must be a string without a user name or a password")
+        return "must be a string without a user name or a password"
     text = str.__str__(value)
     if not text.isprintable() or " " in text:
         # A URL parser may drop a line break, and connect to another host than the one that is read.
-        raise InvalidRequestError(f"{name}: must not contain blanks or unprintable characters")
+        return "must not contain blanks or unprintable characters"
     try:
         url = URL(text)
         port, host = url.port, url.host and url.raw_host
     except ValueError:
         url, port, host = URL(""), None, None
     if not _is_host(host) or port is None or not 0 < port <= _HIGHEST_PORT:
-        raise InvalidRequestError(f"{name}: must be an address such as {scheme}://api.4casters.io")
+        return f"must be an address such as {scheme}://api.4casters.io"
     if url.query_string or url.fragment:
-        raise InvalidRequestError(f"{name}: must not hold a query or a fragment")
+        return "must not hold a query or a fragment"
     local = scheme.removesuffix("s") if is_local(url) else scheme
     if url.scheme not in (scheme, local, *others):
-        raise InvalidRequestError(
-            f"{name}: must be {scheme}://…; unencrypted only to this machine (127.0.0.1, localhost)"
-        )
+        return f"must be {scheme}://…; unencrypted only to this machine (127.0.0.1, localhost)"
     return url
 
 

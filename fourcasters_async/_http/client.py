@@ -4,6 +4,8 @@ import logging
 from http import HTTPStatus
 from typing import TypeVar
 
+from attrs import evolve
+
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.rate_limit import RateLimit
@@ -51,22 +53,29 @@ class HttpClient(Sender):
         request, auth = attempts.request, self._auth
         authorised = RULES[request.kind].authorised
         attempts.token = used = auth.token if authorised else None
+        # A connection on which nothing came is not trusted with another attempt, and nor is one on
+        # which another request's answer may have come.
+        fresh = attempts.timed_out or attempts.unusable
         observed = await self._pool.attempt(
             request,
             headers=auth.headers if authorised else auth.anonymous,
             ends=ends,
             redact=auth.redact,
-            # A connection on which nothing came is not trusted with another attempt.
-            fresh=attempts.timed_out,
+            fresh=fresh,
         )
         if authorised and isinstance(observed, Response):
+            body = auth.without_secrets(observed.body)
+            if body is not observed.body:
+                observed = evolve(observed, body=body)
             # Whoever logs out wants no other token.
-            fresh = observed.headers.get("X-Auth-Token") if RULES[request.kind].renews else None
-            if fresh is not None or auth.unproven is not None:
+            new = observed.headers.get("X-Auth-Token") if RULES[request.kind].renews else None
+            if new is not None or auth.unproven is not None:
                 accepted = observed.status != HTTPStatus.UNAUTHORIZED
-                auth.learn(used, accepted=accepted, fresh=fresh)
+                auth.learn(used, accepted=accepted, fresh=new)
         redact = auth.redact if RULES[request.kind].quotable else _not_shown
-        result = classify(request, observed, redact=redact)
+        # The caller's client may have used any of its connections.
+        own_connection = fresh and self._pool.lent is None
+        result = classify(request, observed, redact=redact, own_connection=own_connection)
         if request.kind is Kind.LOGOUT and (
             result.status is AttemptStatus.ANSWERED or isinstance(result.error, AuthenticationError)
         ):

@@ -14,6 +14,7 @@ from yarl import URL
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
 from fourcasters_async._core.request import RULES, Request, limit_of
+from fourcasters_async._core.secret import SecretBytes
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, holds_unread_bytes
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
 from fourcasters_async._http.response import Response
@@ -226,6 +227,8 @@ class _Body(aiohttp.Payload):
 
     def __init__(self, request: Request[Any]) -> None:
         content = b"" if request.body is None else orjson.dumps(request.body)
+        if not RULES[request.kind].quotable:
+            content = SecretBytes(content)
         super().__init__(content, content_type="application/json")
         self._content = content
         self._leave = request.leave

@@ -10,10 +10,16 @@ import orjson
 from attrs import field, frozen
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
-from fourcasters_async._json.envelope import error_in, has_error, unusable, value_in
+from fourcasters_async._json.envelope import (
+    error_in,
+    has_error,
+    refuse_stray,
+    unusable,
+    value_in,
+)
 from fourcasters_async.errors import (
     REFUSALS,
     ApiError,
@@ -36,14 +42,22 @@ class Response:
 
 
 def classify(
-    request: Request[T], response: Response | NoResponse, *, redact: Callable[[str], str] = str
+    request: Request[T],
+    response: Response | NoResponse,
+    *,
+    redact: Callable[[str], str] = str,
+    own_connection: bool = False,
 ) -> AttemptResult[T]:
-    """Return what a response proves. `redact` removes secrets from the text that is quoted."""
+    """Return what a response proves. `redact` removes secrets from the text that is quoted.
+
+    On its `own_connection`, made for this request, there can be no answer to another one.
+    """
     if isinstance(response, NoResponse):
         return unanswered(request, response)
     if response.status == HTTPStatus.OK:
         try:
-            return AttemptResult(AttemptStatus.ANSWERED, decode(request, response.body, redact))
+            value = decode(request, response.body, redact, own_connection=own_connection)
+            return AttemptResult(AttemptStatus.ANSWERED, value)
         except (ApiError, DecodeError) as error:
             return unusable(error)
     said = _api_error(request, response, redact)
@@ -51,20 +65,31 @@ def classify(
     return AttemptResult(AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN, error=said)
 
 
-def decode(request: Request[T], body: bytes, redact: Callable[[str], str] = str) -> T:
+def decode(
+    request: Request[T],
+    body: bytes,
+    redact: Callable[[str], str] = str,
+    *,
+    own_connection: bool = False,
+) -> T:
     """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
     endpoint = request.endpoint
-    if is_too_dense(body):
+    if is_too_dense(body, bytes_per_record=RULES[request.kind].bytes_per_record):
         raise DecodeError(f"{endpoint}: {TOO_DENSE}")
     try:
-        value = orjson.loads(body)
+        value = (
+            request.empty if request.empty is not None and not body.strip() else orjson.loads(body)
+        )
     except orjson.JSONDecodeError:
         kind = "an empty body" if not body.strip() else "no JSON"
         raise DecodeError(f"{endpoint}: {kind}") from None
     if isinstance(value, dict) and has_error(value):
         message, code = error_in(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
-    return value_in(request, value, REST, redact)
+    answer = value_in(request, value, REST, redact)
+    if not own_connection:
+        refuse_stray(request, answer, redact)
+    return answer
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

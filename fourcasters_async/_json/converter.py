@@ -15,10 +15,12 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.cancel_results import cancel_result_hook
-from fourcasters_async._json.forms import normalised
+from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
     Hook,
+    anything,
+    is_anything,
     is_list,
     is_object,
     is_odds,
@@ -30,9 +32,12 @@ from fourcasters_async._json.hooks import (
 )
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import CancelResult
+from fourcasters_async.models import AnyBet, CancelResult, PlaceResult
 
 T = TypeVar("T")
+
+# Each of these says what became of one order, whatever its neighbours say.
+_ROWS = (CancelResult, PlaceResult)
 
 
 class UnreadRowsError(DecodeError):
@@ -63,8 +68,10 @@ class Dialect:
         self._converter.register_structure_hook_factory(is_open_enum, open_enum_hook)
         self._converter.register_structure_hook_func(is_odds, odds)
         self._converter.register_structure_hook_factory(is_list, self._list_hook)
+        self._converter.register_structure_hook_func(is_anything, anything)
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
+        self._converter.register_structure_hook(AnyBet, self._bet)
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
@@ -78,7 +85,7 @@ class Dialect:
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
 
-        Where rows of a list of cancel results cannot be read, it is an `UnreadRowsError`. `source`
+        Where rows of a list of results cannot be read, it is an `UnreadRowsError`. `source`
         is whose answer it is, for the log.
         """
         hook = self._hooks.get(kind)
@@ -102,6 +109,10 @@ class Dialect:
             raise UnreadRowsError(f"{path}: {reason}", path=path, rows=rows)
         raise DecodeError(f"{path}: {reason}", path=path)
 
+    def _bet(self, value: Any, _: Any) -> Any:
+        kind = bet_kind(object_(value, None))
+        return self._converter.structure(value, kind)
+
     def names_of(self, record: type) -> frozenset[str]:
         """Return the names on the wire of the fields of a record."""
         return frozenset(self._wire_name(field) for field in attrs.fields(record))
@@ -111,7 +122,7 @@ class Dialect:
         return name
 
     def _record_hook(self, record: Any) -> Hook:
-        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(attrs.resolve_types(record))
+        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)
         renames: dict[str, Any] = {
             field.name: override(rename=self._wire_name(field), struct_hook=self._field_hook(field))
             for field in fields
@@ -153,7 +164,7 @@ class Dialect:
         structure = self._converter.get_structure_hook(item)
         if lenient_items:
             structure = lenient(structure, attrs.Factory(item), "", self._odd_places)
-        return list_hook(structure, item, self._odd_places, keep_rows=item is CancelResult)
+        return list_hook(structure, item, self._odd_places, keep_rows=item in _ROWS)
 
     def _first_mistake(self, error: BaseException, path: str) -> tuple[str, str]:
         while True:

@@ -35,13 +35,19 @@ def value_in(
         answer = dialect.structure(value, request.answer, path, f"{request.endpoint}: ")
     except UnreadRowsError as error:
         text = f"{request.endpoint}: {error}"
-        raise UnreadRowsError(text, path=error.path, rows=error.rows) from None
+        rows = [_redacted(row, redact) for row in error.rows]
+        raise UnreadRowsError(text, path=error.path, rows=rows) from None
     except DecodeError as error:
         raise DecodeError(f"{request.endpoint}: {error}", path=error.path) from None
     if request.check is not None and (mismatch := request.check(answer)) is not None:
-        mismatch = one_line(redact(mismatch))
-        raise DecodeError(f"{request.endpoint}: {path}: {mismatch}", path=path)
+        _misfit(request, answer, mismatch, path, redact)
     return answer
+
+
+def refuse_stray(request: Request[T], answer: T, redact: Callable[[str], str] = str) -> None:
+    """Raise `DecodeError` if an answer may be a late copy of the answer to another request."""
+    if request.stray is not None and (mismatch := request.stray(answer)) is not None:
+        _misfit(request, answer, mismatch, "$", redact)
 
 
 def unusable(error: FourcastersError) -> AttemptResult[Any]:
@@ -134,6 +140,31 @@ def _refuse_inner_denial(request: Request[T], value: object, path: str, dialect:
         for name in dialect.names_of(kind):
             said.pop(name, None)
         _refuse_denial(request, said, path)
+
+
+def _misfit(
+    request: Request[T], answer: T, mismatch: str, path: str, redact: Callable[[str], str]
+) -> NoReturn:
+    text = f"{request.endpoint}: {path}: {one_line(redact(mismatch))}"
+    if request.unite is None:
+        raise DecodeError(text, path=path)
+    # What it says may be true all the same.
+    rows = [_redacted(row, redact) for row in (answer if isinstance(answer, list) else [answer])]
+    raise UnreadRowsError(text, path=path, rows=rows)
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """Return a value without secrets: it is kept in an error."""
+    if type(value) is str:
+        return redact(value)
+    if isinstance(value, list):
+        return [_redacted(each, redact) for each in value]
+    if isinstance(value, dict):
+        return {key: _redacted(each, redact) for key, each in value.items()}
+    if attrs.has(type(value)):
+        fields = [field.name for field in attrs.fields(type(value))]
+        return attrs.evolve(value, **{n: _redacted(getattr(value, n), redact) for n in fields})
+    return value
 
 
 def _contradict(request: Request[T], path: str) -> NoReturn:

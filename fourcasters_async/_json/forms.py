@@ -1,16 +1,45 @@
 """Records that the exchange writes in several forms, brought into one. No I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from fourcasters_async.models import EditResult, PlaceResult
+from fourcasters_async.models import (
+    AffiliateCommission,
+    EditResult,
+    Game,
+    GradedBet,
+    MatchedBet,
+    OpenOrder,
+    OrderBook,
+    PlaceResult,
+)
 
 # Any of these keys means that an order was not placed.
 _REFUSED = {"error", "errorType"}
+# What stands in the place of an error that is no text, and of what was matched and cannot be read.
+_UNREADABLE = "(unreadable)"
 
 
 def _placed(document: dict[str, Any]) -> dict[str, Any]:
     """Bring the answer for one order into the one form that `PlaceResult` has."""
+    document = _with_parts(document)
+    if not document.keys() & {"matched", "unmatched", *_REFUSED}:
+        raise TypeError("neither placed nor refused")
+    return document
+
+
+def _edited(document: dict[str, Any]) -> dict[str, Any]:
+    """Bring the answer to an edit into the one form that `EditResult` has."""
+    document = _with_parts(document)
+    cancelled = document.get("cancelled")
+    # It may stop after the cancel, and then only tell of the old order.
+    told = isinstance(cancelled, dict) and type(cancelled.get("success")) is bool
+    if not told and not document.keys() & {"matched", "unmatched", *_REFUSED}:
+        raise TypeError("neither placed nor refused")
+    return document
+
+
+def _with_parts(document: dict[str, Any]) -> dict[str, Any]:
     # An empty text means that there is no error.
     for key in ("error", "errorType", "error_type"):
         if document.get(key) == "":
@@ -21,17 +50,96 @@ def _placed(document: dict[str, Any]) -> dict[str, Any]:
     if isinstance(error, dict):
         # Without a message it stays an object, which is malformed: no error is ever ignored.
         document["error"] = error.get("message") or error
+    if "orderID" in document and "unmatched" not in document:
+        # The flat form: the offer that rests, alone.
+        document["unmatched"] = dict(document)
     if document.get("unmatched") == {}:
         # The exchange writes an empty object if nothing rests.
         document.setdefault("matched", [])
         del document["unmatched"]
-    if not document.keys() & {"matched", "unmatched", *_REFUSED}:
-        raise TypeError("neither placed nor refused")
-    if document.keys() & _REFUSED and (document.get("matched") or "unmatched" in document):
-        raise TypeError("both placed and refused")
+    return _with_what_was_placed(document)
+
+
+def _with_what_was_placed(document: dict[str, Any]) -> dict[str, Any]:
+    """Make a value that is malformed beside a placed order an error of the record.
+
+    So the record keeps the order, and contradicts itself: the check of the answer does not believe
+    it.
+    """
+    fills, offer = document.get("matched", []), document.get("unmatched")
+    readable = [fill for fill in fills if isinstance(fill, dict)] if type(fills) is list else []
+    rests = isinstance(offer, dict) and type(offer.get("orderID")) is str
+    if not rests and not readable:
+        return document
+    if readable != fills or not (rests or offer is None):
+        document |= {"matched": readable, "error": _UNREADABLE}
+        if not rests:
+            document.pop("unmatched", None)
+    for key in _REFUSED & document.keys():
+        if type(document[key]) is not str:
+            document[key] = _UNREADABLE
     return document
+
+
+# The lists of a book that version 1 writes as objects, with the number of the line as key.
+_BY_NUMBER = {"homeSpreads": "spread", "awaySpreads": "spread", "over": "total", "under": "total"}
+_BY_OUTCOME = ("homeMoneylines1x2", "awayMoneylines1x2", "draw1x2")
+
+
+def _book(document: dict[str, Any]) -> dict[str, Any]:
+    """Write the sides of a book as version 2 does: as lists."""
+    for key in (*_BY_NUMBER, *_BY_OUTCOME):
+        side = document.get(key)
+        if not isinstance(side, dict):
+            continue
+        line = _BY_NUMBER.get(key)
+        orders = [
+            (number, order)
+            for number, orders in side.items()
+            for order in (orders if isinstance(orders, list) else [orders])
+        ]
+        if line is None:
+            # How these are keyed is not documented: what is no order there is passed over.
+            document[key] = [order for _, order in orders if isinstance(order, dict)]
+        else:
+            document[key] = [
+                {line: number, **order} if isinstance(order, dict) else order
+                for number, order in orders
+            ]
+    return document
+
+
+def _game(document: dict[str, Any]) -> dict[str, Any]:
+    """Keep the id of a game that the exchange could not load, which it writes as `_id`."""
+    if "_id" in document:
+        document.setdefault("id", document["_id"])
+    return document
+
+
+def _commission(document: dict[str, Any]) -> dict[str, Any]:
+    """Name the two parts of `{"player": amount}`."""
+    if len(document) != 1:
+        raise TypeError("not one player")
+    (pair,) = document.items()
+    return dict(zip(("username", "commission"), pair, strict=True))
+
+
+def bet_kind(document: dict[str, Any]) -> type[OpenOrder | MatchedBet | GradedBet]:
+    """Return which record a bet is, by the fields that it has."""
+    if document.get("graded") is True or "outcome" in document:
+        return GradedBet
+    return OpenOrder if "remaining" in document else MatchedBet
+
+
+_FORMS: Mapping[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    AffiliateCommission: _commission,
+    EditResult: _edited,
+    Game: _game,
+    OrderBook: _book,
+    PlaceResult: _placed,
+}
 
 
 def normalised(record: type) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
     """Return what brings the forms of a record into one, `None` if it has only one."""
-    return _placed if record in (EditResult, PlaceResult) else None
+    return _FORMS.get(record)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -73,11 +73,19 @@ def _moment(value: Any, _: Any) -> datetime:
     return moment
 
 
+def _day(value: Any, _: Any) -> date:
+    try:
+        return date.fromisoformat(_text(value, str))
+    except ValueError:
+        raise TypeError("not a day") from None
+
+
 PRIMITIVES: Mapping[Any, Hook] = {
     str: _text,
     bool: _flag,
     int: _integer,
     float: number,
+    date: _day,
     datetime: _moment,
 }
 
@@ -88,6 +96,16 @@ _JSON_TYPES = {str: "a string", bool: "a boolean", dict: "an object", list: "a l
 def is_list(kind: Any) -> bool:
     """Whether a type is a list of something."""
     return get_origin(kind) is list
+
+
+def is_anything(kind: Any) -> bool:
+    """Whether a type stands for any JSON value, kept as it is."""
+    return kind is object
+
+
+def anything(value: Any, _: Any) -> object:
+    """Return a JSON value as it is."""
+    return value
 
 
 def is_object(kind: Any) -> bool:

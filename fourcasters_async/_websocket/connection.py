@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -80,6 +81,8 @@ class Connection:
         self._unwritten: deque[_Pending] = deque()
         self._more: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        # When it is due, as a loop time. uvloop's own handle does not always say so.
+        self._due = math.inf
         self._tasks = (
             asyncio.create_task(self._read()),
             asyncio.create_task(self._write()),
@@ -108,7 +111,7 @@ class Connection:
         self._unwritten.append(pending)
         if self._more is not None and not self._more.done():
             self._more.set_result(None)
-        if self._timer is None or ends < self._timer.when():
+        if ends < self._due:
             self._end_at(ends)
         try:
             return await answer
@@ -228,7 +231,7 @@ class Connection:
     def _end_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._end_overdue)
+        self._timer, self._due = self._loop.call_at(when, self._end_overdue), when
 
     def _end_overdue(self, turns: int = _CATCH_UP_TURNS) -> None:
         """End requests whose time is up. One timer serves all: one for each would cost double."""
@@ -237,7 +240,7 @@ class Connection:
         if turns:
             self._timer = self._loop.call_later(0.0, self._end_overdue, turns - 1)
             return
-        self._timer = None
+        self._timer, self._due = None, math.inf
         now = self._loop.time()
         overdue = [pending for pending in self._pending.values() if pending.ends <= now]
         for pending in overdue:

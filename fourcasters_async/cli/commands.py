@@ -26,8 +26,11 @@ from fourcasters_async.cli.exits import (
     NOT_KNOWN,
     exit_status,
     run,
+    tell_source,
 )
 from fourcasters_async.cli.fanout import fan_out
+from fourcasters_async.cli.login import login, logout
+from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import headline, say, say_json, usage_error
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult, MarketType, OpenOrder
@@ -51,13 +54,18 @@ _verify = click.option("--verify", is_flag=True, help="Then read which orders ar
 def main() -> None:
     """Cancel orders on the 4casters exchange, and know whether they are gone.
 
-    Set FOURCASTERS_TOKEN, or FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD, for the account.
+    Run `fourcasters login` once for the account, or set FOURCASTERS_TOKEN, which wins, or set
+    FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
 
     Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
     not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent, or if the
     command was interrupted. With --verify, cancel-games exits with 0 if every game is proved
     clear, whatever became of the requests.
     """
+
+
+main.add_command(login)
+main.add_command(logout)
 
 
 @main.command()
@@ -95,8 +103,8 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def orders(*, as_json: bool) -> None:
     """Show the open orders by game, with totals."""
-    session = _session()
-    found = run(_with(session, session.account.get_unmatched))
+    session = make_session()
+    found = run(in_session(session, session.account.get_unmatched))
     if as_json:
         say_json(to_json({"exchange": session.base_url, "orders": found}))
     else:
@@ -136,7 +144,7 @@ def cancel_games(
     ids = [word for game_id in game_ids for word in _expanded(game_id)]
     if not ids:
         raise click.UsageError("there was no game id on standard input")
-    session = _session()
+    session = make_session()
     if dry_run:
         games = {game_id.casefold() for game_id in ids}
         _show_dry_run(
@@ -150,6 +158,7 @@ def cancel_games(
         raise usage_error(error) from None
     result = fan_out(session, markets, deadline, verify=verify)
     report, interrupted = result.report, result.interrupted
+    tell_source(*(outcome.error for outcome in report.outcomes))
     if as_json:
         exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
         say_json(to_json(exchange | {"interrupted": interrupted} | report_document(report)))
@@ -158,7 +167,7 @@ def cancel_games(
         show_outcomes(console, report.outcomes)
         if interrupted:
             say(interrupted_line(report, verify=verify))
-        headline(console, f"{_name(session)}: {report}")
+        headline(console, f"{name_of(session)}: {report}")
     sys.exit(NOT_KNOWN if interrupted else exit_status(report, verify=verify))
 
 
@@ -225,7 +234,7 @@ def _cancel(
     dry_run: bool,
 ) -> NoReturn:
     """Cancel the orders that are `wanted` with `act`, and exit with what is known."""
-    session = _session()
+    session = make_session()
     if dry_run:
         _show_dry_run(session, wanted)
         sys.exit(ALL_CONFIRMED)
@@ -236,9 +245,9 @@ def _cancel(
         results = [result for result in done if isinstance(result, CancelResult)]
         failed = not all(result.success for result in results)
         show_results(console, results)
-        say(f"{_name(session)}: {sum(r.success for r in results):,} orders cancelled")
+        say(f"{name_of(session)}: {sum(r.success for r in results):,} orders cancelled")
     else:
-        say(f"{_name(session)}: the request is accepted; nothing is known to be gone")
+        say(f"{name_of(session)}: the request is accepted; nothing is known to be gone")
     if resting is None:
         known = isinstance(done, list) and not verify
         sys.exit(NOT_CANCELLED if failed else ALL_CONFIRMED if known else NOT_KNOWN)
@@ -269,30 +278,10 @@ async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder]
 
 
 def _show_dry_run(session: AsyncSession, wanted: _Wanted) -> None:
-    found = run(_with(session, session.account.get_unmatched))
+    found = run(in_session(session, session.account.get_unmatched))
     say("dry run, nothing was changed; these orders would be cancelled:")
     show_orders(Console(highlight=False), [order for order in found if wanted(order)])
 
 
-def _session() -> AsyncSession:
-    try:
-        session = AsyncSession.from_env()
-    except InvalidRequestError as error:
-        raise usage_error(error) from None
-    say(f"on the {_name(session)}", err=True)
-    return session
-
-
-async def _with(session: AsyncSession, verb: Callable[[], Awaitable[T]]) -> T:
-    async with session:
-        return await verb()
-
-
 def _expanded(game_id: str) -> Iterable[str]:
     return sys.stdin.read().split() if game_id == "-" else [game_id]
-
-
-def _name(session: AsyncSession) -> str:
-    """Name the exchange, so that nobody mistakes a sandbox for the real one."""
-    kind = "sandbox on this machine" if is_local(session.base_url) else "REAL exchange"
-    return f"{kind} at {session.base_url}"

@@ -5,8 +5,14 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
+from fourcasters_async.cli.sessions import token_source
 from fourcasters_async.cli.terminal import say, usage_error
-from fourcasters_async.errors import REFUSALS, FourcastersError, InvalidRequestError
+from fourcasters_async.errors import (
+    REFUSALS,
+    AuthenticationError,
+    FourcastersError,
+    InvalidRequestError,
+)
 from fourcasters_async.models import CancelReport, OutcomeStatus
 
 T = TypeVar("T")
@@ -29,6 +35,7 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
     except FourcastersError as error:
         # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
         refused = isinstance(error, tuple(REFUSALS.values()))
+        tell_source(error)
         _fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
     except KeyboardInterrupt:
         message = "interrupted: orders in flight may or may not be cancelled"
@@ -36,6 +43,12 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
             _fail(message, NOT_KNOWN)
         say(message, err=True)
         return interrupted()
+
+
+def tell_source(*errors: BaseException | None) -> None:
+    """Say where the token is from, if it is what the exchange refused."""
+    if any(isinstance(error, AuthenticationError) for error in errors):
+        say(f"the token is from {token_source().name}", err=True)
 
 
 def _fail(message: str, status: int) -> NoReturn:

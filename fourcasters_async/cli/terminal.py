@@ -43,7 +43,7 @@ def headline(console: Console, text: str) -> None:
     console.print(Text(harmless(text), style="bold"), soft_wrap=True)
 
 
-def usage_error(error: Exception) -> click.UsageError:
+def usage_error(error: Exception | str) -> click.UsageError:
     """Return what click prints, with the text of an error."""
     return click.UsageError(harmless(str(error)))
 

@@ -1,17 +1,36 @@
 """The records of the exchange and the reports of the library, one noun per module."""
 
+from fourcasters_async.models.bet import (
+    AffiliateCommission,
+    AnyBet,
+    BetOutcome,
+    BetsByReference,
+    GradedBet,
+    GradedBets,
+    GradedPage,
+    GradedSummary,
+)
 from fourcasters_async.models.cancel import CancelResult, CancelResults, LeagueCancelAccepted
-from fourcasters_async.models.game import Game, Participant
+from fourcasters_async.models.exposure import GameExposure, OutcomeExposure
+from fourcasters_async.models.game import FoundGame, Game, Participant, ParticipantSummary
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import (
-    BetsByReference,
     GameOrders,
     MatchedBet,
     OpenOrder,
     OrderDetail,
 )
+from fourcasters_async.models.order_book import (
+    AveragePrices,
+    BookEntry,
+    GamePrices,
+    MatchedVolume,
+    OrderBook,
+    SingleOrderBook,
+)
 from fourcasters_async.models.place import (
     EditResult,
+    EditStatus,
     MatchedFill,
     NewOrder,
     OrderType,
@@ -25,31 +44,49 @@ from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
 
 __all__ = [
+    "AffiliateCommission",
+    "AnyBet",
+    "AveragePrices",
+    "BetOutcome",
     "BetsByReference",
+    "BookEntry",
     "CancelReport",
     "CancelResult",
     "CancelResults",
     "EditResult",
+    "EditStatus",
     "FlatReport",
+    "FoundGame",
     "Game",
+    "GameExposure",
     "GameMarket",
     "GameOrders",
     "GameOutcome",
+    "GamePrices",
+    "GradedBet",
+    "GradedBets",
+    "GradedPage",
+    "GradedSummary",
     "Halted",
     "LeagueCancelAccepted",
     "MarketType",
     "MatchedBet",
     "MatchedFill",
+    "MatchedVolume",
     "NewOrder",
     "OpenOrder",
+    "OrderBook",
     "OrderDetail",
     "OrderFate",
     "OrderType",
+    "OutcomeExposure",
     "OutcomeStatus",
     "Participant",
+    "ParticipantSummary",
     "PlaceErrorType",
     "PlaceResult",
     "ReconciledOrder",
+    "SingleOrderBook",
     "UndecidedOrder",
     "UnmatchedOffer",
     "User",

@@ -23,10 +23,11 @@ class Participant:
 
 @frozen
 class Game:
-    """The game that an order is on.
+    """A game, without its book.
 
     `start` is timezone-aware. `participants` lists the away side first, then the home side. If
     the game is a period of another, `parent_game_id` is that game and `period_name` the period.
+    `cheap_data_uid` identifies the game in other systems too.
     """
 
     game_id: str | None = field(default=None, metadata=wire("id", strict=True))
@@ -41,4 +42,61 @@ class Game:
     period_name: str | None = None
     parent_game_id: str | None = field(default=None, metadata=wire(strict=True))
     live: bool | None = None
+    featured: bool | None = None
+    cheap_data_uid: str | None = field(default=None, metadata=wire("cheapDataUID"))
     participants: list[Participant] = field(factory=list, metadata=wire(strict=False))
+
+    @property
+    def away(self) -> Participant | None:
+        """The away side, `None` if the exchange did not name it."""
+        return self._side("away", 0)
+
+    @property
+    def home(self) -> Participant | None:
+        """The home side, `None` if the exchange did not name it."""
+        return self._side("home", 1)
+
+    def _side(self, name: str, index: int) -> Participant | None:
+        named = [each for each in self.participants if each.home_away == name]
+        if named:
+            return named[0]
+        # Without a name the order tells them apart: away first, then home.
+        at = self.participants[index : index + 1]
+        return at[0] if at and at[0].home_away is None else None
+
+
+@frozen
+class ParticipantSummary:
+    """A team, a player or a side of a future that the exchange knows, with its league."""
+
+    participant_id: str | None = None
+    long_name: str | None = None
+    short_name: str | None = None
+    league: str | None = None
+    sport: str | None = None
+
+
+@frozen(kw_only=True)
+class FoundGame:
+    """A game that a search found, and the `participant` if the text names one side alone."""
+
+    game: Game
+    participant: Participant | None = None
+
+    @property
+    def game_id(self) -> str | None:
+        """The id of the game, as `NewOrder` takes it."""
+        return self.game.game_id
+
+    @property
+    def side(self) -> str | None:
+        """The id of the side that was named, as a moneyline or a spread takes it for `side`."""
+        return None if self.participant is None else self.participant.participant_id
+
+    def __str__(self) -> str:
+        """Name the game with its league and its start, and the side that was named."""
+        game = self.game
+        teams = " @ ".join(team.long_name or "?" for team in game.participants)
+        start = "" if game.start is None else f" {game.start:%Y-%m-%d %H:%M}"
+        named = "" if self.participant is None else f" [{self.participant.long_name}]"
+        return f"{teams or game.event_name} ({game.league}{start}){named}"

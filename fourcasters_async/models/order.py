@@ -104,21 +104,12 @@ class MatchedBet:
     closed: bool | None = None
     origin: str | None = None
     admin_refund: bool | None = None
+    cancelled: bool | None = None
+    platform: str | None = None
+    ticket_number: str | None = None
     risk: float | None = None
     win: float | None = None
     game: Game | None = None
-
-
-@frozen
-class BetsByReference:
-    """The orders and bets on one game with one reference.
-
-    `unmatched` orders rest, `matched` bets are not graded, `graded` bets are settled.
-    """
-
-    unmatched: list[OpenOrder] = field(factory=list)
-    matched: list[MatchedBet] = field(factory=list)
-    graded: list[MatchedBet] = field(factory=list)
 
 
 @frozen

@@ -109,6 +109,9 @@ class PlaceResult:
     If there is an `error` (a text of the exchange, which may change) or an `error_type`, nothing
     was placed. Otherwise `matched` has what was matched at once, and `unmatched` is the part that
     rests, `None` if nothing rests.
+
+    An answer that says neither (`matched` and `unmatched` both missing or null, and no error), or
+    both, is not believed: the place raises `OutcomeUnknownError`, whose `answer` has the record.
     """
 
     matched: list[MatchedFill] = field(factory=list)
@@ -127,12 +130,45 @@ class PlaceResult:
         return None if self.unmatched is None else self.unmatched.order_id
 
 
+class EditStatus(StrEnum):
+    """How an edit ended."""
+
+    REPLACED = "replaced"
+    """The old order was cancelled, and the new one rests, completely or in part."""
+    MATCHED = "matched"
+    """The old order was cancelled, and the new one was matched at once: nothing rests."""
+    CANCELLED = "cancelled"
+    """The old order was cancelled, and nothing was put in its place."""
+    NOT_CANCELLED = "not_cancelled"
+    """The old order could not be cancelled, and is as it was. Nothing was placed."""
+    FAILED = "failed"
+    """Nothing was placed. The answer does not say whether the old order rests."""
+
+
 @frozen
 class EditResult(PlaceResult):
     """The result of an edit, which cancels an order and places another.
 
-    `cancelled` is the exchange's JSON object about the cancelled order, unchanged: its fields are
-    not documented.
+    `status` says how it ended. `matched`, `unmatched`, `order_id`, `error` and `error_type` are
+    about the new order. `cancelled` is the exchange's JSON object about the old one, unchanged: of
+    its fields only `success` is documented.
     """
 
     cancelled: dict[str, object] = field(factory=dict, metadata=wire(strict=True))
+
+    @property
+    def status(self) -> EditStatus:
+        """How the edit ended."""
+        if self.unmatched is not None:
+            return EditStatus.REPLACED
+        if self.matched:
+            return EditStatus.MATCHED
+        old = self.cancelled.get("success")
+        if old is False:
+            return EditStatus.NOT_CANCELLED
+        return EditStatus.CANCELLED if old is True else EditStatus.FAILED
+
+    @property
+    def success(self) -> bool:
+        """Whether the new order was placed."""
+        return self.status in (EditStatus.REPLACED, EditStatus.MATCHED)

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from fourcasters_async.models.bet import GradedBet
 from fourcasters_async.models.order import MatchedBet, OpenOrder
 
 
@@ -17,7 +18,10 @@ class OrderFate(StrEnum):
     GRADED = "graded"
     """It was matched and is settled."""
     ABSENT = "absent"
-    """It never reached the book, and can no longer do so. It may be placed again."""
+    """It never reached the book, and can no longer do so. It may be placed again.
+
+    After an edit the old order may rest, or may have been cancelled: `lookup_order` shows it.
+    """
     UNDECIDED = "undecided"
     """It was not found, and may still come into the book; or the exchange was not reached."""
 
@@ -34,4 +38,4 @@ class ReconciledOrder:
     fate: OrderFate
     unmatched: list[OpenOrder] = field(factory=list)
     matched: list[MatchedBet] = field(factory=list)
-    graded: list[MatchedBet] = field(factory=list)
+    graded: list[GradedBet] = field(factory=list)

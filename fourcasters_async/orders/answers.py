@@ -1,7 +1,10 @@
-"""What an answer is about. A stray one names another game or order than its request."""
+"""What an answer is about: another game or order than its request, or which of several."""
+
+from collections.abc import Sequence
 
 from fourcasters_async.models import (
     CancelResult,
+    EditResult,
     MarketType,
     MatchedFill,
     NewOrder,
@@ -11,7 +14,10 @@ from fourcasters_async.models import (
 
 
 def another_game(game_id: str, results: list[CancelResult]) -> str | None:
-    """Return the mismatch if the results name only other games than `game_id`, else `None`."""
+    """Return the mismatch if the results name only other games than `game_id`, else `None`.
+
+    They may be true: a period of a game is a game of its own.
+    """
     for result in results:
         if result.game_id == game_id:
             return None
@@ -21,37 +27,110 @@ def another_game(game_id: str, results: list[CancelResult]) -> str | None:
     return None
 
 
-def another_order(order_ids: list[str], results: list[CancelResult]) -> str | None:
-    """Return the mismatch if the results are not those of `order_ids`, else `None`."""
-    if len(results) != len(order_ids):
-        return f"{len(results)} results for {len(order_ids)} ids"
-    for asked, result in zip(order_ids, results, strict=True):
-        if result.order_id and result.order_id.casefold() != asked.casefold():
-            return f"about order {result.order_id} where {asked} was asked for"
-    return None
+def results_by_id(
+    order_ids: Sequence[str], results: Sequence[CancelResult | None]
+) -> list[CancelResult | None]:
+    """Return the result for each id, `None` where the answer has none.
+
+    The ids are distinct. A result belongs to the id that it names, in any case and at any place.
+    Without an id it belongs to the id at its place, if every result that has an id stands at its
+    place.
+    """
+    named: dict[str, CancelResult] = {}
+    for result in results:
+        if result is not None and result.order_id:
+            key = result.order_id.casefold()
+            if key not in named or not already_cancelled(result):
+                named[key] = result
+    places = [None if r is None or not r.order_id else r.order_id.casefold() for r in results]
+    asked = [order_id.casefold() for order_id in order_ids]
+    in_place = len(places) == len(asked) and all(
+        named_there in (None, there) for named_there, there in zip(places, asked, strict=True)
+    )
+    return [
+        named.get(order_id) or (results[index] if in_place else None)
+        for index, order_id in enumerate(asked)
+    ]
 
 
-def other_orders(orders: list[NewOrder], results: list[PlaceResult]) -> str | None:
-    """Return the mismatch if the results are not those of `orders`, else `None`."""
-    if len(results) != len(orders):
-        return f"{len(results)} results for {len(orders)} orders"
-    for index, (order, result) in enumerate(zip(orders, results, strict=True)):
-        parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
-        if result.unmatched is not None:
-            parts.append(result.unmatched)
-        for part in parts:
-            # A type that this library does not know may be another name for the same type.
-            if isinstance(part.type, MarketType) and part.type != order.type:
-                return f"a {part.type} where orders[{index}] is a {order.type}"
-            asked, named = _folded(order.user_reference), _folded(part.user_reference)
-            if asked and named and named != asked:
-                return f"about {part.user_reference!r} where orders[{index}] was asked for"
-    return None
+def without_result(order_ids: Sequence[str], results: Sequence[CancelResult]) -> str | None:
+    """Return the mismatch if the answer has no result for some of the ids, else `None`."""
+    matched = results_by_id(order_ids, results)
+    missing = [i for i, result in zip(order_ids, matched, strict=True) if result is None]
+    if not missing:
+        return None
+    asked = {order_id.casefold() for order_id in order_ids}
+    others = [r.order_id for r in results if r.order_id and r.order_id.casefold() not in asked]
+    if others:
+        return f"about order {others[0]} where {missing[0]} was asked for"
+    return f"{len(results)} results for {len(order_ids)} ids, none for {missing[0]}"
 
 
 def already_cancelled(result: CancelResult) -> bool:
     """Whether an order was not cancelled because it was cancelled before."""
     return not result.success and "already cancelled" in (result.reason or "").casefold()
+
+
+def other_orders(
+    orders: Sequence[NewOrder], results: Sequence[PlaceResult], *, proven: bool
+) -> str | None:
+    """Return the mismatch if the results are not those of `orders`, else `None`.
+
+    A `proven` answer is the answer to this request: what it says of an order's terms only informs.
+    """
+    if len(results) != len(orders):
+        return f"{len(results)} results for {len(orders)} orders"
+    references = {_folded(order.user_reference) for order in orders}
+    for index, (order, result) in enumerate(zip(orders, results, strict=True)):
+        parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
+        if result.unmatched is not None:
+            parts.append(result.unmatched)
+        if (mistake := contradiction(result)) is not None:
+            return f"orders[{index}]: {mistake}"
+        for part in parts:
+            asked, named = _folded(order.user_reference), _folded(part.user_reference)
+            if named and named != asked and (named in references or not proven):
+                if named in references or not _is_cut_short(part, order):
+                    return f"about {part.user_reference!r} where orders[{index}] was asked for"
+            # A type that this library does not know may be another name for the same type.
+            elif not proven and (not named or not asked) and _is_of_another_type(part, order):
+                return f"a {part.type} where orders[{index}] is a {order.type}"
+    return None
+
+
+def contradiction(result: PlaceResult) -> str | None:
+    """Return how a result contradicts itself, `None` if it does not."""
+    if not result.matched and result.unmatched is None:
+        return None
+    if result.error is not None or result.error_type is not None:
+        return f"both placed and refused: {result.error or result.error_type}"
+    if isinstance(result, EditResult) and result.cancelled.get("success") is False:
+        return "replaced, and the old order was not cancelled"
+    return None
+
+
+def other_edit(order_id: str, result: EditResult) -> str | None:
+    """Return the mismatch if the answer to the edit of an order cannot be true, else `None`."""
+    if (mistake := contradiction(result)) is not None:
+        return mistake
+    for key in ("sessionID", "orderID"):
+        named = result.cancelled.get(key)
+        if isinstance(named, str) and named.casefold() != order_id.casefold():
+            return f"about order {named} where {order_id} was asked for"
+    return None
+
+
+def _is_of_another_type(part: MatchedFill | UnmatchedOffer, order: NewOrder) -> bool:
+    return isinstance(part.type, MarketType) and part.type != order.type
+
+
+def _is_cut_short(part: MatchedFill | UnmatchedOffer, order: NewOrder) -> bool:
+    """Whether a reference is the beginning of the one that was sent, and no term contradicts."""
+    asked, named = _folded(order.user_reference), _folded(part.user_reference)
+    same = part.side in (None, order.side) and part.number in (None, order.number)
+    if isinstance(part, UnmatchedOffer):
+        same = same and part.odds in (None, order.odds)
+    return asked.startswith(named) and same and not _is_of_another_type(part, order)
 
 
 def _folded(reference: str | None) -> str:

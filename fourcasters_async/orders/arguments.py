@@ -121,9 +121,12 @@ def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
 
 def with_reference(order: NewOrder) -> NewOrder:
     """Return an order that can be found: with a reference of its own, if it has none."""
-    return (
-        order if order.user_reference else evolve(order, user_reference=_REFERENCE + token_hex(12))
-    )
+    return order if order.user_reference else evolve(order, user_reference=own_reference())
+
+
+def own_reference() -> str:
+    """Return a reference that no other order has."""
+    return _REFERENCE + token_hex(12)
 
 
 def own_order(order: NewOrder) -> OwnOrder:

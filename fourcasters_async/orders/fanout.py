@@ -75,7 +75,7 @@ async def fan_out(
 def outcome_of(
     market: GameMarket, settled: RequestOutcome[list[CancelResult]], *, elapsed: float
 ) -> GameOutcome:
-    """Say what the attempts on one game came to."""
+    """Return the outcome of the attempts on one game."""
     status, error = _UNANSWERED.get(settled.status), settled.error
     results = settled.value or []
     if status is None:

@@ -1,6 +1,6 @@
 """The gate: what is halted, and which of the session's own places and edits are undecided.
 
-Orders of other sessions and processes on the same account are out of its reach.
+It does not know the orders of other sessions and processes on the same account.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from fourcasters_async.models import CancelResult, Halted, OpenOrder, UndecidedO
 from fourcasters_async.orders.answers import already_cancelled
 from fourcasters_async.orders.tickets import OwnOrder, Ticket
 
-# Own orders whose game is remembered, so that an edit is known to be on it, and own orders that
-# are remembered to be decided.
+# How many own orders are remembered: with their game, so that the game of an edit is known, and as
+# decided.
 _REMEMBERED = 10_000
 
 
@@ -29,14 +29,14 @@ class Gate:
 
     def __init__(self, *, late_effect: float, read_lag: float) -> None:
         self._late_effect = late_effect
-        # What comes into the book at the last moment may be missing from reads for `read_lag` more.
+        # Reads may lack an order for `read_lag` after it came into the book.
         self._undecided_for = late_effect + read_lag
         self._read_lag = read_lag
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
-        # The periods of each game, as far as open orders have named them, and the games that were
-        # halted with theirs.
+        # The periods of each game that open orders have named, and the games that were halted with
+        # their periods.
         self._periods: dict[str, set[str]] = {}
         self._with_periods: set[str] = set()
         self.tickets: dict[Ticket, None] = {}
@@ -45,16 +45,16 @@ class Gate:
         self._changes = 0
         self._changed: dict[str | None, int] = {}
         self.acknowledged: dict[str, tuple[str | None, float]] = {}
-        """The game of each order that came into the book a moment ago, and when, by its id."""
+        """By id, the game of each order that came into the book a moment ago, and the time."""
         self._game_of: OrderedDict[str, str] = OrderedDict()
         self._decided: OrderedDict[tuple[str | None, str | None], None] = OrderedDict()
 
     # What may be placed.
 
     def halt(self, games: Iterable[str] | None, *, periods: bool = False) -> None:
-        """Let nothing more be placed on the games, or with `None` on any.
+        """Let nothing more be placed on the games. `None` stands for all games.
 
-        With `periods`, nothing is placed on their periods, those that become known later included.
+        With `periods`, nothing is placed on their periods either, also if they get known later.
         """
         if games is None:
             self.halted = Halted(everything=True)
@@ -67,7 +67,7 @@ class Gate:
         self._withdraw()
 
     def resume(self, games: Iterable[str] | None) -> None:
-        """Let orders be placed again on the games, or with `None` on all."""
+        """Let orders be placed again on the games. `None` stands for all games."""
         if games is None:
             self.halted = Halted()
             self._with_periods.clear()
@@ -79,7 +79,7 @@ class Gate:
         self.halted = Halted(halted.everything, halted.games - named, resumed)
 
     def learn_periods(self, open_orders: Iterable[OpenOrder]) -> None:
-        """Take note of the periods that open orders are on, and halt those of halted games."""
+        """Remember the periods that open orders are on. Halt those whose game is halted."""
         for order in open_orders:
             parent = (order.game.parent_game_id if order.game else None) or ""
             period, known = (order.game_id or "").casefold(), self._periods.get(parent.casefold())
@@ -89,17 +89,17 @@ class Gate:
                     self.halt([period])
 
     def with_periods(self, games: Iterable[str]) -> frozenset[str]:
-        """Return the games and their periods, as far as these are known."""
+        """Return the games and those of their periods that are known."""
         return frozenset(each for game in games for each in (game, *self._periods.get(game, ())))
 
     def shut(self) -> None:
-        """Let nothing more be placed at all, for good."""
+        """Let nothing be placed any more, on any game, for good."""
         self._shut += 1
         self._withdraw()
 
     @contextmanager
     def closed(self) -> Iterator[None]:
-        """Let nothing more be placed at all inside the block."""
+        """Let nothing be placed inside the block, on any game."""
         self.shut()
         try:
             yield
@@ -122,14 +122,14 @@ class Gate:
         return None
 
     def _withdraw(self) -> None:
-        """End what waits to be sent and may not be sent any more."""
+        """End the places and edits that wait to be sent and may not be sent any more."""
         for ticket in self.tickets:
             ticket.heed_the_gate()
 
     # What is undecided.
 
     def admit(self, orders: Iterable[OwnOrder]) -> Ticket:
-        """Open the account of one place or edit. Raises `HaltedError`."""
+        """Begin to keep account of one place or edit. Raises `HaltedError`."""
         wanted = tuple(orders)
         refusal = self.refusal(wanted)
         if refusal is not None:
@@ -140,13 +140,13 @@ class Gate:
         return ticket
 
     def send(self, ticket: Ticket, sending: "asyncio.Task[Any]") -> None:
-        """Take note of the task that sends it, which `close` ends."""
+        """Remember the task that sends it. `close` ends that task."""
         ticket.task = sending
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
     def decide(self, ticket: Ticket, error: BaseException | None) -> None:
-        """Take note of how a place or an edit ended."""
+        """Record how a place or an edit ended."""
         self._note_change(ticket)
         if ticket.left is not None and isinstance(error, OutcomeUnknownError):
             ticket.unknown = True
@@ -154,7 +154,7 @@ class Gate:
             self._remove(ticket)
 
     def acknowledge(self, order_id: str, game: str | None) -> None:
-        """Take note of an order that the exchange has just put into the book."""
+        """Record that the exchange has just put an order into the book."""
         now = _now()
         while self.acknowledged:
             oldest = next(iter(self.acknowledged))
@@ -169,26 +169,26 @@ class Gate:
                 self._game_of.popitem(last=False)
 
     def forget(self, order_ids: Iterable[str | None]) -> None:
-        """Take note of orders of which an answer has said that they do not rest."""
+        """Record that orders do not rest: an answer has said so."""
         if self.acknowledged:
             for order_id in order_ids:
                 self.acknowledged.pop((order_id or "").casefold(), None)
 
     def hear(self, results: Iterable[CancelResult]) -> None:
-        """Take note of what a cancel was answered: which orders were in the book, and are not."""
+        """Record the results of a cancel: the orders had come into the book, or still rest."""
         if not self.acknowledged and not self.tickets:
             return
         told = list(results)
         self.see(told)
-        # One that failed may still rest, unless it was cancelled before.
+        # An order that was not cancelled may still rest, unless it was cancelled before.
         self.forget(r.order_id for r in told if r.success or already_cancelled(r))
 
     def game_of(self, order_id: str) -> str | None:
-        """Return the game of an own order, where the session placed it not long ago."""
+        """Return the game of an order that this session placed, if it is still remembered."""
         return self._game_of.get(order_id.casefold())
 
     def undecided(self, games: frozenset[str] | None = None) -> tuple[UndecidedOrder, ...]:
-        """Return the own orders that may be on the games, or may still come there."""
+        """Return the own orders that may rest on the games now or later."""
         now, utc = _now(), datetime.now(UTC)
         self._expire(now)
         return tuple(
@@ -205,7 +205,7 @@ class Gate:
         )
 
     async def answered(self, games: frozenset[str] | None, *, until: float) -> None:
-        """Wait until every own place and edit in flight on the games is answered, or `until`."""
+        """Wait until own places and edits on the games are answered, or the loop time `until`."""
         while waiting := [t.task for t in self.tickets if t.is_on(games) and t.in_flight]:
             left = until - _now()
             tasks = [task for task in waiting if task is not None]
@@ -217,7 +217,7 @@ class Gate:
         return self._changes
 
     def changed_since(self, mark: int) -> frozenset[str | None]:
-        """Return the games on which own orders are undecided, or were asked or decided since.
+        """Return the games with own orders that are undecided, or were sent or decided since.
 
         `None` among them stands for a game that is not known.
         """
@@ -228,7 +228,7 @@ class Gate:
     def not_shown(
         self, open_orders: Iterable[OpenOrder], *, read_at: float
     ) -> frozenset[str | None]:
-        """Return the games with orders that a read lacks though they were just acknowledged.
+        """Return the games of orders that were just acknowledged and that a read does not show.
 
         The read began at `read_at`. It may trail the book, so it proves nothing for these games.
         """
@@ -242,7 +242,7 @@ class Gate:
         )
 
     def see(self, orders: Iterable[OpenOrder | CancelResult]) -> None:
-        """Take note of undecided orders that an answer shows: they have come into the book."""
+        """Decide the undecided orders that an answer shows: they have come into the book."""
         in_doubt = [ticket for ticket in self.tickets if ticket.left is not None]
         if not in_doubt:
             return
@@ -256,17 +256,20 @@ class Gate:
     def reconciled(
         self, user_reference: str | None, game: str | None, *, resting: Iterable[str | None]
     ) -> None:
-        """Take note that it is known what became of an order: those in the book are `resting`."""
-        for order_id in resting:
-            # A later read may trail what showed it.
-            if order_id is not None:
-                self.acknowledge(order_id, game)
-        # What has come into the book is decided, though its answer may never come.
+        """Decide an order that was looked up. `resting` are the ids that are in the book."""
+        shown = {order_id.casefold() for order_id in resting if order_id is not None}
+        for order_id in shown:
+            # A later read may trail the answer that showed it.
+            self.acknowledge(order_id, game)
+        # An order that has come into the book is decided, also if its place is never answered.
         for ticket in [t for t in self.tickets if t.left is not None]:
             this = [
                 order
                 for order in ticket.orders
-                if order.user_reference == user_reference and order.game == game
+                if order.user_reference == user_reference
+                and order.game == game
+                # The order that an edit replaces says nothing of the new one.
+                and (order.order_id or "").casefold() not in shown
             ]
             if not this:
                 continue
@@ -281,8 +284,8 @@ class Gate:
     ) -> bool:
         """Whether an order that is not in the book may still come into it.
 
-        One that another session or process placed may have left right before the loop time
-        `asked_at`, at which it was first asked about.
+        `asked_at` is the loop time at which it was first looked up. If another session or process
+        placed it, the place may have left right before that.
         """
         now, asked = _now(), (user_reference, game)
         self._expire(now)
@@ -291,7 +294,7 @@ class Gate:
         return asked not in self._decided and now < asked_at + self._late_effect
 
     async def close(self) -> None:
-        """End what is still being sent, for callers who have given up or are told why."""
+        """End what is still being sent. Callers who still wait get an error."""
         closed = SessionClosedError("the session was closed")
         for ticket in self.tickets:
             ticket.withdraw(closed)

@@ -30,7 +30,7 @@ async def cancel_until_clear(
 ) -> FlatReport:
     """Cancel everything and read, again and again, until a read proves that nothing rests.
 
-    Ends at the loop time `until`, or when the account may not do it.
+    Ends at the loop time `until`, or when the exchange does not let the account cancel.
     """
     clock = asyncio.get_running_loop().time
     started = clock()
@@ -52,7 +52,7 @@ async def cancel_until_clear(
     try:
         await cancel()
     except (AuthenticationError, ForbiddenError) as failed:
-        # One read tells what rests; the account may do no more.
+        # The account may not cancel. One read still tells what rests.
         error, forbidden = failed, True
     except FourcastersError as failed:
         error = failed
@@ -69,7 +69,7 @@ async def cancel_until_clear(
 
 
 def by_game(flat: FlatReport) -> CancelReport:
-    """Return the report on a halt of everything: one outcome for each game that was named."""
+    """Return the report on a halt of everything: one outcome for each game that is named in it."""
     results: dict[str, list[CancelResult]] = {}
     resting: dict[str, list[OpenOrder]] = {}
     for result in flat.results:
@@ -110,7 +110,7 @@ def _outcome_of(
         attempts=1,
         elapsed=flat.elapsed,
         error=flat.error,
-        # Only a read that shows nothing at all is proof, and only where nothing may come any more.
+        # Proof is a read that shows no order of the account, and no order that may still come.
         resting=resting if resting or (flat.clear and not undecided) else None,
     )
     if not results:

@@ -1,4 +1,4 @@
-"""The verbs that stop the bot and say what became of its orders: halt, flatten, reconcile."""
+"""The verbs that stop the bot, and that say what happened to its orders."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -50,23 +50,23 @@ class HaltingOrders(RestOrders):
     ) -> Coroutine[object, object, CancelReport]:
         """Place nothing more on games, cancel what rests there, and prove that nothing does.
 
-        From the call on, no `place` and no `edit_order` on the games leaves, over REST or an orders
-        socket of this session: what waits in the rate limit or for a connection ends at once in
-        `HaltedError`, provably not sent. Then the orders are cancelled, places in flight are
-        waited for, and what they put into the book is cancelled by id, until a read that began
-        after all of it shows nothing, or for `deadline` seconds. Without `games` all games are
-        halted. The games stay halted until `resume`, also if you cancel this call.
+        From the call on, this session sends no `place` and no `edit_order` on the games, over REST
+        or an orders socket. One that waits in the rate limit or for a connection ends at once in
+        `HaltedError`, and was provably not sent. Then the orders are cancelled. Places in flight
+        are waited for, and the orders that they put into the book are cancelled too. It ends when
+        a read that began after all of this shows nothing, or after `deadline` seconds. Without
+        `games` all games are halted. They stay halted until `resume`, also if you cancel this call.
 
         A halt is of whole games: of a `GameMarket` only the game counts, and all of its markets are
         halted, cancelled and proved. To cancel one market and go on with the others, use
         `cancel_all_orders_for_games`.
 
-        Returns a report as `cancel_all_orders_for_games` does; without `games`, on the games that
-        were named in the answers, and `verified_clear` is about the whole account. With `periods`,
-        the periods of the games are halted too, once open orders have named them, and are resumed
-        with them. Other sessions and processes of the account are out of reach. Sends
+        Returns a report as `cancel_all_orders_for_games` does. Without `games` it has the games
+        that the answers name, and `verified_clear` is about the whole account. With `periods`, the
+        periods of the games are halted too, once open orders have named them, and are resumed with
+        them. A halt does not stop other sessions and processes of the account. Sends
         `POST /session/cancelAllOrdersForGame` or `POST /session/cancelAllOrders`, and
-        `GET /user/getUnmatched`. Raises `InvalidRequestError` and `SessionClosedError` alone.
+        `GET /user/getUnmatched`. Raises only `InvalidRequestError` and `SessionClosedError`.
         """
         markets = None if games is None else check_whole_games(games)
         check_seconds(deadline, "deadline")
@@ -81,9 +81,9 @@ class HaltingOrders(RestOrders):
         )
 
     def resume(self, games: Iterable[str | GameMarket] | None = None) -> None:
-        """Let orders be placed again on games that were halted, without `games` on all.
+        """Let orders be placed again on games that were halted; without `games`, on all games.
 
-        Like a halt it is of whole games.
+        Whole games are resumed, as they were halted.
         """
         markets = None if games is None else check_whole_games(games)
         self._gate.resume(None if markets is None else [market.game_id for market in markets])
@@ -96,14 +96,15 @@ class HaltingOrders(RestOrders):
     async def reconcile(
         self, orders: Iterable[ReferencedOrder], *, deadline: float = 10.0
     ) -> list[ReconciledOrder]:
-        """Find out what became of orders whose place ended unknown.
+        """Find out what happened to orders whose place or edit ended unknown.
 
         `orders` have a `game_id` and a `user_reference`: those of `OutcomeUnknownError.orders`, of
         `CancelReport.undecided`, or `NewOrder`s with references that are unique. Each is looked up
-        with `GET /user/getBetByUserReference` until it is found, or cannot come into the book any
-        more (`late_effect`), or for `deadline` seconds. Returns one `ReconciledOrder` for each
-        distinct game and reference. An order that is `ABSENT` did not land and cannot: it may be
-        placed again with the same reference. One that is `UNDECIDED` may still land.
+        with `GET /user/getBetByUserReference` until it is found, until it cannot come into the book
+        any more (`late_effect`), or for `deadline` seconds. Returns one `ReconciledOrder` for each
+        distinct game and reference. An order that is `ABSENT` is not in the book and cannot come
+        into it: you may place it again with the same reference. One that is `UNDECIDED` may still
+        come into the book.
 
         Raises `InvalidRequestError`, `SessionClosedError`, `AuthenticationError` and
         `ForbiddenError`.
@@ -121,11 +122,11 @@ class HaltingOrders(RestOrders):
     async def flatten(self, *, deadline: float = 10.0) -> FlatReport:
         """Cancel every order of the account until a read shows none, for `deadline` seconds.
 
-        While it runs, nothing is placed: places and edits end in `HaltedError`. Those in flight are
-        waited for, and what they put into the book is cancelled. Sends
+        While it runs, this session places nothing: places and edits end in `HaltedError`. Those in
+        flight are waited for, and the orders that they put into the book are cancelled. Sends
         `POST /session/cancelAllOrders` and `GET /user/getUnmatched` in turn. What goes wrong is in
-        the report. Other sessions and processes of the account are out of reach. Raises
-        `InvalidRequestError` and `SessionClosedError` alone.
+        the report. It does not stop other sessions and processes of the account. Raises only
+        `InvalidRequestError` and `SessionClosedError`.
         """
         until = self._sender.until(deadline)
         self._sender.ensure_usable()
@@ -138,8 +139,8 @@ class HaltingOrders(RestOrders):
         """Read until none of the `wanted` orders is open, for `deadline` seconds.
 
         It cancels nothing: call it after a cancel. `wanted` returns `None` for an order that does
-        not tell. The proof's `resting` is what was seen last; an empty list is proof. Sends
-        `GET /user/getUnmatched`. Raises `InvalidRequestError` and `SessionClosedError` alone.
+        not say enough. The proof's `resting` are the orders seen last; an empty list is proof.
+        Sends `GET /user/getUnmatched`. Raises only `InvalidRequestError` and `SessionClosedError`.
         """
         check_callback(wanted, "wanted")
         until = self._sender.until(deadline)

@@ -1,5 +1,7 @@
 """The heartbeat over both transports, and its acknowledgement."""
 
+from math import isfinite
+
 from attrs import evolve, field, frozen
 
 from fourcasters_async._core.request import Kind, Request
@@ -17,54 +19,41 @@ class Acknowledged:
     success: bool | None = field(default=None, metadata=wire(strict=True))
 
 
-@frozen
-class Heartbeat(Acknowledged):
-    """The answer of the orders service to a beat. The Orders WebSocket sends no `success`."""
+def heartbeat_request(timeout: int) -> Request[object]:
+    """Return one beat over REST. `timeout` is in seconds.
 
-    type: str | None = field(default=None, metadata=wire(strict=True))
-    timeout_sec: float | None = field(default=None, metadata=wire(strict=True))
-    error: str | None = field(default=None, metadata=wire(strict=True))
-
-
-@frozen
-class HeartbeatAnswer(Heartbeat):
-    """The same answer over REST: in an envelope or bare."""
-
-    data: Heartbeat | None = field(default=None, metadata=wire(strict=True))
-
-
-def heartbeat_request(timeout: int) -> Request[HeartbeatAnswer]:
-    """Return one beat over REST. `timeout` is in seconds."""
+    The answer has no documented schema: any 200 without an error is the acknowledgement, an empty
+    body included.
+    """
     return Request(
         "POST /user/ordersHeartbeat",
-        HeartbeatAnswer,
+        object,
         Kind.HEARTBEAT,
         data_path=(),
         body={"timeout": timeout},
+        check=_denied,
+        empty={},
+    )
+
+
+def heartbeat_message(timeout: float) -> Request[object]:
+    """Return one beat over the Orders WebSocket. `timeout` is in seconds."""
+    return Request(
+        "heartbeat",
+        object,
+        Kind.HEARTBEAT,
+        body={"requestTimeout": timeout},
         check=_not_acknowledged,
     )
 
 
-def heartbeat_message(timeout: float) -> Request[Heartbeat]:
-    """Return one beat over the Orders WebSocket. `timeout` is in seconds."""
-    return Request(
-        "heartbeat",
-        Heartbeat,
-        Kind.HEARTBEAT,
-        body={"requestTimeout": timeout},
-        check=_message_not_acknowledged,
-    )
-
-
-def acknowledged_seconds(answer: Heartbeat) -> float | None:
+def acknowledged_seconds(answer: object) -> float | None:
     """Return the time-out that was acknowledged, the least if several are named, `None` if none.
 
-    It may be 0 or less, which arms nothing.
+    It may be 0 or less, which arms nothing. One that is no number names none.
     """
-    parts = [answer]
-    if isinstance(answer, HeartbeatAnswer) and answer.data is not None:
-        parts.append(answer.data)
-    return min((each.timeout_sec for each in parts if each.timeout_sec is not None), default=None)
+    named = (part.get("timeoutSec") for part in _parts(answer))
+    return min((s for each in named if (s := _number(each)) is not None), default=None)
 
 
 def heartbeat_policy(policy: RetryPolicy, timeout: float) -> RetryPolicy:
@@ -83,16 +72,31 @@ def unsuccessful(answer: Acknowledged) -> str | None:
     return "it was not successful" if answer.success is False else None
 
 
-def _message_not_acknowledged(ack: Heartbeat) -> str | None:
-    acknowledged = ack.type == _ACK and ack.error is None and ack.success is not False
-    return None if acknowledged else _NO_ACK
+def _parts(answer: object) -> list[dict[str, object]]:
+    """Return the objects that an answer consists of: itself, and what is in its envelope."""
+    inner = answer.get("data") if isinstance(answer, dict) else None
+    return [part for part in (answer, inner) if isinstance(part, dict)]
 
 
-def _not_acknowledged(answer: HeartbeatAnswer) -> str | None:
-    parts = [answer] if answer.data is None else [answer, answer.data]
-    for each in parts:
-        if each.error is not None or each.success is False or each.type not in (None, _ACK):
+def _denied(answer: object) -> str | None:
+    for part in _parts(answer):
+        # It has to be a JSON boolean: 1 is none.
+        failed = part.get("success") is not None and part["success"] is not True
+        if failed or part.get("error") not in (None, "") or part.get("type") not in (None, _ACK):
             return _NO_ACK
-    if any(each.type or each.success or each.timeout_sec is not None for each in parts):
+    return None
+
+
+def _not_acknowledged(answer: object) -> str | None:
+    named = isinstance(answer, dict) and answer.get("type") == _ACK
+    return _denied(answer) if named else _NO_ACK
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return _NO_ACK
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None

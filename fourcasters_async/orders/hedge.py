@@ -76,10 +76,10 @@ def _is_final(outcome: Cancelled) -> bool:
 
 
 def _is_unknown_game(outcome: Cancelled) -> bool:
-    """Whether the last attempt said that there is no such game.
+    """Whether the last attempt said that it did not find what is to be cancelled.
 
-    Over the Orders WebSocket that means that the game is not in its service's cache. Orders may
-    rest on it all the same, and the other transport may know it.
+    Over the Orders WebSocket `game not found` means that the game is not in its service's cache.
+    Orders may rest on it all the same, and the other transport may know it.
     """
     error = outcome.error
     return isinstance(

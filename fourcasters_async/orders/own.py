@@ -1,4 +1,4 @@
-"""Places and edits of the session's own: sent through the gate, and accounted for until decided."""
+"""The session's own places and edits: sent through the gate, and tracked until decided."""
 
 import asyncio
 import logging
@@ -34,8 +34,8 @@ async def send_own(
     """Send a place or an edit by the loop time `until`, and return its answer.
 
     It is sent in a task of its own. If the caller is cancelled before the request has left, it is
-    not sent; afterwards the task goes on, so that the answer is known to whoever wants to be flat.
-    Raises what the request raises, and `HaltedError` if the gate was shut before it left.
+    not sent. If it has left, the task goes on, because a halt needs to know the answer. Raises what
+    the request raises, and `HaltedError` if the gate was shut before it left.
     """
     ticket = gate.admit(orders)
     accounted = evolve(request, leave=ticket.leave, come_back=ticket.come_back)
@@ -59,7 +59,7 @@ async def send_own(
             cancelled.__cause__ = unknown
         raise
     if sending.cancelled() and ticket.left is None:
-        # A program may cancel all of its tasks. It must not leave after this, either.
+        # A program may cancel all of its tasks. The request must not leave after that, either.
         ticket.withdrawn = ticket.withdrawn or NotSentError("its task was cancelled")
     if ticket.withdrawn is not None:
         # It waited for its turn, for a connection or for a token, or was about to be written.
@@ -81,10 +81,21 @@ def _decide(
     gate: Gate, ticket: Ticket, on_answer: Callable[[T], None], sending: "asyncio.Task[Any]"
 ) -> None:
     error = OutcomeUnknownError(_GIVEN_UP) if sending.cancelled() else sending.exception()
-    # Without orders it is known that all of them came into the book.
+    if isinstance(error, OutcomeUnknownError):
+        _remember(gate, ticket, error)
+    # With no orders left, all of them are known to have come into the book.
     if isinstance(error, OutcomeUnknownError) and ticket.left is not None and ticket.orders:
         games = ", ".join(sorted({order.game or "unknown" for order in ticket.orders}))
         _log.warning("a place or an edit on game %s ended unknown: %s", games, error)
     if error is None:
         on_answer(sending.result())
     gate.decide(ticket, error)
+
+
+def _remember(gate: Gate, ticket: Ticket, error: OutcomeUnknownError) -> None:
+    """Take note of the orders that an answer names though it does not fit the request."""
+    games = {order.game for order in ticket.orders}
+    game = games.pop() if len(games) == 1 else None
+    for result in error.answer or ():
+        if result is not None and result.order_id and gate.game_of(result.order_id) is None:
+            gate.acknowledge(result.order_id, game)

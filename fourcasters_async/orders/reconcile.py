@@ -1,4 +1,4 @@
-"""What became of a place: each order is looked up by its reference."""
+"""What happened to the orders of a place: each is looked up by its reference."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from fourcasters_async.orders.gate import Gate
 
 _log = logging.getLogger("fourcasters_async")
 
-# Seconds between two looks at an order that is not found and may still come.
+# Seconds before an order that was not found is looked up again.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _LOOKUPS_AT_ONCE = 10
 
@@ -38,7 +38,10 @@ def check_references(orders: object) -> list[tuple[str, str]]:
 async def reconcile(
     references: Sequence[tuple[str, str]], lookup: Lookup, gate: Gate, *, until: float
 ) -> list[ReconciledOrder]:
-    """Look each order up until it is found, or cannot come any more, or the loop time `until`."""
+    """Look each order up until it is found or cannot come any more.
+
+    Ends at the loop time `until`.
+    """
     places = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
     clock = asyncio.get_running_loop().time
     started = clock()
@@ -46,7 +49,7 @@ async def reconcile(
     async def follow(game_id: str, reference: str) -> ReconciledOrder:
         pause = _FIRST_PAUSE
         while True:
-            # Asked before the look: what cannot land any more is seen by a look that comes after.
+            # Asked before the lookup: a later answer would miss what lands in between.
             game = game_id.casefold()
             final = not gate.can_still_land(reference, game, asked_at=started)
             found: BetsByReference | None = None
@@ -73,7 +76,7 @@ async def reconcile(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(follow(*each)) for each in references]
     except* FourcastersError as errors:
-        # The account may not do it, or the session is closed: all of them say the same.
+        # The account may not look orders up, or the session is closed: all errors are alike.
         refused = errors.exceptions[0]
     else:
         return [task.result() for task in tasks]
@@ -81,7 +84,7 @@ async def reconcile(
 
 
 def fate_of(found: BetsByReference | None, *, final: bool) -> OrderFate:
-    """Say what became of an order. `final` says that it could not come any more when looked up."""
+    """Say what happened to an order. `final` says that it could not come any more when asked."""
     if found is None:
         return OrderFate.UNDECIDED
     if found.unmatched:

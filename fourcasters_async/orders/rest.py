@@ -1,33 +1,41 @@
 """The order verbs over REST."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
 
 from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.validation import (
     check_amount,
     check_count,
+    check_flag,
     check_id,
     check_list,
     check_text,
     optional,
 )
-from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import (
     CancelResult,
     CancelResults,
     EditResult,
+    EditStatus,
     GameMarket,
     LeagueCancelAccepted,
     NewOrder,
     OrderDetail,
     OrderType,
     PlaceResult,
+    UndecidedOrder,
 )
-from fourcasters_async.orders.answers import another_game
-from fourcasters_async.orders.arguments import check_american_odds, check_order_type, order_document
+from fourcasters_async.orders.answers import another_game, other_edit
+from fourcasters_async.orders.arguments import (
+    check_american_odds,
+    check_order_type,
+    order_document,
+    own_reference,
+)
 from fourcasters_async.orders.own import send_own
-from fourcasters_async.orders.rows import all_rows, rows_of_game
+from fourcasters_async.orders.rows import all_rows, last_rows
 from fourcasters_async.orders.tickets import OwnOrder
 from fourcasters_async.orders.verbs import Orders
 
@@ -59,8 +67,8 @@ class RestOrders(Orders):
             _RESULTS,
             Kind.CANCEL,
             body=body,
-            check=partial(another_game, market.game_id),
-            unite=partial(rows_of_game, market.game_id),
+            stray=partial(another_game, market.game_id),
+            unite=all_rows,
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
@@ -88,13 +96,14 @@ class RestOrders(Orders):
         """Cancel the open orders on a game that carry one of your references.
 
         `POST /session/cancelByReference`. Returns one result per order; several orders can carry
-        the same reference. Without references, nothing is sent.
+        the same reference. A reference that is given twice is sent once. Without references,
+        nothing is sent.
         """
         game_id = check_id(game_id, "game_id")
-        references = [
-            check_text(reference, f"user_references[{index}]")
-            for index, reference in enumerate(check_list(user_references, "user_references"))
-        ]
+        given = check_list(user_references, "user_references")
+        references = list(
+            dict.fromkeys(check_text(r, f"user_references[{i}]") for i, r in enumerate(given))
+        )
         if not references:
             return CancelResults(attempts=0)
         request = Request(
@@ -102,8 +111,8 @@ class RestOrders(Orders):
             _RESULTS,
             Kind.CANCEL,
             body={"gameID": game_id, "userReferences": references},
-            check=partial(another_game, game_id),
-            unite=partial(rows_of_game, game_id),
+            stray=partial(another_game, game_id),
+            unite=all_rows,
             answer_limit=MANY_ORDERS,
         )
         return await self._cancel_list(request, deadline)
@@ -122,6 +131,7 @@ class RestOrders(Orders):
             LeagueCancelAccepted,
             Kind.CANCEL,
             body={"league": check_id(league, "league")},
+            check=_not_received,
         )
         return await self._sender.call(request, deadline=deadline)
 
@@ -129,67 +139,91 @@ class RestOrders(Orders):
         self,
         order_id: str,
         *,
-        order_odds: int | None = None,
-        order_volume: float | None = None,
+        order_odds: int,
+        order_volume: float,
         order_type: OrderType | str | None = None,
         user_reference: str | None = None,
         intended_order_volume: float | None = None,
+        block_if_no_other_side_orders: bool = False,
         expiry_change: int | None = None,
         game_id: str | None = None,
         deadline: float | None = None,
     ) -> EditResult:
         """Cancel an order and place it again with other terms: `POST /session/editOrder`.
 
-        `order_odds` are American. `order_volume` is the new risk in account currency; what was
-        filled before does not count towards it. Give both: for a missing one null is sent, which
-        the exchange may refuse. `intended_order_volume` is the risk that you first intended,
-        `expiry_change` the new minutes to live. The new order has a new id: `EditResult.order_id`.
+        The exchange requires `order_odds` (American) and `order_volume`, the new risk in account
+        currency; what was filled before does not count towards it. The new order inherits the
+        game, the market, the side and the line, and has a new id: `EditResult.order_id`.
+        `expiry_change` is the new order's minutes to live, where 0 means until the game starts. It
+        is not inherited: without it the new order does not have the expiry of the old one, and on a
+        live game the exchange takes 5 minutes. Without a `user_reference` the new order
+        gets one of its own, so that it can be found. With the reference of the old order
+        `AsyncSession.reconcile` cannot tell the two apart.
+
+        With `intended_order_volume` or `block_if_no_other_side_orders` the edit goes to
+        `POST /session/v4/editOrder`. `intended_order_volume` is the risk that you believe is still
+        open: if it differs by more than 1 from what is, the order is cancelled and nothing is put
+        in its place. With `block_if_no_other_side_orders` the exchange refuses the edit if no order
+        rests on the other side.
+
+        `EditResult.status` says how it ended: replaced, matched at once, cancelled and not
+        replaced, or not cancelled, with the old order as it was.
 
         Not idempotent: repeated only if provably unsent. One attempt may take the whole `deadline`
-        (seconds). After an `OutcomeUnknownError` the old order, the new one or neither may rest. A
-        refusal, such as `BadRequestError`, does not prove that the old order rests: the exchange
-        has been seen to cancel it and then to fail. `lookup_order` shows the old order,
-        `account.get_bet_by_user_reference` the new one.
+        (seconds). After an `OutcomeUnknownError` the old order, the new one or neither may rest:
+        `AsyncSession.reconcile(error.orders)` tells what became of the new one. `orders` is empty
+        if its game is not known. A refusal, such as `BadRequestError`, does not prove that the old
+        order rests: the exchange has been seen to cancel it and then to fail. `lookup_order` shows
+        the old order.
 
         Raises `HaltedError` for an order on a halted game. The session knows the game of orders
         that it placed. For others pass `game_id`: without it, nothing is edited while any game is
         halted.
         """
-        body: dict[str, object] = {
-            "sessionID": check_id(order_id, "order_id"),
-            # Null asks to keep it. Without the field the exchange cancels and does not replace.
-            "orderOdds": optional(check_american_odds, order_odds, "order_odds"),
-            "orderVolume": optional(check_amount, order_volume, "order_volume"),
-        }
-        more = {
+        order_id = check_id(order_id, "order_id")
+        given = optional(check_text, user_reference, "user_reference")
+        reference = given or own_reference()
+        terms = {
+            "sessionID": order_id,
+            "orderOdds": check_american_odds(order_odds, "order_odds"),
+            "orderVolume": check_amount(order_volume, "order_volume"),
+            "userReference": reference,
             "orderType": optional(check_order_type, order_type, "order_type"),
-            "userReference": optional(check_text, user_reference, "user_reference"),
             "intendedOrderVolume": optional(
                 check_amount, intended_order_volume, "intended_order_volume"
             ),
+            "blockIfNoOtherSideOrders": check_flag(
+                block_if_no_other_side_orders, "block_if_no_other_side_orders"
+            )
+            or None,
             "expiryChange": optional(_minutes, expiry_change, "expiry_change"),
         }
-        body |= {name: value for name, value in more.items() if value is not None}
-        if all(value is None for name, value in body.items() if name != "sessionID"):
-            raise InvalidRequestError(
-                "order_odds, order_volume: nothing would change; pass at least one of the terms"
-            )
-        order_id = str(body["sessionID"])
-        game = optional(check_id, game_id, "game_id") or self._gate.game_of(order_id)
-        game = None if game is None else game.casefold()
+        body = {name: value for name, value in terms.items() if value is not None}
+        guarded = body.keys() & {"intendedOrderVolume", "blockIfNoOtherSideOrders"}
+        named = optional(check_id, game_id, "game_id") or self._gate.game_of(order_id)
+        game = None if named is None else named.casefold()
 
         def acknowledge(result: EditResult) -> None:
-            if result.success:
+            if result.status not in (EditStatus.NOT_CANCELLED, EditStatus.FAILED):
                 self._gate.forget([order_id])
             if result.order_id is not None:
                 self._gate.acknowledge(result.order_id, game)
 
+        new = UndecidedOrder(named, reference, datetime.now(UTC), order_id)
         return await send_own(
             self._gate,
             self._sender,
-            Request("POST /session/editOrder", EditResult, Kind.PLACE, body=body),
-            [OwnOrder(game, user_reference, order_id)],
+            Request(
+                "POST /session/v4/editOrder" if guarded else "POST /session/editOrder",
+                EditResult,
+                Kind.PLACE,
+                body=body,
+                check=partial(other_edit, order_id),
+                unite=last_rows,
+            ),
+            [OwnOrder(game, reference, order_id, unique=given is None)],
             until=self._sender.until(deadline),
+            in_doubt=() if named is None else (new,),
             on_answer=acknowledge,
         )
 
@@ -210,6 +244,10 @@ class RestOrders(Orders):
         return await self._sender.call(request, deadline=deadline)
 
 
+def _not_received(answer: LeagueCancelAccepted) -> str | None:
+    return None if answer.orders_received else "not acknowledged"
+
+
 def _minutes(value: object, name: str) -> str:
-    # The exchange wants a string.
-    return str(check_count(value, name))
+    # The exchange wants a string. 0 stands for the start of the game.
+    return str(check_count(value, name, least=0))

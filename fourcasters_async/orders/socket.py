@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from attrs import evolve
 
@@ -21,13 +20,12 @@ from fourcasters_async.models import (
     NewOrder,
     PlaceResult,
 )
-from fourcasters_async.orders.answers import another_game
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.fanout import CancelGame
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
 from fourcasters_async.orders.hedge import elsewhere, hedged
-from fourcasters_async.orders.rows import all_rows, rows_of_game
+from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.orders.verify import SharedReads
 
@@ -48,6 +46,9 @@ class OrdersSocket(Orders):
     if it is a documented one; any other text leaves the outcome unknown. A game that this service
     does not know is cancelled over REST.
     """
+
+    # The id of the request proves whose answer it is.
+    _answers_are_proven = True
 
     def __init__(
         self, socket: WebSocketClient, gate: Gate, reads: SharedReads, over_rest: CancelGame
@@ -192,8 +193,7 @@ class OrdersSocket(Orders):
             _RESULTS,
             Kind.CANCEL,
             body=body,
-            check=partial(another_game, market.game_id),
-            unite=partial(rows_of_game, market.game_id),
+            unite=all_rows,
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:

@@ -37,9 +37,9 @@ class Ticket:
     refused: Exception | None = None
 
     def leave(self) -> FourcastersError | None:
-        """Ask the gate at the last moment, and take note that the request leaves now.
+        """Ask the gate at the last moment, and record that the request leaves now.
 
-        Returns why it may not.
+        Returns the error if it may not leave.
         """
         if self.withdrawn is None and (refusal := self._refusal(self.orders)) is not None:
             self.withdraw(refusal)
@@ -48,7 +48,7 @@ class Ticket:
         return self.withdrawn
 
     def come_back(self, refusal: Exception | None) -> None:
-        """Take note that what left has no effect: it was refused, or did not get there."""
+        """Record that what left has no effect: it was refused, or did not get there."""
         self.left = None
         self.refused = refusal or self.refused
         # If it is not repeated, its task ends before that.

@@ -10,12 +10,7 @@ from attrs import evolve
 from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import MANY_ORDERS, Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import (
-    check_callback,
-    check_flag,
-    check_id,
-    check_list,
-)
+from fourcasters_async._core.validation import check_callback, check_flag, check_id, check_list
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.models import (
     CancelReport,
@@ -28,7 +23,7 @@ from fourcasters_async.models import (
     PlaceResult,
     UndecidedOrder,
 )
-from fourcasters_async.orders.answers import another_order, other_orders
+from fourcasters_async.orders.answers import other_orders, without_result
 from fourcasters_async.orders.arguments import (
     check_market_type,
     check_markets,
@@ -41,7 +36,7 @@ from fourcasters_async.orders.arguments import (
 from fourcasters_async.orders.fanout import CancelGame, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.own import send_own
-from fourcasters_async.orders.rows import rows_by_id
+from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
 from fourcasters_async.orders.verify import GamesInDoubt, SharedReads, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
@@ -58,6 +53,9 @@ class Orders(ABC):
     the exchange refused, and `SessionClosedError`. A cancel that ends unknown is repeated, since
     whoever asked still wants the orders gone; what places orders is not.
     """
+
+    # Whether an answer is that to its request, whatever it names.
+    _answers_are_proven = False
 
     def __init__(
         self, sender: Sender, gate: Gate, reads: SharedReads, *, max_in_flight: int
@@ -76,7 +74,7 @@ class Orders(ABC):
         are the cause of an `OutcomeUnknownError`: `AsyncSession.lookup_order` tells.
         """
         asked = check_id(order_id, "order_id")
-        request = evolve(self._cancel(asked), check=lambda result: another_order([asked], [result]))
+        request = evolve(self._cancel(asked), check=lambda told: without_result([asked], [told]))
         result = await self._sender.call(request, deadline=deadline)
         result.order_id = asked
         self._gate.hear([result])
@@ -87,10 +85,11 @@ class Orders(ABC):
     ) -> CancelResults:
         """Cancel orders by id: `POST /session/cancelMultiple`, or `cancelMultiple`.
 
-        Returns one result an id, in the order of `order_ids`, each with the `order_id` that was
-        asked for. An order that could not be cancelled is a result whose `success` is false. No
-        ids, no request. A single id that cannot be one is an `InvalidRequestError`: the exchange
-        would refuse the whole request for it.
+        Returns one result per id, in the order of `order_ids`, each with the `order_id` that was
+        asked for. An order that could not be cancelled is a result whose `success` is false. An
+        id that is given twice is sent once. If the answer has no result for some id, the outcome is
+        unknown, and `OutcomeUnknownError.results` has the others. No ids, no request. A single id
+        that cannot be one is an `InvalidRequestError`: the exchange would refuse the whole request.
         """
         ids = [
             check_order_id(order_id, f"order_ids[{index}]")
@@ -142,9 +141,9 @@ class Orders(ABC):
         shows none or the time is up. A quarter of a `deadline` is kept for that, so it happens
         though a game hangs. The session's own places and edits on the games are waited for, and
         while one is undecided nothing is called clear: `CancelReport.undecided` names it. So a
-        bot that goes on quoting is never clear; `AsyncSession.halt` stops it first. Orders that
-        another session or process of the account places are out of reach: a read shows them only
-        once they rest.
+        bot that goes on quoting is never clear; `AsyncSession.halt` stops it first. Places of other
+        sessions and processes of the account are not known: a read shows their orders only once
+        they rest.
 
         `GameOutcome.resting` and `CancelReport.verified_clear` say what was proved. After an
         `UNKNOWN` attempt a late execution is still possible: it can take orders that you place
@@ -230,7 +229,8 @@ class Orders(ABC):
         (seconds): a taker's order on a live game is answered after up to 10 s. After an
         `OutcomeUnknownError` its `orders` may be in the book, or may come into it for two minutes:
         `AsyncSession.reconcile(error.orders)` tells. `account.get_unmatched` does not: a fill does
-        not show there. Raises `HaltedError` for a game that is halted, and if the game is halted
+        not show there. If an answer came that does not fit the request in every detail, the error's
+        `answer` has it. Raises `HaltedError` for a game that is halted, and if the game is halted
         before the orders have left; they have no effect then. If you cancel the call after the
         orders have left, they stay in the session's account until they are decided.
         """
@@ -249,7 +249,11 @@ class Orders(ABC):
         return await send_own(
             self._gate,
             self._sender,
-            evolve(self._place(new), check=partial(other_orders, new)),
+            evolve(
+                self._place(new),
+                check=partial(other_orders, new, proven=self._answers_are_proven),
+                unite=last_rows,
+            ),
             [own_order(order) for order in new],
             until=self._sender.until(deadline),
             in_doubt=tuple(new),
@@ -295,17 +299,17 @@ class Orders(ABC):
             tell(await self._cancel_by_id(ids[start : start + _IDS_PER_REQUEST], until))
 
     async def _cancel_by_id(self, order_ids: list[str], until: float) -> CancelResults:
+        asked = distinct_ids(order_ids)
         request = evolve(
-            self._cancel_multiple(order_ids),
-            check=partial(another_order, order_ids),
-            unite=partial(rows_by_id, order_ids),
+            self._cancel_multiple(asked),
+            check=partial(without_result, asked),
+            unite=partial(rows_by_id, asked),
             answer_limit=MANY_ORDERS,
         )
-        results = await self._cancel_until(request, until)
-        for order_id, result in zip(order_ids, results, strict=True):
-            result.order_id = order_id
-        self._gate.hear(results)
-        return results
+        told = await self._cancel_until(request, until)
+        told[:] = result_for_each(order_ids, told)
+        self._gate.hear(told)
+        return told
 
     # How the transport says it. What an answer must fit is the same for both.
 

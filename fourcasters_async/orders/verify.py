@@ -187,7 +187,7 @@ async def read_until_clear(
         try:
             await doubt.cancel(resting or [])
         except FourcastersError as failed:
-            # The next read shows what this came to.
+            # The next read shows what was cancelled.
             _log.debug("could not cancel what rests: %s", failed)
             error = failed
 
@@ -296,7 +296,7 @@ class GamesInDoubt(Doubt):
         return (*self._gate.with_periods([game]), None) if self._periods else (game, None)
 
     def _miss_some(self) -> None:
-        """Take note that a cancel by id ended unknown: results of what rested may be missing."""
+        """Record that a cancel by id ended unknown: results of what rested may be missing."""
         for index, outcome in enumerate(self.outcomes):
             if outcome.resting:
                 self.outcomes[index] = evolve(outcome, complete=False)

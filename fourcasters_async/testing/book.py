@@ -1,5 +1,6 @@
 """The state of the sandbox exchange, and what can happen to it. No I/O and no clock of its own."""
 
+import math
 import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -8,15 +9,19 @@ from itertools import count
 
 from attrs import define, evolve, field, frozen
 
+from fourcasters_async.testing.matching import Match
 from fourcasters_async.testing.records import (
     BookAccount,
+    BookFill,
     BookGame,
     BookOrder,
     moment,
     seconds_at,
 )
+from fourcasters_async.testing.settling import outcome_of, result_of
 
-_DAY = 24 * 3600.0
+# Seconds from the opening of the book to the start of its games, so that tests may move the clock.
+_UNTIL_START = 365 * 24 * 3600.0
 
 
 @frozen
@@ -25,6 +30,16 @@ class ReadLag:
 
     appear: float = 0.0
     vanish: float = 0.0
+
+
+@frozen
+class Settled:
+    """A fill that is graded: which it is of its order, when it was graded, and where it comes."""
+
+    order_id: str
+    fill: int
+    at: float
+    position: int
 
 
 @define
@@ -40,11 +55,17 @@ class Book:
     """When a token was issued, in seconds of the exchange's clock. One without a time is young."""
     failed_logins: dict[str, int] = field(factory=dict, repr=False)
     """How many logins in a row have failed, for each username."""
+    settled: dict[tuple[str, int], Settled] = field(factory=dict, repr=False)
+    """The fills that are graded, in the order in which they were."""
+    commission: dict[str, dict[str, float]] = field(factory=dict, repr=False)
+    """What was paid to each account for each player whom it invited, in account currency."""
     now: float = 0.0
     """The time that has passed in the book, in seconds of the exchange's clock."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _positions: Iterator[int] = field(factory=lambda: count(1), init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
     _expiring: list[tuple[float, str]] = field(factory=list, init=False, repr=False)
+    _starting: list[tuple[float, str]] = field(factory=list, init=False, repr=False)
 
     def issue_token(self, account: str) -> str:
         """Return a new token for an account."""
@@ -66,20 +87,22 @@ class Book:
         away: str = "Celtics",
         home: str = "Lakers",
         parent: BookGame | None = None,
+        start: datetime | None = None,
     ) -> BookGame:
-        """Add a game that starts a day after the book opened, with a new id by default.
+        """Add a game that starts a year after the book opened, with a new id by default.
 
         With a `parent` it is a period of that game, and has its league, sport and participants.
         """
-        new_id = game_id or self._new_id()
+        new_id = game_id or self.new_id()
         if parent is None:
-            start = moment(_DAY)
-            teams = self._new_id(), self._new_id()
+            start = start or moment(_UNTIL_START)
+            teams = self.new_id(), self.new_id()
             game = BookGame(new_id, league, sport, *teams, away=away, home=home, start=start)
         else:
             game = evolve(parent, game_id=new_id, parent_id=parent.game_id, period_name="1H")
         self.games[new_id] = game
         self._on_game[new_id] = []
+        heappush(self._starting, (seconds_at(game.start), new_id))
         return game
 
     def place(
@@ -96,7 +119,10 @@ class Book:
         user_reference: str | None = None,
         expiry: datetime | None = None,
     ) -> BookOrder:
-        """Put an order of `account` in the book. `side` is by default the home team, or over."""
+        """Put an order of `account` in the book, and match it with nothing.
+
+        `side` is by default the home team, or over.
+        """
         game = self.games[game_id]
         if number is None and type in ("spread", "total"):
             number = -3.5 if type == "spread" else 220.5
@@ -105,7 +131,7 @@ class Book:
         if market is None and type == "moneyline1x2":
             market = game.home_id
         order = BookOrder(
-            self._new_id(),
+            self.new_id(),
             account,
             game_id,
             type,
@@ -118,18 +144,47 @@ class Book:
             placed_at=self.now,
             expiry=expiry,
         )
-        self.orders[order.order_id] = order
-        if expiry is not None:
-            heappush(self._expiring, (seconds_at(expiry), order.order_id))
-        self._on_game[game_id].append(order)
+        self.add(order)
         return order
 
+    def add(self, order: BookOrder) -> None:
+        """Put an order in the book as it is."""
+        self.orders[order.order_id] = order
+        if order.expiry is not None:
+            heappush(self._expiring, (seconds_at(order.expiry), order.order_id))
+        self._on_game[order.game_id].append(order)
+
     def fill(self, order_id: str, amount: float) -> None:
-        """Match `amount` of an order, or what is left of it."""
+        """Match `amount` of an order, or what is left of it, with nobody."""
         order = self.orders[order_id]
-        matched = min(amount, order.remaining)
-        order.filled += matched
-        order.fills.append((self.now, matched))
+        risk = min(amount, order.remaining)
+        self._fill(order, BookFill(self.new_id(), self.now, order.odds, risk, risk * order.payout))
+
+    def match(self, taker: BookOrder, match: Match) -> None:
+        """Fill a taker's order and the one that it takes, each with the other."""
+        maker, risk, win = match.maker, match.taker_risk, match.maker_risk
+        fee = round(self.account(taker.account).commission * min(risk, win), 2)
+        odds = maker.odds
+        made = BookFill(self.new_id(), self.now, odds, win, risk, other=taker.order_id)
+        took = BookFill(
+            self.new_id(), self.now, -odds, risk, win, fee, taker=True, other=maker.order_id
+        )
+        self._fill(maker, made)
+        self._fill(taker, took)
+
+    def _fill(self, order: BookOrder, fill: BookFill) -> None:
+        order.filled += fill.risk
+        order.fills.append(fill)
+
+    def at_risk(self, account: str) -> float:
+        """Return what an account can lose on its open orders and its bets that are not graded."""
+        orders = self.orders_of(account)
+        return sum(o.remaining + (o.filled if o.matched else 0.0) for o in orders)
+
+    def available(self, account: str) -> float:
+        """Return what an account can still risk, in account currency."""
+        balance = self.account(account).balance
+        return balance if math.isinf(balance) else balance - self.at_risk(account)
 
     def cancel(self, order: BookOrder, *, at: float | None = None) -> float:
         """Cancel an order that rests, now or `at` a time, and return the risk that it releases."""
@@ -139,8 +194,42 @@ class Book:
         return released
 
     def grade(self, order_id: str, outcome: str = "winner") -> None:
-        """Grade what was filled of an order: `winner`, `loser`, `push` or `refund`."""
-        self.orders[order_id].outcome = outcome
+        """Grade what was filled of an order, or grade it again: the balance follows.
+
+        The outcome is `winner`, `loser`, `half-win`, `half-loss`, `push` or `refund`.
+        """
+        order = self.orders[order_id]
+        before, order.outcome = order.outcome, outcome
+        account = self.account(order.account)
+        for index, fill in enumerate(order.fills):
+            account.balance += result_of(fill, outcome) - result_of(fill, before)
+            # A new outcome comes after what was graded meanwhile.
+            self.settled.pop((order_id, index), None)
+            position = next(self._positions)
+            self.settled[order_id, index] = Settled(order_id, index, self.now, position)
+
+    def start(self, game_id: str, *, at: float | None = None) -> None:
+        """Let a game begin, now or `at` a time: it is live, and what rests on it is cancelled."""
+        game = self.games[game_id]
+        if game.live or game.ended:
+            return
+        game.live = True
+        for order in self.resting([game_id]):
+            self.cancel(order, at=at)
+
+    def settle(self, game_id: str, *, away: int, home: int) -> None:
+        """End a game with a score: what rests on it is cancelled, and every bet is graded."""
+        game = self.games[game_id]
+        game.live, game.ended = False, True
+        for order in self._on_game[game_id]:
+            if order.open:
+                self.cancel(order)
+            if order.filled:
+                self.grade(order.order_id, outcome_of(order, game, away, home))
+
+    def game_of(self, settled: Settled) -> BookGame:
+        """Return the game of a fill that is graded."""
+        return self.games[self.orders[settled.order_id].game_id]
 
     def resting(
         self, game_ids: Iterable[str] | None = None, *, account: str | None = None
@@ -174,7 +263,7 @@ class Book:
         return [order.at(changed_by) for order in orders if order.placed_at <= placed_by]
 
     def pass_time(self, now: float) -> None:
-        """Let time pass: orders expire, and heartbeats that did not come cancel all orders."""
+        """Let time pass: orders expire, games start, and missing heartbeats cancel all orders."""
         lapses = sorted(
             (account.heartbeat_until, name)
             for name, account in self.accounts.items()
@@ -186,6 +275,9 @@ class Book:
             for order in self.open_orders(name):
                 self.cancel(order, at=lapsed_at)
         self._expire(now)
+        while self._starting and self._starting[0][0] <= now:
+            started_at, game_id = heappop(self._starting)
+            self.start(game_id, at=started_at)
         self.now = max(self.now, now)
 
     def forget_closed(self) -> None:
@@ -201,5 +293,6 @@ class Book:
             if order is not None and order.open:
                 self.cancel(order, at=expired_at)
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """Return an id that nothing in the book has."""
         return f"{0x65B036DF << 64 | next(self._numbers):024x}"

@@ -17,6 +17,7 @@ from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.limit import RequestLimit
 from fourcasters_async.testing.orders_channel import Message, OrdersChannel
+from fourcasters_async.testing.placing import live_delay
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
 from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.rest import RestService
@@ -30,6 +31,7 @@ from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
 _ORDERS_PATH = "/orders/ws"
+_PLACES = ("place", "placeV3")
 
 
 class FakeExchange:
@@ -278,6 +280,10 @@ class FakeExchange:
             return respond(refusal)
         received.fault = self._injected.choose(received)
         if received.fault is None:
+            if received.endpoint in _PLACES and received.account is not None:
+                delay = live_delay(self.book, received.account, fields)
+                if delay:
+                    await self._clock.sleep(delay)
             return respond(call.commit())
         try:
             return await received.fault(call)

@@ -5,8 +5,11 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from attrs import evolve, frozen
+
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.matching import Match, NoMatchError, matches, meets
 from fourcasters_async.testing.records import BookGame, BookOrder, moment
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
@@ -14,7 +17,28 @@ _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _TAKERS = ("fillAndKill", "fillOrKill")
 _LOWEST_ODDS = 100
+# How long an order rests on a live game if an edit does not say.
+_LIVE_MINUTES = 5
 _MOST_MINUTES = 365 * 24 * 60
+# Seconds that a taker's order on a live game waits, by league; in others the longest time.
+_LIVE_DELAYS = {
+    "NFL": 3.0,
+    "UFCMMA": 3.0,
+    "NCAAF": 3.0,
+    "NCAAB": 5.0,
+    "NBA": 5.0,
+    "ATP": 8.0,
+    "WTA": 8.0,
+}
+_LONGEST_DELAY = 10.0
+
+
+@frozen
+class Placed:
+    """What came of an order: what was matched at once, and what rests, each `None` for nothing."""
+
+    took: BookOrder | None
+    resting: BookOrder | None
 
 
 class RejectedError(Exception):
@@ -38,7 +62,8 @@ def place_each(
         try:
             if not isinstance(order, dict):
                 raise RejectedError("order must be an object")  # noqa: TRY301  # one bad order of many
-            results.append(wire.placed(place(book, account, order.get(game), order)))
+            placed = place(book, account, order.get(game), order)
+            results.append(wire.placed(placed.took, placed.resting))
         except RejectedError as rejected:
             results.append({"error": str(rejected), error: rejected.kind})
     return results
@@ -49,10 +74,8 @@ def place(
     account: str,
     game_id: object,
     fields: Mapping[str, object],
-    *,
-    expiry: datetime | None = None,
-) -> BookOrder:
-    """Put an order in the book. `expiry` is for an order that names no expiry itself."""
+) -> Placed:
+    """Match an order, and put the rest in the book."""
     game = book.games.get(game_id) if isinstance(game_id, str) else None
     if game is None or game.ended:
         raise RejectedError("game not found")
@@ -61,50 +84,119 @@ def place(
     reference, order_type = fields.get("userReference", ""), fields.get("orderType", "limit")
     if not isinstance(reference, str):
         raise RejectedError("invalid userReference")
-    if order_type not in _ORDER_TYPES:
+    if not isinstance(order_type, str) or order_type not in _ORDER_TYPES:
         raise RejectedError("invalid orderType")
+    expiry: datetime | None = None
     if "expirationMinutes" in fields:
         expiry = moment(book.now) + _minutes(fields["expirationMinutes"])
     if bet > book.account(account).max_liability:
         raise RejectedError("bet exceeds the maximum liability", "rejected_liability")
-    if order_type in _TAKERS:
-        raise RejectedError("nothing to match with", "rejected_order_type_rules")
-    return book.place(
+    if bet > book.available(account):
+        raise RejectedError("insufficient balance", "rejected_liability")
+    wanted = BookOrder(
+        book.new_id(),
         account,
         game.game_id,
-        type=type_,
-        odds=odds,
-        offered=bet,
+        type_,
+        odds,
+        bet,
         number=number,
         side=side,
         market=market,
         user_reference=reference or None,
+        placed_at=book.now,
         expiry=expiry,
     )
+    try:
+        met = meets(wanted, book.resting([game.game_id]), game)
+        taken = matches(wanted, met, order_type)
+    except NoMatchError as error:
+        raise RejectedError(str(error), "rejected_order_type_rules") from None
+    return _carry_out(book, wanted, taken, rests=order_type not in _TAKERS)
 
 
-def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> BookOrder:
-    """Put an order in the book that is like `order` but for the `changes` of an edit."""
-    if "orderVolume" not in changes:
-        raise RejectedError("invalid orderVolume")
-    odds, bet = changes.get("orderOdds"), changes["orderVolume"]
+def live_delay(book: Book, account: str, fields: Mapping[str, object]) -> float:
+    """Return the seconds that orders wait before they are placed: takers on a live game do."""
+    orders = fields.get("orders")
+    return max((_delay(book, account, order) for order in _objects(orders)), default=0.0)
+
+
+def _objects(values: object) -> list[Mapping[str, object]]:
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
+
+
+def _delay(book: Book, account: str, fields: Mapping[str, object]) -> float:
+    game_id = fields.get("gameID", fields.get("gameId"))
+    game = book.games.get(game_id) if isinstance(game_id, str) else None
+    if game is None or not game.live:
+        return 0.0
+    try:
+        type_, side, market = _bet_on(game, fields)
+        odds, bet, number = _terms(type_, fields)
+    except RejectedError:
+        return 0.0
+    wanted = BookOrder(
+        "", account, game.game_id, type_, odds, bet, number=number, side=side, market=market
+    )
+    takes = meets(wanted, book.resting([game.game_id]), game)
+    return _LIVE_DELAYS.get(game.league, _LONGEST_DELAY) if takes else 0.0
+
+
+def _carry_out(book: Book, wanted: BookOrder, taken: list[Match], *, rests: bool) -> Placed:
+    """Take what an order takes, and let the rest of it rest."""
+    risk = sum(match.taker_risk for match in taken)
+    left = round(wanted.offered - risk, 2) if taken else wanted.offered
+    took = None
+    if taken:
+        took = evolve(wanted, offered=risk, fills=[])
+        book.add(took)
+        for match in taken:
+            book.match(took, match)
+    if not rests or left <= 0:
+        return Placed(took, None)
+    resting = wanted
+    if took is not None:
+        resting = evolve(
+            wanted,
+            order_id=book.new_id(),
+            offered=left,
+            fills=[],
+            wager_request_id=took.wager_request_id,
+        )
+    book.add(resting)
+    return Placed(took, resting)
+
+
+def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Placed:
+    """Put an order in the book that is like `order` but for the `changes` of an edit.
+
+    It inherits the game, the market, the side and the line, and nothing else.
+    """
     fields: dict[str, object] = {
         "type": order.type,
         "side": order.side,
         "market": order.market,
         "number": order.number,
-        "odds": order.odds if odds is None else odds,
-        "bet": order.offered if bet is None else bet,
-        "userReference": changes.get("userReference", order.user_reference or ""),
+        "odds": changes.get("orderOdds"),
+        "bet": changes.get("orderVolume"),
+        "userReference": changes.get("userReference", ""),
         "orderType": changes.get("orderType", "limit"),
     }
     intended_volume(changes)
-    if "expiryChange" in changes:
-        minutes = changes["expiryChange"]
-        if not isinstance(minutes, str) or not _DIGITS.fullmatch(minutes):
-            raise RejectedError("invalid expiryChange")
-        fields["expirationMinutes"] = int(minutes)
-    return place(book, order.account, order.game_id, fields, expiry=order.expiry)
+    minutes = changes.get("expiryChange", "0")
+    if not isinstance(minutes, str) or not _DIGITS.fullmatch(minutes):
+        raise RejectedError("invalid expiryChange")
+    if int(minutes) or book.games[order.game_id].live:
+        fields["expirationMinutes"] = int(minutes) or _LIVE_MINUTES
+    return place(book, order.account, order.game_id, fields)
+
+
+def has_other_side(book: Book, order: BookOrder) -> bool:
+    """Whether an order of anybody rests on the other side of an order."""
+    return any(
+        other.side != order.side and (other.type, other.market) == (order.type, order.market)
+        for other in book.resting([order.game_id])
+    )
 
 
 def intended_volume(changes: Mapping[str, object]) -> float | None:

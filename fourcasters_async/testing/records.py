@@ -3,7 +3,7 @@
 import math
 from datetime import UTC, datetime, timedelta
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 _OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -16,6 +16,11 @@ def moment(now: float) -> datetime:
 def seconds_at(moment: datetime) -> float:
     """Return the seconds of the exchange's clock at a date and time."""
     return (moment - _OPENED).total_seconds()
+
+
+def payout(odds: float) -> float:
+    """Return what a risk of 1 wins at American odds."""
+    return odds / 100 if odds > 0 else 100 / -odds
 
 
 @define
@@ -50,8 +55,31 @@ class BookAccount:
     barred: bool = False
     max_liability: float = math.inf
     """The most that one order may risk."""
+    balance: float = math.inf
+    """What it has, in account currency. Bets count once they are settled."""
+    commission: float = 0.01
+    """What it pays as a taker: this part of the smaller of risk and win."""
     heartbeat_until: float | None = None
     """When all orders are cancelled unless a heartbeat comes, in seconds of the clock."""
+
+
+@frozen
+class BookFill:
+    """A part of an order that was matched, at a time in seconds of the exchange's clock.
+
+    `odds` are American, from the side of the order. `risk` and `win` are before the commission,
+    `fee`, all in account currency. Only a taker pays one. `other` is the order on the other side,
+    `None` if a test filled the order by itself.
+    """
+
+    fill_id: str
+    at: float
+    odds: int
+    risk: float
+    win: float
+    fee: float = 0.0
+    taker: bool = False
+    other: str | None = None
 
 
 @define
@@ -83,8 +111,18 @@ class BookOrder:
     cancelled: bool = False
     cancelled_at: float = -math.inf
     outcome: str | None = None
-    fills: list[tuple[float, float]] = field(factory=list, repr=False)
-    """The time and the amount of each fill."""
+    fills: list[BookFill] = field(factory=list, repr=False)
+    wager_request_id: str = ""
+    """What ties together all that came of one order that was placed."""
+
+    def __attrs_post_init__(self) -> None:
+        """Give an order that comes of no other an id of its own."""
+        self.wager_request_id = self.wager_request_id or self.order_id[::-1]
+
+    @property
+    def payout(self) -> float:
+        """What a risk of 1 wins, by the odds."""
+        return payout(self.odds)
 
     @property
     def created_at(self) -> datetime:
@@ -108,8 +146,9 @@ class BookOrder:
 
     def at(self, time: float) -> "BookOrder":
         """Return the order as it was at a time, in seconds of the exchange's clock."""
-        later = sum(amount for filled_at, amount in self.fills if filled_at > time)
+        later = sum(fill.risk for fill in self.fills if fill.at > time)
         cancelled = self.cancelled and self.cancelled_at <= time
         if not later and cancelled == self.cancelled:
             return self
-        return evolve(self, filled=self.filled - later, cancelled=cancelled)
+        fills = [fill for fill in self.fills if fill.at <= time]
+        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)

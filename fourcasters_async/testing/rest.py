@@ -5,7 +5,7 @@ To add an endpoint, write its handler and add a line to `ENDPOINTS`.
 
 from collections.abc import Callable, Mapping
 
-from fourcasters_async.testing import rest_account, rest_markets, rest_orders, wire
+from fourcasters_async.testing import graded, rest_account, rest_markets, rest_orders, wire
 from fourcasters_async.testing.answers import Answer, Asked, RefusedError, object_in, unauthorized
 from fourcasters_async.testing.book import Book, ReadLag
 
@@ -21,7 +21,15 @@ _LOGIN = "POST /user/login"
 # A handler returns the `data` of a 200, or an `Answer` that is sent as it is.
 ENDPOINTS: Mapping[str, Handler] = {
     _LOGIN: rest_account.login,
+    "GET /affiliate/getAffiliateCommission": rest_account.get_affiliate_commission,
     "GET /exchange/getLeagues": rest_markets.get_leagues,
+    "GET /exchange/getMatchedVolume": rest_markets.get_matched_volume,
+    "GET /exchange/getOddsForAveragePrice": rest_markets.get_odds_for_average_price,
+    "GET /exchange/getParticipants": rest_markets.get_participants,
+    "GET /exchange/getSingleOrderbook": rest_markets.get_single_orderbook,
+    "POST /exchange/getOrderbook": rest_markets.get_orderbook_v1,
+    "GET /exchange/v2/getGames": rest_markets.get_games,
+    "GET /exchange/v2/getOrderbook": rest_markets.get_orderbook,
     "POST /session/cancel": rest_orders.cancel,
     "POST /session/cancelAllForLeague": rest_orders.cancel_all_for_league,
     "POST /session/cancelAllOrders": rest_orders.cancel_all_orders,
@@ -32,10 +40,17 @@ ENDPOINTS: Mapping[str, Handler] = {
     "GET /session/lookupOrder": rest_orders.lookup_order,
     "POST /session/v3/place": rest_orders.place,
     "POST /session/v4/editOrder": rest_orders.edit_order_v4,
+    "GET /user/getBetByID": rest_account.get_bet_by_id,
     "GET /user/getBetByUserReference": rest_account.get_bet_by_user_reference,
+    "GET /user/getBetByWagerRequestID": rest_account.get_bet_by_wager_request_id,
+    "GET /user/getGameLiability": rest_account.get_game_liability,
+    "GET /user/getGradedWagers": graded.get_graded,
+    "GET /user/getMatchedBets": rest_account.get_matched_bets,
     "GET /user/getMe": rest_account.get_me,
     "GET /user/getOrdersForGame": rest_account.get_orders_for_game,
     "GET /user/getUnmatched": rest_account.get_unmatched,
+    "GET /user/v2/getGraded": graded.get_graded,
+    "GET /user/v2/getGradedSince": graded.get_graded_since,
     "POST /user/logout": rest_account.logout,
     "POST /user/ordersHeartbeat": rest_account.orders_heartbeat,
 }

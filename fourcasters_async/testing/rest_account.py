@@ -55,7 +55,7 @@ def get_orders_for_game(book: Book, asked: Asked) -> object:
     orders = book.as_read(book.orders_of(asked.account, [game.game_id]), asked.lag)
     return {
         "unmatched": [wire.unmatched(order, game) for order in orders if order.open],
-        "matched": [wire.matched(order, game) for order in orders if order.matched],
+        "matched": [bet for o in orders if o.matched for bet in wire.matched(o, game)],
     }
 
 
@@ -71,8 +71,8 @@ def get_bet_by_user_reference(book: Book, asked: Asked) -> object:
     ]
     return {
         "unmatched": [wire.unmatched(*each) for each in orders if each[0].open],
-        "matched": [wire.matched(*each) for each in orders if each[0].matched],
-        "graded": [wire.graded(*each) for each in orders if each[0].outcome],
+        "matched": [bet for each in orders if each[0].matched for bet in wire.matched(*each)],
+        "graded": [bet for each in orders if each[0].outcome for bet in wire.graded(*each)],
     }
 
 
@@ -83,3 +83,58 @@ def orders_heartbeat(book: Book, asked: Asked) -> object:
         raise RefusedError(400, "Invalid timeout")
     book.account(asked.account).heartbeat_until = book.now + timeout
     return wire.heartbeat(book.now, timeout)
+
+
+def get_matched_bets(book: Book, asked: Asked) -> object:
+    """Show every fill of the account that is not graded. Trails the book by `read_lag`."""
+    orders = book.as_read(book.orders_of(asked.account), asked.lag)
+    return {
+        "matchedBets": [
+            bet for o in orders if o.matched for bet in wire.matched(o, book.games[o.game_id])
+        ]
+    }
+
+
+def get_bet_by_id(book: Book, asked: Asked) -> object:
+    """Show one open order or one fill, by its id."""
+    wanted = asked.fields.get("id") or asked.fields.get("txID")
+    if not is_id(wanted):
+        raise RefusedError(400, "Invalid ID")
+    for order in book.orders_of(asked.account):
+        game = book.games[order.game_id]
+        rows = wire.graded(order, game) if order.outcome else wire.matched(order, game)
+        if order.open:
+            rows = [*rows, wire.unmatched(order, game)]
+        for row in rows:
+            if wanted in (row["id"], row["txID"]):
+                return Answer(200, {"bet": row})
+    raise RefusedError(400, "Bet not found")
+
+
+def get_bet_by_wager_request_id(book: Book, asked: Asked) -> object:
+    """Show the fills of the order that a request placed. What rests is not shown here."""
+    wanted = asked.fields.get("wagerRequestID")
+    if not is_id(wanted):
+        raise RefusedError(400, "Invalid wagerRequestID")
+    orders = [
+        (order, book.games[order.game_id])
+        for order in book.orders_of(asked.account)
+        if order.wager_request_id == wanted
+    ]
+    return {
+        "unmatched": [],
+        "matched": [bet for each in orders if each[0].matched for bet in wire.matched(*each)],
+        "graded": [bet for each in orders if each[0].outcome for bet in wire.graded(*each)],
+    }
+
+
+def get_game_liability(book: Book, asked: Asked) -> object:
+    """Show what the account can lose on a game: what its fills risk, none against another."""
+    orders = book.orders_of(asked.account, [str(asked.fields.get("gameID", ""))])
+    return {"liability": -sum((order.filled for order in orders if order.matched), 0.0)}
+
+
+def get_affiliate_commission(book: Book, asked: Asked) -> object:
+    """Show what was paid for each player whom the account invited."""
+    paid = book.commission.get(asked.account, {})
+    return Answer(200, {"commissionPaid": [{player: amount} for player, amount in paid.items()]})

@@ -101,6 +101,9 @@ def edit_order_v4(book: Book, asked: Asked) -> object:
         intended = placing.intended_volume(asked.fields)
         if intended is not None and abs(order.remaining - intended) > _VOLUME_TOLERANCE:
             return {"cancelled": _cancel(book, order)}
+        block = asked.fields.get("blockIfNoOtherSideOrders", False)
+        if block is True and not placing.has_other_side(book, order):
+            raise placing.RejectedError("no orders on the other side", "rejected_order_type_rules")  # noqa: TRY301  # as the others
         return _replace(book, order, asked)
     except placing.RejectedError as rejected:
         raise RefusedError(400, str(rejected), error_type=rejected.kind) from None
@@ -125,7 +128,7 @@ def _editable(book: Book, asked: Asked) -> BookOrder:
 
 def _replace(book: Book, order: BookOrder, asked: Asked) -> wire.Document:
     replacement = placing.replace(book, order, asked.fields)
-    return {"cancelled": _cancel(book, order), **wire.placed(replacement)}
+    return {"cancelled": _cancel(book, order), **wire.placed(replacement.took, replacement.resting)}
 
 
 def _cancel(book: Book, order: BookOrder) -> wire.Document:

@@ -1,10 +1,15 @@
 """The documents that the exchange writes over REST, in the form that its OpenAPI gives them."""
 
+import math
 from datetime import datetime
 
-from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.records import BookAccount, BookFill, BookGame, BookOrder, moment
+from fourcasters_async.testing.settling import result_of
 
 Document = dict[str, object]
+
+USER_ID = "5f" * 12
+"""The id that every account sees as its own."""
 
 
 def error(message: str, *, code: int | None = None) -> Document:
@@ -28,21 +33,38 @@ def not_cancelled(order: BookOrder, reason: str) -> Document:
     }
 
 
-def placed(order: BookOrder) -> Document:
-    """Write the result of an order that was placed. All of it rests: nothing matches here."""
-    offer: Document = {
-        "orderID": order.order_id,
-        "wagerRequestID": order.order_id[::-1],
-        "offered": order.offered,
-        "odds": order.odds,
+def placed(took: BookOrder | None, resting: BookOrder | None) -> Document:
+    """Write what came of an order: what was matched at once, and what rests."""
+    matched = [] if took is None else [_matched(took, fill) for fill in took.fills]
+    return {"matched": matched, "unmatched": {} if resting is None else _offer(resting)}
+
+
+def _offer(order: BookOrder) -> Document:
+    return {"orderID": order.order_id, "offered": order.offered, **_terms(order, order.odds)}
+
+
+def _matched(order: BookOrder, fill: BookFill) -> Document:
+    return {
+        "amount": fill.risk,
+        "orderID": fill.other,
+        "txID": fill.fill_id,
+        "risk": round(fill.risk + fill.fee, 2),
+        "win": round(fill.win - fill.fee, 2),
+        "winWithoutCommission": fill.win,
+        **_terms(order, fill.odds),
+    }
+
+
+def _terms(order: BookOrder, odds: int) -> Document:
+    terms: Document = {
+        "wagerRequestID": order.wager_request_id,
+        "odds": odds,
         "type": order.type,
         "side": order.side,
         "number": order.number,
         "userReference": order.user_reference or "",
     }
-    if order.type == "moneyline1x2":
-        offer["market"] = order.market
-    return {"matched": [], "unmatched": offer}
+    return terms | {"market": order.market} if order.type == "moneyline1x2" else terms
 
 
 def heartbeat(now: float, timeout: float) -> Document:
@@ -71,15 +93,15 @@ def unmatched(order: BookOrder, game: BookGame) -> Document:
         "remaining": order.remaining,
         # The exchange sends float noise here.
         "takenRatio": order.filled / order.offered if order.filled else -1.1102230246251565e-16,
-        "expiry": None if order.expiry is None else _time(order.expiry),
-        "createdAt": _time(order.created_at),
+        "expiry": None if order.expiry is None else time(order.expiry),
+        "createdAt": time(order.created_at),
         "origin": "offer",
         "userReference": order.user_reference or "",
-        "wagerRequestID": order.order_id[::-1],
+        "wagerRequestID": order.wager_request_id,
         "graded": False,
         "closed": False,
         "adminRefund": False,
-        "game": _game(game),
+        "game": game_document(game),
     }
     if order.type in ("moneyline", "spread"):
         other = game.away_id if order.side == game.home_id else game.home_id
@@ -108,30 +130,34 @@ def order_detail(order: BookOrder, game: BookGame) -> Document:
         "total": order.number if total else None,
         "matchedRisk": f"{order.filled:.2f}",
         "unmatchedRisk": f"{order.remaining:.2f}",
-        "game": _game(game),
+        "game": game_document(game),
     }
 
 
-def matched(order: BookOrder, game: BookGame) -> Document:
-    """Write what was matched of an order, as a bet that is not graded."""
+def matched(order: BookOrder, game: BookGame) -> list[Document]:
+    """Write what was matched of an order, as bets that are not graded: one for each fill."""
+    return [_bet(order, game, fill) for fill in order.fills]
+
+
+def _bet(order: BookOrder, game: BookGame, fill: BookFill) -> Document:
     document: Document = {
-        "id": order.order_id[::-1],
-        "txID": order.order_id[::-1],
+        "id": fill.fill_id,
+        "txID": fill.fill_id,
         "type": order.type,
-        "bet": order.filled,
-        "odds": order.odds,
+        "bet": fill.risk,
+        "odds": fill.odds,
         "spread": order.number if order.type == "spread" else None,
         "total": order.number if order.type == "total" else None,
         "userReference": order.user_reference or "",
-        "createdAt": _time(order.created_at),
-        "matchedTime": _time(order.created_at),
+        "createdAt": time(order.created_at),
+        "matchedTime": time(moment(fill.at)),
         "graded": False,
         "closed": False,
-        "origin": "offer",
+        "origin": "wager" if fill.taker else "offer",
         "adminRefund": False,
-        "risk": f"{order.filled:.2f}",
-        "win": f"{_win(order):.2f}",
-        "game": _game(game),
+        "risk": f"{fill.risk + fill.fee:.2f}",
+        "win": f"{fill.win - fill.fee:.2f}",
+        "game": game_document(game),
     }
     if order.type == "total":
         return document | {"OU": order.side, "side": order.side}
@@ -140,34 +166,36 @@ def matched(order: BookOrder, game: BookGame) -> Document:
     return document | {"participantID": order.side, "side": order.side}
 
 
-def graded(order: BookOrder, game: BookGame) -> Document:
-    """Write what was matched of an order, as a bet that is graded."""
-    result = {"winner": _win(order), "loser": -order.filled}.get(str(order.outcome), 0.0)
-    return {
-        **matched(order, game),
-        "ticketNumber": order.order_id[-8:],
-        "platform": "api",
-        "cancelled": False,
-        "graded": True,
-        "closed": True,
-        "outcome": order.outcome,
-        "fee": "0.00",
-        "result": f"{result:.2f}",
-        "settledAt": _time(order.created_at),
-    }
+def graded(order: BookOrder, game: BookGame, settled_at: datetime | None = None) -> list[Document]:
+    """Write what was matched of an order, as bets that are graded: one for each fill."""
+    return [
+        {
+            **_bet(order, game, fill),
+            "ticketNumber": order.order_id[-8:],
+            "platform": "api",
+            "cancelled": False,
+            "graded": True,
+            "closed": True,
+            "outcome": order.outcome,
+            "fee": f"{fill.fee:.2f}",
+            "result": f"{result_of(fill, order.outcome):.2f}",
+            "settledAt": time(settled_at or order.created_at),
+        }
+        for fill in order.fills
+    ]
 
 
 def user(account: BookAccount) -> Document:
     """Write an account."""
     return {
-        "id": "5f" * 12,
+        "id": USER_ID,
         "username": account.name,
         "type": "p2p",
         "oddsFormat": "american",
-        "displayBalance": 10000.0,
+        "displayBalance": 10000.0 if math.isinf(account.balance) else account.balance,
         "creditLimit": 0,
         "liability": 0,
-        "commissionCharged": 0.01,
+        "commissionCharged": account.commission,
         "maxLiability": min(account.max_liability, 100000),
         "isAdmin": False,
         "hasMarketMakerAccess": True,
@@ -191,25 +219,31 @@ def _common(order: BookOrder) -> Document:
     }
 
 
-def _game(game: BookGame) -> Document:
+def game_document(game: BookGame) -> Document:
+    """Write a game, without its book."""
     return {
         "id": game.game_id,
         "league": game.league,
         "sport": game.sport,
-        "start": _time(game.start),
+        "start": time(game.start),
         "ended": game.ended,
         "eventName": None,
         "isFutures": False,
         "isSpecials": False,
         "tournamentName": None,
-        "periodName": game.period_name,
+        "periodName": game.period_name or "Full Time",
         "parentGameID": game.parent_id,
         "live": game.live,
-        "participants": [
-            _participant(game.away_id, game.away, "away", "501"),
-            _participant(game.home_id, game.home, "home", "502"),
-        ],
+        "participants": participants(game),
     }
+
+
+def participants(game: BookGame) -> list[Document]:
+    """Write the sides of a game: away first, then home."""
+    return [
+        _participant(game.away_id, game.away, "away", "501"),
+        _participant(game.home_id, game.home, "home", "502"),
+    ]
 
 
 def _participant(participant_id: str, name: str, side: str, rotation: str) -> Document:
@@ -224,15 +258,10 @@ def _participant(participant_id: str, name: str, side: str, rotation: str) -> Do
     }
 
 
-def _win(order: BookOrder) -> float:
-    """Return what the filled part of an order wins, by its American odds."""
-    factor = order.odds / 100 if order.odds > 0 else 100 / -order.odds
-    return order.filled * factor
-
-
 def _team(order: BookOrder, game: BookGame) -> str:
     return game.home if order.side == game.home_id else game.away
 
 
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def time(when: datetime) -> str:
+    """Write a time."""
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,103 @@
+"""Removes secrets from texts that quote them, also escaped, URL-quoted or in part. No I/O."""
+
+import html
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
+
+from fourcasters_async._core.secret import Secret, SecretBytes
+
+# Characters. A shorter text is not a secret, and occurs in ordinary words.
+_MIN_LENGTH = 6
+# Characters. A secret of this length is no word of a JSON document.
+_SURELY_SECRET = 20
+# Characters that a part of a secret has at least to be found, wherever it is cut.
+_PART = 8
+# How far the parts that are remembered are from each other: of any 11 characters, 8 are one.
+_STEP = 4
+# Secrets of a session. It would take a login every 10 seconds for hours to have more.
+_REMEMBERED = 1000
+# Characters of a text that are looked at. Messages are cut shorter than that.
+_LOOKED_AT = 4000
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_WORDS = re.compile(r"\s+")
+
+
+class Redactor:
+    """The secrets of a session, and what removes them from a text."""
+
+    def __init__(self) -> None:
+        self._parts: dict[Secret, frozenset[str]] = {}
+        self._placeholders: dict[Secret, str] = {}
+        # No local of the loops below is a plain copy of a secret.
+        self._in_answers: dict[Secret, bytes] = {}
+
+    def add(self, secret: Secret, placeholder: str) -> None:
+        """Remove a secret from now on. Of more than a thousand, the oldest is forgotten."""
+        if len(secret) < _MIN_LENGTH:
+            return
+        plain = str.__str__(secret)
+        size = min(len(plain), _PART)
+        starts = range(0, len(plain) - size + 1, _STEP)
+        self._parts[secret] = frozenset(plain[start : start + size] for start in starts)
+        self._placeholders[secret] = placeholder
+        if len(secret) >= _SURELY_SECRET:
+            self._in_answers[secret] = SecretBytes(plain.encode(errors="replace"))
+        if len(self._parts) > _REMEMBERED:
+            oldest = next(iter(self._parts))
+            del self._parts[oldest], self._placeholders[oldest]
+            self._in_answers.pop(oldest, None)
+
+    def redact(self, text: str) -> str:
+        """Return a text without secrets, and without words that hold a part of one."""
+        if not self._parts:
+            return text
+        text = text[:_LOOKED_AT]
+        for secret, placeholder in self._placeholders.items():
+            text = text.replace(str.__str__(secret), placeholder)
+        if any(self._in(form) is not None for form in _forms(text)):
+            # A secret with spaces may be in several words, so all that is escaped goes.
+            text = self._without_words(text)
+        return text
+
+    def in_answer(self, content: bytes) -> bytes:
+        """Return a JSON document without long secrets that it quotes as they are.
+
+        A short password may be a word of the document itself, such as the name of a field.
+        """
+        for secret, plain in self._in_answers.items():
+            if plain in content:
+                content = content.replace(plain, self._placeholders[secret].encode())
+        return content
+
+    def _without_words(self, text: str) -> str:
+        words = []
+        for word in _WORDS.split(text):
+            found = next((f for f in map(self._in, _forms(word)) if f is not None), None)
+            words.append(word if found is None else self._placeholders[found])
+        cleaned = " ".join(words)
+        left = next((f for f in map(self._in, _forms(cleaned)) if f is not None), None)
+        return cleaned if left is None else self._placeholders[left]
+
+    def _in(self, text: str) -> Secret | None:
+        """Return the secret of which a text holds a part."""
+        for secret, parts in self._parts.items():
+            if any(part in text for part in parts):
+                return secret
+        return None
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield a text as it is, and as it reads once it is unescaped, up to twice."""
+    yield text
+    for _ in range(2):
+        unescaped = unquote_plus(html.unescape(_ESCAPED.sub(_unescape, text)))
+        if unescaped == text:
+            return
+        yield unescaped
+        text = unescaped
+
+
+def _unescape(found: "re.Match[str]") -> str:
+    code = found[1] or found[2]
+    return chr(int(code, 16)) if code else found[3]

@@ -1,0 +1,52 @@
+"""Logging in and out on the command line."""
+
+import os
+
+import click
+
+from fourcasters_async._core.secret import hidden
+from fourcasters_async.cli.exits import run
+from fourcasters_async.cli.sessions import TOKEN, in_session, name_of, token_file
+from fourcasters_async.cli.terminal import harmless, say, usage_error
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.session import AsyncSession
+
+
+@click.command()
+@click.option("--username", envvar="FOURCASTERS_USERNAME", help="Or FOURCASTERS_USERNAME.")
+def login(username: str | None) -> None:
+    """Log in, and keep the token for the other commands.
+
+    Asks for what the environment does not say; FOURCASTERS_PASSWORD is the password. The token is
+    kept in a file that only you can read, one for each exchange.
+    """
+    file, tokens = token_file(), list[str]()
+    username = username or click.prompt("User name", err=True)
+    password = hidden(os.environ.get("FOURCASTERS_PASSWORD")) or hidden(
+        click.prompt("Password", hide_input=True, err=True)
+    )
+    try:
+        session = AsyncSession(base_url=file.exchange, on_token=tokens.append)
+    except InvalidRequestError as error:
+        raise usage_error(error) from None
+    run(in_session(session, lambda: session.login(username, password)))
+    try:
+        file.keep(tokens[-1])
+    except OSError as error:
+        raise click.ClickException(harmless(f"the token cannot be kept: {error}")) from None
+    say(f"logged in to the {name_of(session)}; the token is kept in {file.path}")
+    if os.environ.get(TOKEN):
+        say(f"{TOKEN} is set, and is used in place of it", err=True)
+
+
+@click.command()
+def logout() -> None:
+    """End the token that `fourcasters login` keeps, at the exchange and here."""
+    file = token_file()
+    kept = file.read()
+    if kept is None:
+        raise click.UsageError(f"no token is kept for {file.exchange}")
+    session = AsyncSession(kept.token, base_url=file.exchange)
+    run(in_session(session, session.logout))
+    file.remove()
+    say(f"logged out of the {name_of(session)}")

@@ -1,0 +1,74 @@
+"""What the account wins or loses by how a game ends."""
+
+from attrs import field, frozen
+
+from fourcasters_async.models.game import Game
+from fourcasters_async.models.order import MatchedBet, OpenOrder
+
+
+@frozen(kw_only=True)
+class OutcomeExposure:
+    """What is won or lost if a game ends in one way.
+
+    The margin is the home side's score less the away side's, the total is the sum of both. Each
+    range includes its two ends, and an end that is `None` is open. `now` is what the matched bets
+    come to; `if_filled` adds every resting order as if it were filled. Both are in account
+    currency, after commission, and less than 0 for a loss.
+    """
+
+    margin_from: int | None = None
+    margin_to: int | None = None
+    total_from: int | None = None
+    total_to: int | None = None
+    now: float
+    if_filled: float
+
+    def __str__(self) -> str:
+        """Name the outcome, and what it comes to."""
+        margin = _range("home by", self.margin_from, self.margin_to)
+        total = _range("total", self.total_from, self.total_to)
+        where = ", ".join(part for part in (margin, total) if part) or "any result"
+        return f"{where}: {self.now:+.2f} ({self.if_filled:+.2f} if filled)"
+
+
+@frozen(kw_only=True)
+class GameExposure:
+    """What is won or lost on a game, by its outcomes.
+
+    `outcomes` are all that differ for the account. `unclear` are orders and bets that say too
+    little to be counted, such as a total without its side; no sum here is right while there are
+    some. `liability` is the exchange's own figure, 0 or less, `None` if it was not asked for.
+    `children` are the game's periods and derivatives, which end in ways of their own.
+    """
+
+    game_id: str
+    game: Game | None = None
+    outcomes: list[OutcomeExposure] = field(factory=list)
+    unclear: list[OpenOrder | MatchedBet] = field(factory=list)
+    liability: float | None = None
+    children: list["GameExposure"] = field(factory=list)
+
+    @property
+    def worst(self) -> float:
+        """The least that the matched bets can come to, without the children."""
+        return min((outcome.now for outcome in self.outcomes), default=0.0)
+
+    @property
+    def worst_if_filled(self) -> float:
+        """The least that can come of it if every resting order is filled, without the children."""
+        return min((outcome.if_filled for outcome in self.outcomes), default=0.0)
+
+    @property
+    def best(self) -> float:
+        """The most that the matched bets can come to, without the children."""
+        return max((outcome.now for outcome in self.outcomes), default=0.0)
+
+
+def _range(name: str, low: int | None, high: int | None) -> str:
+    if low is None and high is None:
+        return ""
+    if low == high:
+        return f"{name} {low}"
+    if high is None:
+        return f"{name} {low} or more"
+    return f"{name} {high} or less" if low is None else f"{name} {low} to {high}"

@@ -1,0 +1,102 @@
+"""Which orders match, and how much of them. No I/O, and nothing is changed.
+
+An order at odds of -110 risks 110 to win 100. Whoever takes it risks 100 to win 110: its odds with
+the other sign. What one side risks is what the other can win, to the cent.
+"""
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from fourcasters_async.testing.records import BookGame, BookOrder, payout
+
+# In account currency: a `fillOrKill` of which no more is left counts as filled.
+_RESIDUAL = 10.0
+# How far the odds of a match may be from those of a `postArb`.
+_ARB = 0.01
+# Less than half a cent is a rounding error.
+_NOTHING = 0.005
+
+
+class NoMatchError(Exception):
+    """The order's type does not allow what there is to match with."""
+
+
+@frozen
+class Match:
+    """A part of a resting order that is taken, with what each side risks in account currency."""
+
+    maker: BookOrder
+    maker_risk: float
+    taker_risk: float
+
+
+def meets(order: BookOrder, resting: Iterable[BookOrder], game: BookGame) -> list[BookOrder]:
+    """Return the orders that an order can take, the best price first, then the oldest.
+
+    They are on the other side of the same line, of other accounts, and pay as much as it wants.
+    """
+    opposite = _opposite(order, game)
+    wanted = payout(order.odds)
+    met = [
+        each
+        for each in resting
+        if _bet_on(each) == opposite
+        and each.account != order.account
+        and payout(-each.odds) >= wanted
+    ]
+    # `sorted` keeps the order of equals, which is that of time.
+    return sorted(met, key=lambda each: -payout(-each.odds))
+
+
+def matches(order: BookOrder, met: Iterable[BookOrder], order_type: str) -> list[Match]:
+    """Return what an order takes of the orders that it meets, by the rules of its type."""
+    found = list(met)
+    if order_type == "post" and found:
+        raise NoMatchError("post order cannot have matches")
+    if order_type == "postArb" and any(_far(each, order) for each in found):
+        raise NoMatchError("post arb order cannot have matches that are more than 1% away")
+    taken = _taken(order, found)
+    if order_type == "fillAndKill" and not taken:
+        raise NoMatchError("fill and kill has no matches")
+    if order_type == "fillOrKill":
+        if not taken:
+            raise NoMatchError("fill or kill has no matches")
+        if order.offered - sum(match.taker_risk for match in taken) > _RESIDUAL:
+            raise NoMatchError("fill or kill matched but not fully")
+    return taken
+
+
+def _taken(order: BookOrder, met: list[BookOrder]) -> list[Match]:
+    taken: list[Match] = []
+    left = order.offered
+    for maker in met:
+        if left < _NOTHING:
+            break
+        pays = payout(-maker.odds)
+        whole = round(maker.remaining / pays, 2)
+        match = (
+            Match(maker, maker.remaining, whole)
+            if whole <= left
+            else Match(maker, min(round(left * pays, 2), maker.remaining), left)
+        )
+        taken.append(match)
+        left = round(left - match.taker_risk, 2)
+    return taken
+
+
+def _far(maker: BookOrder, order: BookOrder) -> bool:
+    return abs(-maker.odds - order.odds) > _ARB * abs(order.odds)
+
+
+def _bet_on(order: BookOrder) -> tuple[object, ...]:
+    return order.type, order.market, order.side, order.number
+
+
+def _opposite(order: BookOrder, game: BookGame) -> tuple[object, ...]:
+    others = {"over": "under", "under": "over", "yes": "no", "no": "yes"}
+    teams = {game.home_id: game.away_id, game.away_id: game.home_id}
+    number = order.number
+    if order.type == "spread" and number is not None:
+        number = -number
+    return order.type, order.market, {**others, **teams}.get(str(order.side)), number
