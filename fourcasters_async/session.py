@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from signal import Signals
-from typing import NoReturn, Self, TypedDict, Unpack
+from typing import NoReturn, Self, TypedDict, Unpack, cast
 
 import aiohttp
 from attrs import fields
@@ -16,6 +16,7 @@ from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
+    check_kind,
     check_list,
     check_seconds,
     check_token,
@@ -122,7 +123,7 @@ class AsyncSession(HaltingOrders):
             raise InvalidRequestError("username, password: one is of no use without the other")
         if on_token is not None and not callable(on_token):
             raise InvalidRequestError("on_token: must be a function or a coroutine function")
-        retry = retry or RetryPolicy()
+        retry = RetryPolicy() if retry is None else check_kind(retry, RetryPolicy, "retry")
         self._auth = Auth(
             None if token is None else check_token(token),
             None if username is None else check_credentials(username, password),
@@ -142,7 +143,9 @@ class AsyncSession(HaltingOrders):
             timeout=check_seconds(timeout, "timeout"),
             max_connections=check_count(max_connections, "max_connections"),
             retry=retry,
-            rate_limit=rate_limit or RateLimit(),
+            rate_limit=RateLimit()
+            if rate_limit is None
+            else check_kind(rate_limit, RateLimit, "rate_limit"),
         )
         self._http = self._transports.http
         gate = Gate(
@@ -306,6 +309,7 @@ class AsyncSession(HaltingOrders):
 def _check_middlewares(
     middlewares: Sequence[aiohttp.ClientMiddlewareType],
 ) -> list[aiohttp.ClientMiddlewareType]:
-    if not all(map(callable, check_list(middlewares, "middlewares"))):
+    checked = check_list(middlewares, "middlewares")
+    if not all(map(callable, checked)):
         raise InvalidRequestError("middlewares: must be middlewares as aiohttp takes them")
-    return list(middlewares)
+    return cast(list[aiohttp.ClientMiddlewareType], checked)

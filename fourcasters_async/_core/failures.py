@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from fourcasters_async._core.outcome import NoResponse
+from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
 from fourcasters_async._core.text import one_line
 
 # Errors while connecting: no byte of the request can have been sent.
@@ -39,6 +39,7 @@ def no_response(
         not_sent=not_sent,
         stale=reused and isinstance(error, _CONNECTION_GONE),
         timed_out=isinstance(error, TimeoutError),
+        too_large=isinstance(error, AnswerTooLargeError),
     )
 
 

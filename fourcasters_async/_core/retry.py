@@ -8,6 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import optional
 
 from fourcasters_async._core.outcome import (
+    AnswerTooLargeError,
     AttemptResult,
     AttemptStatus,
     RequestOutcome,
@@ -75,6 +76,8 @@ class RetryPolicy:
         `repeatable` may not take effect twice. `stale_before` says that one was already repeated
         at once because its connection had been closed.
         """
+        if isinstance(result.error, AnswerTooLargeError):
+            return None
         limited = isinstance(result.error, RateLimitedError)
         again = result.status is AttemptStatus.NOT_SENT or (
             repeatable and (result.status is AttemptStatus.UNKNOWN or limited)

@@ -10,8 +10,8 @@ from attrs import define
 from yarl import URL
 
 from fourcasters_async._core.failures import no_response
-from fourcasters_async._core.outcome import NoResponse
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
+from fourcasters_async._core.request import Request, limit_of
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, before_hooks
 from fourcasters_async._http.body import UNREAD_BYTES, Body
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
@@ -19,8 +19,8 @@ from fourcasters_async._http.response import Response
 
 T = TypeVar("T")
 
-# Bytes after decompression. The exchange sends no larger body.
-_BODY_LIMIT = 64 * 2**20
+# Bytes of a body that are read in one turn of the loop. More would keep others from their time.
+_BYTES_A_TURN = 2**19
 # Turns of the loop to read an answer that came while the loop was blocked.
 _CATCH_UP_TURNS = 5
 
@@ -167,7 +167,7 @@ class Pool:
                 if (connection := response.connection) is not None:
                     body.discarded = connection.protocol in self._clients.used
                 raise ConnectionResetError(UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
-            content = await _read(response)
+            content = await _read(response, limit_of(request))
         except BaseException:
             response.close()
             raise
@@ -225,13 +225,22 @@ def _end(limit: asyncio.Timeout, turns: int) -> None:
         limit.reschedule(loop.time())
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body to its end; raise as soon as it exceeds the limit."""
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body to its end; raise as soon as it exceeds `limit` bytes, decompressed.
+
+    A body that has come already is read without a wait, so the turns of the loop are made here.
+    """
     chunks: list[bytes] = []
-    size = 0
+    size = in_this_turn = 0
     while chunk := await response.content.readany():
         size += len(chunk)
-        if size > _BODY_LIMIT:
-            raise aiohttp.ClientPayloadError(f"the body is larger than {_BODY_LIMIT} bytes")
+        if size > limit:
+            raise AnswerTooLargeError(
+                f"the answer is larger than {limit:,} bytes: given up, and not asked for again"
+            )
         chunks.append(chunk)
+        in_this_turn += len(chunk)
+        if in_this_turn >= _BYTES_A_TURN:
+            in_this_turn = 0
+            await asyncio.sleep(0)
     return b"".join(chunks)

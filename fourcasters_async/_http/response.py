@@ -10,7 +10,8 @@ import orjson
 from attrs import field, frozen
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
+from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
     error_in,
@@ -76,6 +77,8 @@ def decode(
 ) -> T:
     """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
     endpoint = request.endpoint
+    if is_too_dense(body, bytes_per_record=RULES[request.kind].bytes_per_record):
+        raise DecodeError(f"{endpoint}: {TOO_DENSE}")
     try:
         value = (
             request.empty if request.empty is not None and not body.strip() else orjson.loads(body)
@@ -122,7 +125,7 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     """
     status = response.status
     try:
-        document: Any = orjson.loads(response.body)
+        document: Any = {} if is_too_dense(response.body) else orjson.loads(response.body)
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)

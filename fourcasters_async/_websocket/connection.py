@@ -26,6 +26,12 @@ _CLOSE_TIMEOUT = 1.0
 # Turns of the loop in which the reader takes frames that came while the loop was blocked.
 _CATCH_UP_TURNS = 3
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+_PING, _PONG = aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG
+# What a peer may send that answers no request: this much, so much more a second, and so much for
+# each of the last requests, whose answers may come late or twice. A frame counts as one, and as
+# one more for so many bytes.
+_UNASKED, _UNASKED_A_SECOND, _UNASKED_A_REQUEST, _LAST_REQUESTS = 1000, 1000, 4, 10_000
+_BYTES_OF_ONE = 2**16
 
 
 @define(eq=False)
@@ -73,6 +79,9 @@ class Connection:
         # A late answer on another connection must not match a request here.
         self._prefix = secrets.token_hex(4)
         self._count = 0
+        # How much may still come that answers no request, and when that was reckoned.
+        self._unasked = float(_UNASKED)
+        self._reckoned = self._heard
         self._pending: dict[str, _Pending] = {}
         self._unwritten: deque[_Pending] = deque()
         self._more: asyncio.Future[None] | None = None
@@ -100,6 +109,7 @@ class Connection:
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
         self._count += 1
+        self._unasked += _UNASKED_A_REQUEST
         request_id = f"{self._prefix}-{self._count}"
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
         pending = self._pending[request_id] = _Pending(encode(request_id), answer, ends, leave)
@@ -157,8 +167,24 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while (message := await self._socket.receive()).type in _DATA:
-                self._take(message.data)
+            while True:
+                message = await self._socket.receive()
+                if self.lost.done():
+                    return
+                if message.type in _DATA:
+                    self._take(message.data)
+                elif message.type is _PING:
+                    self._ignore(message.data)
+                    await self._socket.pong(message.data)
+                elif message.type is _PONG:
+                    self._ignore(message.data)
+                else:
+                    break
+            if isinstance(message.data, aiohttp.WebSocketError) and (
+                message.data.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+            ):
+                self._lose_to_a_large_frame()
+                return
             error = self._socket.exception()
             code = self._socket.close_code
             self.lose(
@@ -176,8 +202,31 @@ class Connection:
         if answer is None or pending is None or pending.answer.done():
             # A late answer, a duplicate or noise. Its request, if any, waits until its time limit.
             _log.debug("a frame of %d bytes answers no request", len(frame))
+            self._ignore(frame)
             return
         pending.answer.set_result(answer.document)
+
+    def _ignore(self, frame: bytes) -> None:
+        """Count a frame that answers no request. A peer that floods the connection loses it."""
+        now = self._loop.time()
+        most = _UNASKED + _UNASKED_A_REQUEST * min(self._count, _LAST_REQUESTS)
+        earned = (now - self._reckoned) * _UNASKED_A_SECOND
+        self._unasked = min(self._unasked + earned, most) - 1 - len(frame) // _BYTES_OF_ONE
+        self._reckoned = now
+        if self._unasked < 0:
+            self.lose("the peer floods the connection with what nobody asked for")
+
+    def _lose_to_a_large_frame(self) -> None:
+        """Lose the connection to a frame above the limit, which may answer any of its requests.
+
+        The only request in flight would get the same answer again. Of several, all may be repeated.
+        """
+        reason = "a frame of the peer is larger than the limit"
+        sent = [each for each in self._pending.values() if each.left is not None]
+        if len(sent) == 1:
+            reason = f"{reason}: it is given up, and not asked for again"
+            _end(sent[0], NoResponse(reason, not_sent=False, too_large=True))
+        self.lose(reason)
 
     def lose(self, reason: str) -> None:
         """Accept no more requests, and end those that wait for an answer."""

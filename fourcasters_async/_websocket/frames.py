@@ -8,6 +8,7 @@ from attrs import define
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
+from fourcasters_async._core.text import is_too_dense
 from fourcasters_async._json.converter import SOCKET
 from fourcasters_async._json.envelope import denial_in, error_in, has_error, unusable, value_in
 from fourcasters_async.errors import REFUSALS, ApiError, DecodeError, ServerError
@@ -52,6 +53,8 @@ def encode(request: Request[Any], request_id: str) -> bytes:
 
 def read(frame: bytes | str) -> Answer | None:
     """Return the answer in a frame, `None` if it answers no request."""
+    if isinstance(frame, bytes) and is_too_dense(frame):
+        return None
     try:
         document = orjson.loads(frame)
     except orjson.JSONDecodeError:

@@ -21,6 +21,12 @@ from fourcasters_async.testing.placing import live_delay
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
 from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.rest import RestService
+from fourcasters_async.testing.settings import (
+    check_count,
+    check_flag,
+    check_limit,
+    check_seconds,
+)
 from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
@@ -63,6 +69,13 @@ class FakeExchange:
         keep_alive: float = 75.0,
         port: int = 0,
     ) -> None:
+        check_flag(tls, "tls")
+        check_count(port, "port", most=65535)
+        check_seconds(keep_alive, "keep_alive")
+        check_seconds(latency, "latency")
+        check_seconds(read_lag, "read_lag")
+        if rate_limit is not None:
+            check_limit(rate_limit, "rate_limit")
         self.latency = latency
         self.read_lag = read_lag
         self.appear_lag = 0.0
@@ -159,6 +172,7 @@ class FakeExchange:
 
         With a `parent` it is a period of that game, with an id of its own.
         """
+        check_count(orders, "orders")
         game = self.book.add_game(parent=parent)
         for number in range(orders):
             type_ = _TYPES[number % len(_TYPES)]

@@ -6,7 +6,7 @@ To add an endpoint, write its handler and add a line to `ENDPOINTS`.
 from collections.abc import Callable, Mapping
 
 from fourcasters_async.testing import graded, rest_account, rest_markets, rest_orders, wire
-from fourcasters_async.testing.answers import Answer, Asked, RefusedError, body_of, unauthorized
+from fourcasters_async.testing.answers import Answer, Asked, RefusedError, object_in, unauthorized
 from fourcasters_async.testing.book import Book, ReadLag
 
 __all__ = ["TOKEN_LIFE", "Answer", "RestService"]
@@ -83,7 +83,10 @@ class RestService:
         account = self._book.tokens.get(token)
         if account is None and route != _LOGIN:
             return unauthorized()
-        asked = Asked(account or "", token, {**query, **body_of(content)}, lag)
+        body = object_in(content or b"{}")
+        if body is None:
+            return Answer(400, wire.error("Invalid JSON"))
+        asked = Asked(account or "", token, {**query, **body}, lag)
         try:
             result = handler(self._book, asked)
         except RefusedError as refused:
