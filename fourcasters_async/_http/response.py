@@ -13,6 +13,7 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResp
 from fourcasters_async._core.request import Request
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
+    contradicts_refusal,
     error_in,
     has_error,
     refuse_stray,
@@ -123,7 +124,9 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
+    # Data beside an error contradicts it.
+    has_data = isinstance(document, dict) and document.get("data") is not None
+    if status == HTTPStatus.TOO_MANY_REQUESTS and not has_data:
         return RateLimitedError(
             message or _phrase(status),
             status=status,
@@ -132,8 +135,7 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
             retry_after=retry_after(response.headers),
         )
     kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
-    # Data beside an error contradicts it.
-    if message and document.get("data") is None:
+    if message and not has_data and not contradicts_refusal(code):
         kind = REFUSALS.get(status, kind)
     return kind(message or _phrase(status), status=status, endpoint=request.endpoint, code=code)
 
