@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import date
+from functools import partial
 from typing import Final
 
 from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.text import folded
 from fourcasters_async._core.validation import (
     check_day,
     check_id,
@@ -33,6 +35,7 @@ UNMATCHED: Final = Request(
     OpenOrdersPage,
     Kind.READ,
     check=lambda page: "the list of open orders is cut short" if page.cut_short else None,
+    stray=lambda page: "the orders of one game or reference" if page.is_selection else None,
 )
 
 
@@ -85,6 +88,7 @@ class Account(GradedReads):
                 "userReference": check_text(user_reference, "user_reference"),
                 "gameID": check_id(game_id, "game_id"),
             },
+            stray=partial(_another_reference, user_reference),
         )
         return await self._sender.call(request, deadline=deadline)
 
@@ -207,3 +211,19 @@ class Account(GradedReads):
             },
         )
         return await self._sender.call(request, deadline=deadline)
+
+
+def _another_reference(user_reference: str, found: BetsByReference) -> str | None:
+    """Return the mismatch if only other references are named, else `None`.
+
+    A reference may be cut short in the answer.
+    """
+    named = [
+        reference
+        for bets in (found.unmatched, found.matched, found.graded)
+        for bet in bets
+        if (reference := folded(bet.user_reference))
+    ]
+    if named and not any(map(folded(user_reference).startswith, named)):
+        return f"about {named[0]!r} where {user_reference!r} was asked for"
+    return None

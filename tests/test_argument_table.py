@@ -312,7 +312,7 @@ POLICIES: list[tuple[Callable[..., object], list[str], list[Any]]] = [
     (RateLimit, ["requests", "window", "reserve"], [-1, "1", True, NAN, INF]),
     (
         FakeExchange,
-        ["latency", "read_lag", "keep_alive", "port", "tls", "strict_rotation"],
+        ["latency", "read_lag", "keep_alive", "port", "tls"],
         [-1, "1", NAN, []],
     ),
     (FakeExchange, ["rate_limit"], [5, (1,), (-1, 1.0), (1, -1), ("1", 1.0)]),

@@ -140,6 +140,13 @@ def decoded(path: str, document: Any, **arguments: object) -> Any:
     assume(path != LEAGUE or results[0].get("ordersReceived") is not False)
     games = [result["gameID"] for result in results if result.get("gameID")]
     named = {"sessionID": [*ids, NOWHERE][0], "sessionIDs": ids, "gameID": [NOWHERE, *games][-1]}
+    if path == LOOKUP and data.get("order", {}).get("id"):
+        data["order"]["id"] = NOWHERE
+    if path == EDIT:
+        named["userReference"] = REFERENCE
+        for part in parts_of(data):
+            if part.get("userReference"):
+                part["userReference"] = REFERENCE
     if path == PLACE:
         (order,) = ARGUMENTS["orders"]
         each = data.get("createdSessions", [{}])

@@ -25,3 +25,8 @@ def is_too_dense(document: bytes, *, bytes_per_record: int = BYTES_PER_RECORD) -
     if len(document) < 2 * allowed:
         return False
     return document.count(b"{") + document.count(b"[") > allowed
+
+
+def folded(reference: str | None) -> str:
+    """Return a reference as it is compared."""
+    return (reference or "").strip().casefold()

@@ -14,6 +14,7 @@ from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
+    contradicts_refusal,
     error_in,
     has_error,
     refuse_stray,
@@ -129,11 +130,14 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)
-    kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     # Data beside an error contradicts it.
-    if message and document.get("data") is None:
+    has_data = isinstance(document, dict) and document.get("data") is not None
+    kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
+    if message and not has_data and not contradicts_refusal(code):
         kind = REFUSALS.get(status, kind)
-    return (RateLimitedError if status == HTTPStatus.TOO_MANY_REQUESTS else kind)(
+    if status == HTTPStatus.TOO_MANY_REQUESTS and not has_data:
+        kind = RateLimitedError
+    return kind(
         message or _phrase(status),
         status=status,
         endpoint=request.endpoint,

@@ -10,11 +10,12 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.text import one_line
 from fourcasters_async._json.converter import Dialect, UnreadRowsError
-from fourcasters_async.errors import DecodeError, FourcastersError
+from fourcasters_async.errors import REFUSALS, DecodeError, FourcastersError
 from fourcasters_async.models import CancelResult
 
 T = TypeVar("T")
 
+_NO_STATUS = 600
 _NOTHING: Sequence[object] = (None, "", [], {})
 
 
@@ -99,6 +100,12 @@ def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int |
     )
 
 
+def contradicts_refusal(code: int | None) -> bool:
+    """Whether the code in an error is an HTTP status that is no refusal, such as 503."""
+    is_status = code is not None and HTTPStatus.CONTINUE <= code < _NO_STATUS
+    return is_status and code not in REFUSALS
+
+
 def _value_at(request: Request[Any], document: object) -> tuple[object, str]:
     """Return the value at the data path of a request, and its path, or raise `DecodeError`."""
     value, path = document, "$"
@@ -181,5 +188,6 @@ def _is_good_status(status: object) -> bool:
 
 def _is_error_code(code: object) -> bool:
     if isinstance(code, str) and code.strip().isdecimal():
-        code = int(code)
+        # Unlike an int, a float can be made of any number of digits.
+        code = float(code)
     return isinstance(code, int | float) and code >= HTTPStatus.BAD_REQUEST

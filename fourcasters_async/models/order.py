@@ -121,12 +121,19 @@ class OpenOrdersPage:
     total: float | None = field(default=None, metadata=wire(strict=True))
     next: str | None = field(default=None, metadata=wire(strict=True))
     next_cursor: str | None = field(default=None, metadata=wire(strict=True))
+    matched: object = None
+    graded: object = None
 
     @property
     def cut_short(self) -> bool:
         """Whether the answer says that there are more orders than it has."""
         more = self.total is not None and self.total > len(self.unmatched)
         return bool(more or self.has_more or self.next or self.next_cursor)
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether it has the form of the orders of one game or of one reference."""
+        return self.matched is not None or self.graded is not None
 
 
 @frozen

@@ -1,13 +1,15 @@
 """What an answer is about: another game or order than its request, or which of several."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from fourcasters_async._core.text import folded
 from fourcasters_async.models import (
     CancelResult,
     EditResult,
     MarketType,
     MatchedFill,
     NewOrder,
+    OrderDetail,
     PlaceResult,
     UnmatchedOffer,
 )
@@ -72,25 +74,29 @@ def already_cancelled(result: CancelResult) -> bool:
 
 
 def other_orders(
-    orders: Sequence[NewOrder], results: Sequence[PlaceResult], *, proven: bool
+    orders: Sequence[NewOrder],
+    is_own: Callable[[str], bool],
+    results: Sequence[PlaceResult],
+    *,
+    proven: bool,
 ) -> str | None:
     """Return the mismatch if the results are not those of `orders`, else `None`.
 
     A `proven` answer is the answer to this request: what it says of an order's terms only informs.
+    `is_own` says whether another order has a reference, which then is not one that is cut short.
     """
     if len(results) != len(orders):
         return f"{len(results)} results for {len(orders)} orders"
-    references = {_folded(order.user_reference) for order in orders}
+    references = {folded(order.user_reference) for order in orders}
     for index, (order, result) in enumerate(zip(orders, results, strict=True)):
-        parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
-        if result.unmatched is not None:
-            parts.append(result.unmatched)
         if (mistake := contradiction(result)) is not None:
             return f"orders[{index}]: {mistake}"
-        for part in parts:
-            asked, named = _folded(order.user_reference), _folded(part.user_reference)
+        if result.success and not result.matched and result.unmatched is None:
+            return f"orders[{index}]: accepted, and neither matched nor resting"
+        for part in _parts_of(result):
+            asked, named = folded(order.user_reference), folded(part.user_reference)
             if named and named != asked and (named in references or not proven):
-                if named in references or not _is_cut_short(part, order):
+                if named in references or is_own(named) or not _is_cut_short(part, order):
                     return f"about {part.user_reference!r} where orders[{index}] was asked for"
             # A type that this library does not know may be another name for the same type.
             elif not proven and (not named or not asked) and _is_of_another_type(part, order):
@@ -100,6 +106,8 @@ def other_orders(
 
 def contradiction(result: PlaceResult) -> str | None:
     """Return how a result contradicts itself, `None` if it does not."""
+    if result.order_id is not None and not result.order_id.strip():
+        return "an order without an id"
     if not result.matched and result.unmatched is None:
         return None
     if result.error is not None or result.error_type is not None:
@@ -109,15 +117,38 @@ def contradiction(result: PlaceResult) -> str | None:
     return None
 
 
-def other_edit(order_id: str, result: EditResult) -> str | None:
-    """Return the mismatch if the answer to the edit of an order cannot be true, else `None`."""
+def other_edit(
+    order_id: str, user_reference: str, is_own: Callable[[str], bool], result: EditResult
+) -> str | None:
+    """Return the mismatch if the answer to the edit of an order cannot be true, else `None`.
+
+    The new order has the `user_reference`, which may be cut short in the answer. `is_own` is that
+    of `other_orders`.
+    """
     if (mistake := contradiction(result)) is not None:
         return mistake
     for key in ("sessionID", "orderID"):
         named = result.cancelled.get(key)
         if isinstance(named, str) and named.casefold() != order_id.casefold():
             return f"about order {named} where {order_id} was asked for"
+    for part in _parts_of(result):
+        asked, named = folded(user_reference), folded(part.user_reference)
+        if named and named != asked and (is_own(named) or not asked.startswith(named)):
+            return f"about {part.user_reference!r} where {user_reference!r} was asked for"
     return None
+
+
+def another_order(order_id: str, order: OrderDetail) -> str | None:
+    """Return the mismatch if the state is that of another order, else `None`."""
+    if order.order_id and order.order_id.casefold() != order_id.casefold():
+        return f"about order {order.order_id} where {order_id} was asked for"
+    return None
+
+
+def _parts_of(result: PlaceResult) -> list[MatchedFill | UnmatchedOffer]:
+    """Return what a result says of the order: its fills, and the part that rests."""
+    parts: list[MatchedFill | UnmatchedOffer] = [*result.matched]
+    return parts if result.unmatched is None else [*parts, result.unmatched]
 
 
 def _is_of_another_type(part: MatchedFill | UnmatchedOffer, order: NewOrder) -> bool:
@@ -126,12 +157,8 @@ def _is_of_another_type(part: MatchedFill | UnmatchedOffer, order: NewOrder) -> 
 
 def _is_cut_short(part: MatchedFill | UnmatchedOffer, order: NewOrder) -> bool:
     """Whether a reference is the beginning of the one that was sent, and no term contradicts."""
-    asked, named = _folded(order.user_reference), _folded(part.user_reference)
+    asked, named = folded(order.user_reference), folded(part.user_reference)
     same = part.side in (None, order.side) and part.number in (None, order.number)
     if isinstance(part, UnmatchedOffer):
         same = same and part.odds in (None, order.odds)
     return asked.startswith(named) and same and not _is_of_another_type(part, order)
-
-
-def _folded(reference: str | None) -> str:
-    return (reference or "").strip().casefold()

@@ -4,20 +4,16 @@ It does not know the orders of other sessions and processes on the same account.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fourcasters_async._core.text import folded
 from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
 from fourcasters_async.models import CancelResult, Halted, OpenOrder, UndecidedOrder
 from fourcasters_async.orders.answers import already_cancelled
-from fourcasters_async.orders.tickets import OwnOrder, Ticket
-
-# How many own orders are remembered: with their game, so that the game of an edit is known, and as
-# decided.
-_REMEMBERED = 10_000
+from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
 
 
 class Gate:
@@ -46,8 +42,8 @@ class Gate:
         self._changed: dict[str | None, int] = {}
         self.acknowledged: dict[str, tuple[str | None, float]] = {}
         """By id, the game of each order that came into the book a moment ago, and the time."""
-        self._game_of: OrderedDict[str, str] = OrderedDict()
-        self._decided: OrderedDict[tuple[str | None, str | None], None] = OrderedDict()
+        self._game_of: Recent[str, str] = Recent()
+        self._decided: Recent[tuple[str | None, str | None], None] = Recent()
 
     # What may be placed.
 
@@ -164,9 +160,7 @@ class Gate:
         self.acknowledged.pop(order_id.casefold(), None)
         self.acknowledged[order_id.casefold()] = game, now
         if game is not None:
-            self._game_of[order_id.casefold()] = game
-            if len(self._game_of) > _REMEMBERED:
-                self._game_of.popitem(last=False)
+            self._game_of.add(order_id.casefold(), game)
 
     def forget(self, order_ids: Iterable[str | None]) -> None:
         """Record that orders do not rest: an answer has said so."""
@@ -178,7 +172,8 @@ class Gate:
         """Record the results of a cancel: the orders had come into the book, or still rest."""
         if not self.acknowledged and not self.tickets:
             return
-        told = list(results)
+        # A failure without an id may say that no order has the reference yet.
+        told = [result for result in results if result.success or result.order_id]
         self.see(told)
         # An order that was not cancelled may still rest, unless it was cancelled before.
         self.forget(r.order_id for r in told if r.success or already_cancelled(r))
@@ -186,6 +181,12 @@ class Gate:
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an order that this session placed, if it is still remembered."""
         return self._game_of.get(order_id.casefold())
+
+    def knows(self, user_reference: str) -> bool:
+        """Whether an own order has a reference, which is given as it is compared."""
+        own = (order.user_reference for ticket in self.tickets for order in ticket.orders)
+        decided = (reference for reference, _ in self._decided)
+        return any(folded(each) == user_reference for each in (*own, *decided))
 
     def undecided(self, games: frozenset[str] | None = None) -> tuple[UndecidedOrder, ...]:
         """Return the own orders that may rest on the games now or later."""
@@ -316,9 +317,7 @@ class Gate:
 
     def _remember(self, decided: Iterable[OwnOrder]) -> None:
         for order in decided:
-            self._decided[order.user_reference, order.game] = None
-            if len(self._decided) > _REMEMBERED:
-                self._decided.popitem(last=False)
+            self._decided.add((order.user_reference, order.game), None)
 
     def _note_change(self, ticket: Ticket) -> None:
         self._changes += 1

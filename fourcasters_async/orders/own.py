@@ -10,7 +10,12 @@ from attrs import evolve
 
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async.errors import NotSentError, OutcomeUnknownError, ReferencedOrder
+from fourcasters_async.errors import (
+    FourcastersError,
+    NotSentError,
+    OutcomeUnknownError,
+    ReferencedOrder,
+)
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.tickets import OwnOrder, Ticket
 
@@ -41,7 +46,7 @@ async def send_own(
     accounted = evolve(request, leave=ticket.leave, come_back=ticket.come_back)
     sending: asyncio.Task[T] = asyncio.create_task(sender.call_until(accounted, until))
     gate.send(ticket, sending)
-    sending.add_done_callback(partial(_decide, gate, ticket, on_answer))
+    sending.add_done_callback(partial(_decide, gate, ticket, request.endpoint, on_answer))
     try:
         await asyncio.wait([sending])
     except asyncio.CancelledError as cancelled:
@@ -70,17 +75,40 @@ async def send_own(
         unknown = OutcomeUnknownError(f"{request.endpoint}: {_GIVEN_UP}")
         unknown.orders = in_doubt
         raise unknown
-    try:
+    error = sending.exception()
+    if error is None:
         return sending.result()
-    except OutcomeUnknownError as error:
-        error.orders = in_doubt
-        raise
+    doubt = _in_doubt(request.endpoint, ticket, error)
+    if doubt is None:
+        raise error
+    doubt.orders = in_doubt
+    raise doubt
+
+
+def _in_doubt(endpoint: str, ticket: Ticket, error: BaseException) -> OutcomeUnknownError | None:
+    """Return the error of a request that may have taken effect, `None` if it provably did not.
+
+    An exception that is not the library's proves nothing of what has left.
+    """
+    if isinstance(error, OutcomeUnknownError):
+        return error
+    if ticket.left is None or isinstance(error, FourcastersError):
+        return None
+    unknown = OutcomeUnknownError(f"{endpoint}: failed after it left: {type(error).__name__}")
+    unknown.__cause__ = error
+    return unknown
 
 
 def _decide(
-    gate: Gate, ticket: Ticket, on_answer: Callable[[T], None], sending: "asyncio.Task[Any]"
+    gate: Gate,
+    ticket: Ticket,
+    endpoint: str,
+    on_answer: Callable[[T], None],
+    sending: "asyncio.Task[Any]",
 ) -> None:
     error = OutcomeUnknownError(_GIVEN_UP) if sending.cancelled() else sending.exception()
+    if error is not None:
+        error = _in_doubt(endpoint, ticket, error) or error
     if isinstance(error, OutcomeUnknownError):
         _remember(gate, ticket, error)
     # With no orders left, all of them are known to have come into the book.

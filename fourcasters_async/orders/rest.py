@@ -27,7 +27,7 @@ from fourcasters_async.models import (
     PlaceResult,
     UndecidedOrder,
 )
-from fourcasters_async.orders.answers import another_game, other_edit
+from fourcasters_async.orders.answers import another_game, another_order, other_edit
 from fourcasters_async.orders.arguments import (
     check_american_odds,
     check_order_type,
@@ -218,7 +218,7 @@ class RestOrders(Orders):
                 EditResult,
                 Kind.PLACE,
                 body=body,
-                check=partial(other_edit, order_id),
+                check=partial(other_edit, order_id, reference, self._gate.knows),
                 unite=last_rows,
             ),
             [OwnOrder(game, reference, order_id, unique=given is None)],
@@ -240,6 +240,7 @@ class RestOrders(Orders):
             Kind.READ,
             data_path=("data", "order"),
             params={"orderID": check_id(order_id, "order_id")},
+            stray=partial(another_order, order_id),
         )
         return await self._sender.call(request, deadline=deadline)
 

@@ -1,12 +1,30 @@
 """One place or edit of the session's own, in the account that the gate keeps."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, frozen
 
 from fourcasters_async.errors import FourcastersError, HaltedError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+# How many own orders are remembered: with their game, so that the game of an edit is known, and as
+# decided.
+_REMEMBERED = 10_000
+
+
+class Recent(OrderedDict[K, V]):
+    """The entries that were added last."""
+
+    def add(self, key: K, value: V) -> None:
+        """Add one, and forget the oldest."""
+        self[key] = value
+        if len(self) > _REMEMBERED:
+            self.popitem(last=False)
 
 
 @frozen

@@ -251,7 +251,7 @@ class Orders(ABC):
             self._sender,
             evolve(
                 self._place(new),
-                check=partial(other_orders, new, proven=self._answers_are_proven),
+                check=partial(other_orders, new, self._gate.knows, proven=self._answers_are_proven),
                 unite=last_rows,
             ),
             [own_order(order) for order in new],
