@@ -114,7 +114,6 @@ async def test_the_market_of_a_three_way_moneyline_is_kept(
         ({"bet": -1.5}, "invalid bet"),
         ({"bet": "25"}, "invalid bet"),
         ({"bet": True}, "invalid bet"),
-        ({"bet": float("nan")}, "invalid bet"),
         ({"type": "spread"}, "invalid number"),
         ({"type": "total", "side": "over"}, "invalid number"),
         ({"type": "spread", "number": "-3.5"}, "invalid number"),
