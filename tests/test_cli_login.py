@@ -69,7 +69,7 @@ async def log_in(run: Run) -> None:
 def token_in(file: TokenFile) -> str:
     kept = file.read()
     assert kept is not None
-    return str.__str__(kept.token)
+    return str.__str__(kept)
 
 
 async def test_a_login_keeps_a_token_that_the_other_commands_use(
@@ -127,14 +127,58 @@ async def test_the_token_of_the_environment_wins(run: Run, fake_exchange: FakeEx
 
 
 async def test_what_replaced_the_token_of_the_environment_is_used_in_its_place(
-    fake_exchange: FakeExchange, run: Run, file: TokenFile
+    fake_exchange: FakeExchange, run: Run
 ) -> None:
     fake_exchange.move_clock(MONTH)
     first = await run("orders", FOURCASTERS_TOKEN=fake_exchange.token)
     fake_exchange.revoke(fake_exchange.token)
-    assert f"kept in {file.path}" in first.err
+    replacing = TokenFile.of(fake_exchange.url, replaced=fake_exchange.token)
+    assert f"kept in {replacing.path}" in first.err
     assert "FOURCASTERS_TOKEN" in first.err
     assert (await run("orders", FOURCASTERS_TOKEN=fake_exchange.token)).status == 0
+
+
+async def test_what_replaced_the_token_of_the_environment_may_be_replaced_too(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    statuses = []
+    for _ in range(3):
+        fake_exchange.move_clock(MONTH)
+        ran = await run("orders", FOURCASTERS_TOKEN=fake_exchange.token)
+        statuses.append(ran.status)
+    assert statuses == [0, 0, 0]
+
+
+async def test_what_replaced_the_token_of_the_environment_costs_no_other_token(
+    fake_exchange: FakeExchange, run: Run, file: TokenFile
+) -> None:
+    await log_in(run)
+    before, other = token_in(file), fake_exchange.add_account("other")
+    fake_exchange.move_clock(MONTH)
+    for token in (fake_exchange.token, other):
+        await run("orders", FOURCASTERS_TOKEN=token)
+    assert token_in(file) == before
+    assert (await run("orders", FOURCASTERS_TOKEN=fake_exchange.token)).status == 0
+
+
+async def test_a_logout_ends_also_what_replaced_the_token_of_the_environment(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    given = fake_exchange.token
+    replacing = TokenFile.of(fake_exchange.url, replaced=given)
+    fake_exchange.move_clock(MONTH)
+    await run("orders", FOURCASTERS_TOKEN=given)
+    token = token_in(replacing)
+    assert (await run("logout", FOURCASTERS_TOKEN=given)).status == 0
+    assert token not in fake_exchange.book.tokens
+    assert replacing.read() is None
+
+
+async def test_a_folder_that_others_could_read_is_closed_to_them(run: Run, file: TokenFile) -> None:
+    file.path.parent.mkdir(parents=True)
+    file.path.parent.chmod(0o755)
+    await log_in(run)
+    assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
 
 
 async def test_another_token_of_the_environment_is_not_replaced(

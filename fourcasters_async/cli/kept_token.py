@@ -1,4 +1,4 @@
-"""The token that `fourcasters login` keeps: a file of its own for each exchange."""
+"""The tokens that the command line keeps: a file for each login and each replaced token."""
 
 import hashlib
 import os
@@ -14,58 +14,52 @@ from attrs import frozen
 from fourcasters_async._core.secret import Secret
 
 _OWNER_ALONE = 0o700
-
-
-@frozen
-class KeptToken:
-    """A token in a file. `replaced` is a digest of the token that the exchange replaced by it."""
-
-    token: Secret
-    replaced: str | None = None
-
-    def replaces(self, token: str) -> bool:
-        """Whether the exchange gave it for another token."""
-        return self.replaced == _digest(token)
+# Characters of the digest that names the file of a token that was replaced.
+_DIGEST = 32
 
 
 @frozen
 class TokenFile:
-    """Where the token for one exchange is kept, readable by its owner alone."""
+    """Where a token for one exchange is kept, readable by its owner alone."""
 
     exchange: str
     path: Path
 
     @classmethod
-    def of(cls, exchange: str) -> Self:
-        """Return the file for the exchange at a REST address, under the user's state folder."""
+    def of(cls, exchange: str, *, replaced: str | None = None) -> Self:
+        """Return the file for the exchange at a REST address, under the user's state folder.
+
+        With `replaced` it is for what the exchange gave in place of that token. Such a file is
+        found by the token that it replaces, so it costs no other token its file.
+        """
         name = re.sub(r"[^\w.-]+", "_", exchange.partition("://")[2])
+        if replaced is not None:
+            name += "." + hashlib.sha256(str.__str__(replaced).encode()).hexdigest()[:_DIGEST]
         return cls(exchange, platformdirs.user_state_path("fourcasters") / f"{name}.json")
 
-    def read(self) -> KeptToken | None:
-        """Return what is kept, `None` if it is nothing, or nothing for this exchange."""
+    def read(self) -> Secret | None:
+        """Return the token, `None` if nothing is kept, or nothing for this exchange."""
         try:
             content = orjson.loads(self.path.read_bytes())
         except (OSError, ValueError):
             return None
         match content:
-            case {"exchange": self.exchange, "token": str(token), **others} if token:
-                replaced = others.get("replaced")
-                return KeptToken(Secret(token), replaced if isinstance(replaced, str) else None)
+            case {"exchange": self.exchange, "token": str(token)} if token:
+                return Secret(token)
         return None
 
-    def keep(self, token: str, *, replaced: str | None = None) -> None:
-        """Keep a token, and a digest of the one that it replaces. A reader sees all of it or none.
+    def keep(self, token: str) -> None:
+        """Keep a token. A reader sees all of it or none.
 
         Raises `OSError` if it cannot be written.
         """
-        self.path.parent.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
-        content = {
-            "exchange": self.exchange,
-            "token": str.__str__(token),
-            "replaced": None if replaced is None else _digest(replaced),
-        }
+        folder = self.path.parent
+        folder.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
+        # It may have been there before, for others to read.
+        folder.chmod(_OWNER_ALONE)
+        content = {"exchange": self.exchange, "token": str.__str__(token)}
         # Made for the owner alone from the start.
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{self.path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(orjson.dumps(content))
@@ -79,7 +73,3 @@ class TokenFile:
     def remove(self) -> None:
         """Keep nothing any more."""
         self.path.unlink(missing_ok=True)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(str.__str__(token).encode()).hexdigest()

@@ -6,7 +6,7 @@ import click
 
 from fourcasters_async._core.secret import hidden
 from fourcasters_async.cli.exits import run
-from fourcasters_async.cli.sessions import TOKEN, in_session, name_of, token_file
+from fourcasters_async.cli.sessions import TOKEN, given_token, in_session, name_of, token_file
 from fourcasters_async.cli.terminal import harmless, say, usage_error
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.session import AsyncSession
@@ -35,18 +35,23 @@ def login(username: str | None) -> None:
     except OSError as error:
         raise click.ClickException(harmless(f"the token cannot be kept: {error}")) from None
     say(f"logged in to the {name_of(session)}; the token is kept in {file.path}")
-    if os.environ.get(TOKEN):
+    if given_token() is not None:
         say(f"{TOKEN} is set, and is used in place of it", err=True)
 
 
 @click.command()
 def logout() -> None:
-    """End the token that `fourcasters login` keeps, at the exchange and here."""
-    file = token_file()
-    kept = file.read()
-    if kept is None:
+    """End the token that `fourcasters login` keeps, at the exchange and here.
+
+    With FOURCASTERS_TOKEN set, also what the exchange gave in place of that token.
+    """
+    given, file = given_token(), token_file()
+    files = [file] if given is None else [file, token_file(replaced=given)]
+    kept = [(each, token) for each in files if (token := each.read()) is not None]
+    if not kept:
         raise click.UsageError(f"no token is kept for {file.exchange}")
-    session = AsyncSession(kept.token, base_url=file.exchange)
-    run(in_session(session, session.logout))
-    file.remove()
-    say(f"logged out of the {name_of(session)}")
+    for each, token in kept:
+        session = AsyncSession(token, base_url=each.exchange)
+        run(in_session(session, session.logout))
+        each.remove()
+        say(f"logged out of the {name_of(session)}")

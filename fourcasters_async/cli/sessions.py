@@ -24,23 +24,30 @@ class TokenSource:
 
     token: Secret | None
     name: str
+    file: TokenFile
+    """Where a token that replaces it is kept."""
 
 
-def token_file() -> TokenFile:
-    """Return where the token for the exchange of the environment is kept."""
+def token_file(*, replaced: Secret | None = None) -> TokenFile:
+    """Return where the token of a login, or what `replaced` a token, is kept."""
     base_url = os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL
-    return TokenFile.of(base_url.rstrip("/"))
+    return TokenFile.of(base_url.rstrip("/"), replaced=replaced)
+
+
+def given_token() -> Secret | None:
+    """Return the token of the environment."""
+    return hidden(os.environ.get(TOKEN)) or None
 
 
 def token_source() -> TokenSource:
     """Return the token to use: of the environment, or what the exchange gave for it, or kept."""
-    file = token_file()
-    given, kept = hidden(os.environ.get(TOKEN)) or None, file.read()
-    if kept is not None and (given is None or kept.replaces(given)):
-        return TokenSource(kept.token, str(file.path))
-    if given is not None:
-        return TokenSource(given, TOKEN)
-    return TokenSource(None, f"a login with {USERNAME}")
+    given = given_token()
+    file = token_file(replaced=given)
+    kept = file.read()
+    if kept is not None:
+        return TokenSource(kept, str(file.path), file)
+    name = f"a login with {USERNAME}" if given is None else TOKEN
+    return TokenSource(given, name, file)
 
 
 def make_session() -> AsyncSession:
@@ -61,18 +68,18 @@ def make_session() -> AsyncSession:
 
 def _keeper(source: TokenSource) -> Callable[[str], None]:
     """Return what keeps a new token, because the one that it replaces is dead."""
-    file = token_file()
 
     def keep(token: str) -> None:
         token = hidden(token)
         try:
-            file.keep(token, replaced=source.token if source.name == TOKEN else None)
+            source.file.keep(token)
         except OSError as error:
             say(f"the exchange sent a new token, which cannot be kept: {error}", err=True)
             return
         if source.name == TOKEN:
             say(
-                f"the exchange replaced the token of {TOKEN}; the new one is kept in {file.path}",
+                f"the exchange replaced the token of {TOKEN}; the new one is kept in "
+                f"{source.file.path}",
                 err=True,
             )
 
