@@ -13,6 +13,7 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResp
 from fourcasters_async._core.request import Request
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
+    claims_success,
     contradicts_refusal,
     error_in,
     has_error,
@@ -124,9 +125,8 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)
-    # Data beside an error contradicts it.
-    has_data = isinstance(document, dict) and document.get("data") is not None
-    if status == HTTPStatus.TOO_MANY_REQUESTS and not has_data:
+    contradicts = isinstance(document, dict) and claims_success(document)
+    if status == HTTPStatus.TOO_MANY_REQUESTS and not contradicts:
         return RateLimitedError(
             message or _phrase(status),
             status=status,
@@ -135,7 +135,7 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
             retry_after=retry_after(response.headers),
         )
     kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
-    if message and not has_data and not contradicts_refusal(code):
+    if message and not contradicts and not contradicts_refusal(code):
         kind = REFUSALS.get(status, kind)
     return kind(message or _phrase(status), status=status, endpoint=request.endpoint, code=code)
 
