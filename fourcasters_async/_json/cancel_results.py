@@ -14,7 +14,9 @@ from fourcasters_async.models import CancelResult
 # the other.
 _ERRORS = ("error", "errorType", "error_type", "errors")
 
-_NO_ERROR = {key: (None, "", [], {}) if key == "errors" else (None, "") for key in _ERRORS}
+_NO_ERROR: dict[str, Sequence[object]] = {
+    key: (None, "", [], {}) if key == "errors" else (None, "") for key in _ERRORS
+}
 
 
 def cancel_result_hook(
