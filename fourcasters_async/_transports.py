@@ -1,6 +1,5 @@
 """The composition root: a session's ways to the exchange, what they share, and their end."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -19,15 +18,9 @@ from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.handshake import Handshake
 from fourcasters_async._websocket.reconnecting import Reconnecting
-from fourcasters_async.dead_man import Beat, beats_in
-from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.orders.heartbeat import (
-    acknowledged_seconds,
-    heartbeat_policy,
-    heartbeat_request,
-)
-
-_log = logging.getLogger("fourcasters_async")
+from fourcasters_async.dead_man import Beat
+from fourcasters_async.orders.beats import Beats
+from fourcasters_async.orders.heartbeat import heartbeat_policy
 
 # Seconds in which a connection may say nothing at all to what it was asked.
 _SILENCE = 1.0
@@ -48,6 +41,9 @@ class Transports:
         retry: RetryPolicy,
         rate_limit: RateLimit,
     ) -> None:
+        for each in (address, orders_address):
+            # A proxy that is no address is told at once.
+            clients.proxy_of_environment(each)
         self.address = address
         self._orders_address = orders_address
         self._auth = auth
@@ -58,6 +54,7 @@ class Transports:
         self._home = HomeLoop()
         self.http = self._http(max_connections, timeout=timeout, retry=retry, rate_limit=rate_limit)
         self._more: set[Sender] = set()
+        self._beats: dict[int, Beats] = {}
         self._closed = False
 
     async def close(self) -> None:
@@ -76,30 +73,23 @@ class Transports:
 
     @asynccontextmanager
     async def beats(self, timeout: int) -> AsyncIterator[Beat]:  # noqa: ASYNC109  # the exchange's own
-        """Give what sends a heartbeat of `timeout` seconds, on a connection of its own."""
+        """Give what sends a heartbeat of `timeout` seconds, on a connection of its own.
+
+        Those of one time-out share the connection, and a beat that one of them has just sent.
+        """
         self.http.ensure_usable()
-        request = heartbeat_request(timeout)
-        async with AsyncExitStack() as stack:
-            places = beats_in(self._rate_limit.window, timeout)
-            http = self._http_for_beats(stack, timeout, places)
-
-            async def beat(within: float) -> float | None:
-                nonlocal http, places
-                answer = await http.call(request, deadline=within)
-                seconds = acknowledged_seconds(answer)
-                if seconds is None or seconds <= 0:
-                    return seconds
-                needed = beats_in(self._rate_limit.window, seconds)
-                if needed > places:
-                    # Twice as many at least, so that a time that shrinks often takes few shares.
-                    places = max(needed, 2 * places)
-                    try:
-                        http = self._http_for_beats(stack, seconds, places)
-                    except InvalidRequestError as error:
-                        _log.warning("the rate limit may hold heartbeats back: %s", error)
-                return seconds
-
-            yield beat
+        line = self._beats.get(timeout)
+        if line is None:
+            line = Beats(timeout, self._rate_limit, self._http_for_beats)
+            self._beats[timeout] = line
+        line.users += 1
+        try:
+            yield line.beat
+        finally:
+            line.users -= 1
+            if not line.users:
+                del self._beats[timeout]
+                await line.stack.aclose()
 
     def _http_for_beats(self, stack: AsyncExitStack, timeout: float, places: int) -> HttpClient:
         share = self._rate_limit.share(places)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from attrs import frozen
+
 from fourcasters_async._core.validation import check_callback, check_count
 from fourcasters_async.errors import FourcastersError, InvalidRequestError, OutcomeUnknownError
 
@@ -23,7 +25,15 @@ _CHECK_INTERVAL = 1.0
 _SHORTEST = 1.0
 
 
-Beat = Callable[[float], Awaitable[float | None]]
+@frozen
+class EarlierBeat:
+    """A beat that another switch of the account sent `age` seconds ago, and its `acknowledged`."""
+
+    acknowledged: float | None
+    age: float
+
+
+Beat = Callable[[float], Awaitable[float | EarlierBeat | None]]
 """Sends a heartbeat within so many seconds, and raises if it was not acknowledged.
 
 Returns the time-out that the exchange acknowledged, in seconds; `None` if it named none.
@@ -213,6 +223,8 @@ class DeadManSwitch:
     async def _beat_once(self, beat: Beat) -> None:
         sent = self._clock()
         acknowledged = await beat(self._interval)
+        if isinstance(acknowledged, EarlierBeat):
+            sent, acknowledged = self._clock() - acknowledged.age, acknowledged.acknowledged
         # This acknowledgement would hide that the time ran out before it.
         self._report_change()
         # The exchange counts from a later moment, so the switch never looks armed for too long.

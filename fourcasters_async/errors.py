@@ -146,21 +146,30 @@ class ApiError(FourcastersError):
     firewall may have answered, and nothing is known of the request.
     `message` is the exchange's text, `code` the number in the object form of its errors (`None` in
     the string form). `endpoint` is the method and the path, or the type of the message.
+    `retry_after` is the seconds that a 429 or a 503 asks to wait, `None` if it does not say.
     """
 
     status: int
     message: str
     code: int | None
     endpoint: str
+    retry_after: float | None
 
     def __init__(
-        self, message: str, *, status: int, endpoint: str, code: int | None = None
+        self,
+        message: str,
+        *,
+        status: int,
+        endpoint: str,
+        code: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{endpoint}: {status} {message}")
         self.status = status
         self.message = message
         self.code = code
         self.endpoint = endpoint
+        self.retry_after = retry_after
 
 
 class BadRequestError(ApiError):
@@ -188,24 +197,7 @@ class ConflictError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """429: too many requests.
-
-    `retry_after` is the seconds that the exchange asks to wait, `None` if it does not say.
-    """
-
-    retry_after: float | None
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        endpoint: str,
-        code: int | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, status=status, endpoint=endpoint, code=code)
-        self.retry_after = retry_after
+    """429: too many requests."""
 
 
 class ServerError(ApiError):

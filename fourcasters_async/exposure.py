@@ -141,7 +141,7 @@ def _ranges(lines: Iterable[float], least: int | None = None) -> list[_Range]:
     starts = sorted({start for line in lines for start in (math.ceil(line), math.floor(line) + 1)})
     if least is not None:
         starts = [start for start in starts if start > least]
-    lows = [least, *starts]
+    lows = [least if starts else None, *starts]
     highs = [*(start - 1 for start in starts), None]
     return list(starmap(_Range, zip(lows, highs, strict=True)))
 

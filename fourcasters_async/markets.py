@@ -5,7 +5,14 @@ from typing import Literal
 
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_day, check_id, check_text, optional
+from fourcasters_async._core.validation import (
+    check_count,
+    check_day,
+    check_flag,
+    check_id,
+    check_text,
+    optional,
+)
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import (
     FoundGame,
@@ -59,7 +66,7 @@ class Markets:
             list[Game],
             Kind.READ,
             data_path=("data", "games"),
-            params=_given(league=(league, "league"), sport=(sport, "sport")),
+            params=_given(league=(check_id(league, "league"), "league"), sport=(sport, "sport")),
         )
         return await self._sender.call(request, deadline=deadline)
 
@@ -88,7 +95,7 @@ class Markets:
             list[ParticipantSummary],
             Kind.READ,
             data_path=("data", "participants"),
-            params={"active": "true"} if active else None,
+            params={"active": "true"} if check_flag(active, "active") else None,
         )
         return await self._sender.call(request, deadline=deadline)
 
@@ -109,8 +116,7 @@ class Markets:
         """
         if (league is None) is (game_id is None):
             raise InvalidRequestError("league, game_id: give one of the two")
-        if version not in (1, 2):
-            raise InvalidRequestError("version: must be 1 or 2")
+        check_count(version, "version", most=2)
         params = _given(
             league=(league, "league"), sport=(sport, "sport"), gameID=(game_id, "game_id")
         )

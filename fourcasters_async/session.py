@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from signal import Signals
-from typing import NoReturn, Self, TypedDict, Unpack
+from typing import NoReturn, Self, TypedDict, Unpack, cast
 
 import aiohttp
 from attrs import fields
@@ -16,6 +16,7 @@ from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
+    check_kind,
     check_list,
     check_seconds,
     check_token,
@@ -63,8 +64,10 @@ class AsyncSession(HaltingOrders):
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
     the session logs in when it first has to and when a token dies, once for all requests that
-    wait. `on_token` is called with every new token, also one that the exchange sends by itself: a
-    function, or a coroutine function. What it raises is logged and has no other effect.
+    wait. A login that the exchange refused is not repeated until `login` is called, after a
+    challenge (428) for five minutes. `on_token` is called with every new token, also one that the
+    exchange sends in place of an old one: a function, or a coroutine function. What it raises is
+    logged and has no other effect.
 
     `base_url` is the REST address and `orders_url` that of the Orders WebSocket: `https` and `wss`,
     unless they are on this machine. `client_session` is an `aiohttp.ClientSession` of yours, used
@@ -120,7 +123,7 @@ class AsyncSession(HaltingOrders):
             raise InvalidRequestError("username, password: one is of no use without the other")
         if on_token is not None and not callable(on_token):
             raise InvalidRequestError("on_token: must be a function or a coroutine function")
-        retry = retry or RetryPolicy()
+        retry = RetryPolicy() if retry is None else check_kind(retry, RetryPolicy, "retry")
         self._auth = Auth(
             None if token is None else check_token(token),
             None if username is None else check_credentials(username, password),
@@ -140,7 +143,9 @@ class AsyncSession(HaltingOrders):
             timeout=check_seconds(timeout, "timeout"),
             max_connections=check_count(max_connections, "max_connections"),
             retry=retry,
-            rate_limit=rate_limit or RateLimit(),
+            rate_limit=RateLimit()
+            if rate_limit is None
+            else check_kind(rate_limit, RateLimit, "rate_limit"),
         )
         self._http = self._transports.http
         gate = Gate(
@@ -222,7 +227,8 @@ class AsyncSession(HaltingOrders):
         """End the token in use, at the exchange and here: `POST /user/logout`.
 
         With credentials, the next verb logs in again. A token that is dead already counts as
-        ended. An orders socket that is open stays open, as long as the exchange lets it.
+        ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
+        orders socket that is open stays open, as long as the exchange lets it.
         """
         with suppress(AuthenticationError):
             await self._http.call(logout_request(), deadline=deadline)
@@ -303,6 +309,7 @@ class AsyncSession(HaltingOrders):
 def _check_middlewares(
     middlewares: Sequence[aiohttp.ClientMiddlewareType],
 ) -> list[aiohttp.ClientMiddlewareType]:
-    if not all(map(callable, check_list(middlewares, "middlewares"))):
+    checked = check_list(middlewares, "middlewares")
+    if not all(map(callable, checked)):
         raise InvalidRequestError("middlewares: must be middlewares as aiohttp takes them")
-    return list(middlewares)
+    return cast(list[aiohttp.ClientMiddlewareType], checked)

@@ -272,8 +272,8 @@ def _longest(_: float, most: float) -> float:
     return most
 
 
-def _limited(after: str | None) -> AttemptResult[list[CancelResult]]:
-    return classify(CANCEL, Response(429, {} if after is None else {"Retry-After": after}, b""))
+def _limited(after: str | None, status: int = 429) -> AttemptResult[list[CancelResult]]:
+    return classify(CANCEL, Response(status, {} if after is None else {"Retry-After": after}, b""))
 
 
 @pytest.mark.parametrize(
@@ -289,6 +289,12 @@ def _limited(after: str | None) -> AttemptResult[list[CancelResult]]:
         (_limited("7"), 1, False, 7.0),
         (_limited("3600"), 1, False, 10.0),
         (_limited("7"), 3, False, None),
+        (_limited("0"), 1, False, 1.0),
+        (_limited("1"), 2, False, 2.0),
+        (_limited("soon"), 2, False, 2.0),
+        (_limited("7", 503), 1, False, 7.0),
+        (_limited("0", 503), 2, False, 2.0),
+        (_limited("7", 403), 1, False, 1.0),
         (classify(CANCEL, NoResponse("gone", not_sent=False, stale=True)), 1, False, 0.0),
         (classify(CANCEL, NoResponse("gone", not_sent=False, stale=True)), 1, True, 1.0),
     ],

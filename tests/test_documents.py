@@ -1,20 +1,24 @@
 """Every endpoint of the exchange's documents: a method that asks it, and the sandbox's answer."""
 
+import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from spec import ARGUMENTS, Spec, assert_valid, documents, furnish, resolved
 from test_house import FILES, package_of, strings_in
 
-from fourcasters_async import AsyncSession
+from fourcasters_async import AsyncSession, MarketType
 from fourcasters_async.testing import FakeExchange, faults
+from fourcasters_async.testing.matching import Match
 from fourcasters_async.testing.rest import ENDPOINTS as IN_THE_SANDBOX
 
 DOCUMENTS = Path(__file__).parents[2] / "shared" / "exchange"
@@ -24,6 +28,13 @@ Read = Callable[[AsyncSession, Spec], Awaitable[object]]
 # The endpoint that shows the document itself is for people.
 NOT_ASKED = {"GET /openapi.json"}
 DAY = date(2026, 1, 1)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+# The reads of the newer document, which also tells of an old address.
+GRADED: dict[str, Read] = {
+    "GET /user/v2/getGraded": lambda s, _: s.account.get_graded(),
+    "GET /user/v2/getGradedSince": lambda s, _: s.account.get_graded_since(LONG_AGO),
+    "GET /user/getGradedWagers": lambda s, _: s.account.get_graded_wagers(),
+}
 # The reads of the older document. Their arguments are named as in `spec.ARGUMENTS`.
 READS: dict[str, Read] = {
     "GET /affiliate/getAffiliateCommission": lambda s, _: s.account.get_affiliate_commission(),
@@ -67,6 +78,7 @@ INSISTS: dict[str, tuple[str, ...]] = {
     "GET /user/getMatchedBets": ("data", "data.matchedBets"),
     "GET /user/getOrdersForGame": ("data", "data.unmatched", "data.matched"),
     "GET /user/getUnmatched": ("data", "data.unmatched"),
+    **dict.fromkeys(GRADED, ("data", "data.graded", "data.cursor", "data.hasMore")),
 }
 
 
@@ -104,6 +116,12 @@ def older() -> Spec:
     return document
 
 
+@cache
+def newer() -> Spec:
+    document: Spec = json.loads((DOCUMENTS / "graded-openapi.json").read_text())
+    return document
+
+
 def _in_words_of_3_0(value: Any) -> Any:
     if isinstance(value, list):
         return [_in_words_of_3_0(each) for each in value]
@@ -118,9 +136,14 @@ def _in_words_of_3_0(value: Any) -> Any:
     return made
 
 
+def document_of(endpoint: str) -> Spec:
+    return newer() if endpoint in GRADED else older()
+
+
 def schema_of(endpoint: str) -> Spec:
     method, _, path = endpoint.partition(" ")
-    response = resolved(older(), older()["paths"][path][method.lower()]["responses"]["200"])
+    document = document_of(endpoint)
+    response = resolved(document, document["paths"][path][method.lower()]["responses"]["200"])
     schema: Spec = response["content"]["application/json"]["schema"]
     return schema
 
@@ -142,9 +165,9 @@ def test_every_read_of_the_older_document_is_held_against_it() -> None:
         for method in methods
         if method == "get" or path.startswith("/exchange")
     }
-    # The others are in `spec.ENDPOINTS`, and the newer document tells of the old address as well.
-    elsewhere = {"GET /user/getMe", "GET /session/lookupOrder", "GET /user/getGradedWagers"}
-    assert reads - elsewhere == READS.keys() == INSISTS.keys()
+    # These are in `spec.ENDPOINTS`.
+    elsewhere = {"GET /user/getMe", "GET /session/lookupOrder"}
+    assert reads - elsewhere - GRADED.keys() == READS.keys()
 
 
 @needs_documents
@@ -169,11 +192,12 @@ async def test_the_sandbox_answers_a_read_as_documented(
 
 @cache
 def answers_to(endpoint: str) -> st.SearchStrategy[Any]:
-    return documents(older(), schema_of(endpoint), INSISTS[endpoint])
+    return documents(document_of(endpoint), schema_of(endpoint), INSISTS[endpoint])
 
 
 # The document gives the players as the keys of objects, of which each has one.
-GENERATED = [endpoint for endpoint in READS if "Commission" not in endpoint]
+GENERATED = {**READS, **GRADED}
+del GENERATED["GET /affiliate/getAffiliateCommission"]
 
 
 @needs_documents
@@ -191,4 +215,49 @@ async def test_an_answer_that_is_as_documented_is_read(
     fake_exchange.clear_faults()
     answer = faults.Respond(json.dumps(document).encode())
     fake_exchange.inject(answer, endpoint=endpoint.rpartition("/")[2], times=None)
-    await READS[endpoint](session, ARGUMENTS)
+    await GENERATED[endpoint](session, ARGUMENTS)
+
+
+@needs_documents
+@pytest.mark.real_time
+@pytest.mark.parametrize("document", [older, newer], ids=["older", "newer"])
+async def test_no_request_makes_the_sandbox_fail_and_its_answers_are_as_documented(
+    fake_exchange: FakeExchange, tmp_path: Path, document: Callable[[], Spec]
+) -> None:
+    book, mine = fake_exchange.book, fake_exchange.account
+    for type_ in MarketType:
+        game = fake_exchange.add_game(orders=3)
+        maker = book.place(mine, game.game_id, type=type_, number=0.5)
+        book.fill(maker.order_id, 10.0)
+        # What matches it is the account's own as well, by another name.
+        taker = evolve(maker, order_id=book.new_id(), fills=[], filled=0.0)
+        book.add(taker)
+        book.match(taker, Match(maker, 10.0, 10.0))
+        book.settle(game.game_id, away=1, home=2)
+        game.start = datetime(2026, 1, 1, tzinfo=UTC)
+    fake_exchange.add_game(orders=3)
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps(any_of(document()) | {"openapi": "3.0.3"}))
+    options = {
+        "--url": fake_exchange.url,
+        "--header": f"Authorization: {fake_exchange.token}",
+        "--exclude-path": "/openapi.json",
+        # The documents name few of the statuses.
+        "--checks": "not_a_server_error,response_schema_conformance,content_type_conformance",
+        "--phases": "examples,fuzzing",
+        "--max-examples": "20",
+        "--seed": "1",
+        "--report-dir": str(tmp_path),
+    }
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("schemathesis"),
+        "run",
+        file,
+        *[word for option in options.items() for word in option],
+        cwd=tmp_path,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()

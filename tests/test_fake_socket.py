@@ -12,7 +12,6 @@ from attrs import field, frozen
 from support import until
 
 from fourcasters_async.testing import BookOrder, FakeExchange, faults
-from fourcasters_async.testing.rest import TOKEN_LIFE
 
 Socket = aiohttp.ClientWebSocketResponse
 Connect = Callable[..., Awaitable[Socket]]
@@ -89,15 +88,6 @@ async def test_a_handshake_is_a_request_like_any_other(
     (received,) = fake_exchange.requests
     assert (received.method, received.path, received.endpoint) == ("GET", "/orders/ws", "ws")
     assert received.account == fake_exchange.account
-
-
-async def test_a_token_past_its_life_is_replaced_in_the_handshake(
-    fake_exchange: FakeExchange, connect: Connect
-) -> None:
-    fake_exchange.move_clock(TOKEN_LIFE + 1)
-    async with await connect() as socket:
-        fresh = socket._response.headers["X-Auth-Token"]
-    assert fake_exchange.book.tokens[fresh] == fake_exchange.account
 
 
 @pytest.mark.parametrize(

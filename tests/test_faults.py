@@ -76,8 +76,8 @@ TAKES_THE_CONNECTION = [
     faults.Reset(),
     faults.Reset(committed=True),
     faults.Truncate(),
-    faults.Oversized(size=2**20),
 ]
+TOO_LARGE = faults.Oversized(size=2**20)
 OVER_REST = [
     *ON_BOTH,
     *[Row(fault) for fault in TAKES_THE_CONNECTION],
@@ -85,7 +85,6 @@ OVER_REST = [
     Row(faults.DripBody(pause=1.0)),
     Row(faults.Garbage()),
     Row(faults.WrongLength()),
-    Row(faults.GzipBomb(size=2**20)),
     Row(faults.Html(status=200)),
     Row(faults.Html(status=502)),
     Row(faults.Redirect(ELSEWHERE)),
@@ -95,7 +94,7 @@ OVER_REST = [
 ]
 OVER_THE_SOCKET = [
     *ON_BOTH,
-    *[Row(fault, alone=False) for fault in TAKES_THE_CONNECTION],
+    *[Row(fault, alone=False) for fault in (*TAKES_THE_CONNECTION, TOO_LARGE)],
     Row(faults.CloseCode(), alone=False),
     Row(faults.CloseCode(1000, committed=True), alone=False),
     Row(faults.HalfOpen(), alone=False),
@@ -120,7 +119,7 @@ HARMLESS = [
 
 @pytest.fixture(autouse=True)
 def smaller_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fourcasters_async._http.pool._BODY_LIMIT", 2**19)
+    monkeypatch.setattr("fourcasters_async._http.pool.limit_of", lambda _: 2**19)
     monkeypatch.setattr("fourcasters_async._websocket.handshake._FRAME_LIMIT", 2**19)
 
 
@@ -203,8 +202,19 @@ async def test_what_a_small_body_can_become_is_bounded(
     async with AsyncSession(
         fake_exchange.token, base_url=fake_exchange.url, retry=RetryPolicy(max_attempts=1)
     ) as session:
-        with pytest.raises(OutcomeUnknownError, match="larger than 67108864 bytes"):
+        with pytest.raises(OutcomeUnknownError, match="larger than 4,194,304 bytes"):
             await session.cancel_all_orders_for_game(fake_exchange.add_game().game_id)
+
+
+@pytest.mark.parametrize("fault", [TOO_LARGE, faults.GzipBomb(size=2**20)], ids=str)
+async def test_an_answer_that_is_too_large_is_not_asked_for_again(
+    fake_exchange: FakeExchange, fault: faults.Fault
+) -> None:
+    report, outcome = await cancel_with(fake_exchange, REST, fault, times=None)
+    assert (outcome.status, outcome.attempts) == (UNKNOWN, 1)
+    assert "not asked for again" in str(outcome.error)
+    assert fake_exchange.received(game_id=outcome.game_id) == 1
+    assert others(report, outcome) == {(CONFIRMED, 1, True, 2)}
 
 
 async def test_a_401_is_final_and_is_not_repeated(fake_exchange: FakeExchange) -> None:

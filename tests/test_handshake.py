@@ -29,7 +29,6 @@ from fourcasters_async import (
     SessionClosedError,
 )
 from fourcasters_async.testing import FakeExchange, faults
-from fourcasters_async.testing.rest import TOKEN_LIFE
 
 NAME, PASSWORD = "trader", "correct horse"
 GAME = "f" * 24
@@ -118,11 +117,21 @@ async def test_reconnecting_after_a_token_has_died_logs_in_once_for_all_that_wai
     assert fake_exchange.received("ws") == 3
 
 
+class WithFreshToken(faults.Fault):
+    """The answer brings a token in place of the one that was used."""
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        response = faults.respond(call.commit())
+        response.headers["X-Auth-Token"] = "fresh-token"
+        return response
+
+
 async def test_a_fresh_token_of_the_handshake_is_adopted_and_used_for_the_next_one(
     fake_exchange: FakeExchange,
 ) -> None:
     told: list[str] = []
-    fake_exchange.move_clock(TOKEN_LIFE + 1)
+    fake_exchange.book.tokens["fresh-token"] = fake_exchange.account
+    fake_exchange.inject(WithFreshToken(), endpoint="ws")
     session = AsyncSession(
         fake_exchange.token,
         orders_url=fake_exchange.orders_url,
@@ -136,6 +145,7 @@ async def test_a_fresh_token_of_the_handshake_is_adopted_and_used_for_the_next_o
         await orders.cancel_all_orders()
         await session.account.get_unmatched()
     used = [r.headers["Authorization"] for r in fake_exchange.requests if r.endpoint == "ws"]
+    assert told == ["fresh-token"]
     assert used == [fake_exchange.token, *told]
     assert fake_exchange.requests[-1].headers["Authorization"] == f"Bearer {told[0]}"
 

@@ -261,3 +261,40 @@ async def test_after_the_time_that_a_429_names_everything_goes_on(
         report = await session.cancel_all_orders_for_games(games)
     assert report.ok
     assert [outcome.attempts for outcome in report.outcomes] == [1, 1, 2, 1, 1, 1]
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("named", ["0", "soon"])
+async def test_a_429_that_names_no_pause_worth_the_name_does_not_switch_the_backoff_off(
+    fake_exchange: FakeExchange, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RetryPolicy, "backoff", lambda *_: 1.0)
+    games = [fake_exchange.add_game().game_id for _ in range(10)]
+    fake_exchange.inject(faults.TooManyRequests(named), times=None)
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session:
+        await session.cancel_all_orders_for_games(games, deadline=4.5)
+    assert fake_exchange.received("cancelAllOrdersForGame") <= 5 * len(games)
+
+
+@pytest.mark.virtual_time
+async def test_a_503_that_names_a_pause_is_asked_again_after_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    fake_exchange.inject(faults.Unavailable(retry_after="7"), game_id=game)
+    clock = asyncio.get_running_loop().time
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session:
+        started = clock()
+        assert len(await session.cancel_all_orders_for_game(game)) == 1
+    assert clock() - started >= 7
+
+
+async def test_a_503_that_names_a_pause_past_the_deadline_ends_the_request_and_holds_back_no_other(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(2)]
+    fake_exchange.inject(faults.Unavailable(retry_after="50"), game_id=games[0], times=None)
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session:
+        report = await session.cancel_all_orders_for_games(games, deadline=5 * SECOND)
+    assert [outcome.attempts for outcome in report.outcomes] == [1, 1]
+    assert [outcome.game_id for outcome in report.confirmed] == games[1:]

@@ -48,7 +48,7 @@ def test_the_first_two_commands_are_one_command_each() -> None:
 
 
 def test_every_python_example_is_executed_here() -> None:
-    assert len(PYTHON) == 6
+    assert len(PYTHON) == 7
 
 
 async def test_the_strategy_cancels_the_spreads_of_a_game(
@@ -117,6 +117,20 @@ async def test_the_bot_is_armed_and_ends_flat(
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["switch: armed", "6 orders are open"]
     assert lines[2].startswith("6 orders cancelled; nothing rests")
+
+
+async def test_a_first_order_is_found_placed_filled_and_cancelled(
+    example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await example(block_with("markets.find"))
+    first, fill, away_wins, push, home_wins, cancelled = capsys.readouterr().out.splitlines()
+    assert first.startswith("Boston Celtics @ Los Angeles Lakers (NBA 2027-01-01 00:00)")
+    assert first.endswith("+110 to win 55.00")
+    assert fill == "matched 50.00 at +110, to win 54.50"
+    assert away_wins == "home by -1 or less: -50.50 (-80.50 if filled)"
+    assert push == "home by 0: +0.00 (+0.00 if filled)"
+    assert home_wins == "home by 1 or more: +54.50 (+87.50 if filled)"
+    assert "remaining=30.0" in cancelled
 
 
 async def test_the_sandbox_example_holds(example: Any) -> None:

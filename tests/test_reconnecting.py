@@ -192,3 +192,95 @@ async def test_a_closing_that_is_cancelled_leaves_nothing_running(
         closing.cancel()
         await asyncio.wait([closing])
         assert not own_tasks(before)
+
+
+OUTAGES = {
+    "503": faults.Unavailable(),
+    "hanging up": faults.Close(),
+    "reset": faults.Reset(),
+    "a page": faults.Html(502),
+}
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+async def test_a_socket_that_nobody_uses_is_tried_less_and_less_often(
+    fake_exchange: FakeExchange, outage: faults.Fault
+) -> None:
+    async with session_at(fake_exchange, None, RetryPolicy()) as session, session.orders_socket():
+        fake_exchange.inject(outage, endpoint="ws", times=None)
+        await fake_exchange.drop_sockets()
+        await asyncio.sleep(15)
+        assert fake_exchange.received("ws") <= 8
+
+
+@pytest.mark.virtual_time
+async def test_a_connection_that_never_lasts_is_made_less_and_less_often_while_nobody_uses_it(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with session_at(fake_exchange, None, RetryPolicy()) as session, session.orders_socket():
+        for _ in range(150):
+            await fake_exchange.drop_sockets()
+            await asyncio.sleep(0.1)
+        assert fake_exchange.received("ws") <= 8
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    "refusal", [faults.Unavailable(retry_after="30"), faults.TooManyRequests("30")], ids=repr
+)
+async def test_the_pause_that_a_refused_handshake_names_is_kept_while_nobody_uses_the_socket(
+    fake_exchange: FakeExchange, refusal: faults.Fault
+) -> None:
+    async with session_at(fake_exchange, None, RetryPolicy()) as session, session.orders_socket():
+        fake_exchange.inject(refusal, endpoint="ws", times=None)
+        await fake_exchange.drop_sockets()
+        await asyncio.sleep(29)
+        assert fake_exchange.received("ws") == 2
+
+
+@pytest.mark.virtual_time
+async def test_a_request_that_wants_a_connection_ends_the_pause_of_an_idle_socket(
+    fake_exchange: FakeExchange,
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with (
+        session_at(fake_exchange, None, RetryPolicy()) as session,
+        session.orders_socket() as orders,
+    ):
+        fake_exchange.inject(faults.Unavailable(retry_after="60"), endpoint="ws", times=2)
+        await fake_exchange.drop_sockets()
+        await asyncio.sleep(20)
+        asked = clock()
+        assert await orders.cancel_all_orders() == []
+        assert clock() - asked < 3
+
+
+@pytest.mark.virtual_time
+async def test_an_idle_socket_is_connected_again_after_an_outage_without_any_request(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with (
+        session_at(fake_exchange, None, RetryPolicy()) as session,
+        session.orders_socket() as orders,
+    ):
+        async with fake_exchange.refusing():
+            await asyncio.sleep(15)
+        await asyncio.sleep(40)
+        assert orders.connected
+
+
+@pytest.mark.virtual_time
+async def test_a_lasting_connection_that_is_lost_is_replaced_at_once(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with (
+        session_at(fake_exchange, None, RetryPolicy()) as session,
+        session.orders_socket() as orders,
+    ):
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(10)
+        lost = clock()
+        await fake_exchange.drop_sockets()
+        await until(lambda: fake_exchange.received("ws") == 2 and orders.connected)
+        assert clock() == lost

@@ -170,7 +170,7 @@ async def test_a_result_does_not_quote_the_token_over_the_socket(canary: FakeExc
 async def test_a_token_that_was_replaced_often_since_is_not_quoted(canary: FakeExchange) -> None:
     async with AsyncSession(CANARY, base_url=canary.url, retry=PATIENT) as session:
         for number in range(20):
-            session._auth.learn(session._auth.token, accepted=True, fresh=f"{number:064x}")
+            session._auth.learn(session._auth.token, f"{number:064x}")
         body = json.dumps({"error": f"no such order: {CANARY}"}).encode()
         canary.inject(faults.Respond(body, status=404), times=None)
         canary.book.tokens[f"{19:064x}"] = canary.account

@@ -5,20 +5,22 @@ import copy
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from math import inf
 
 from attrs import field, frozen
 
+from fourcasters_async._core.in_flight import InFlight
 from fourcasters_async._core.redaction import Redactor
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import check_token
 from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
-    AuthenticationError,
-    BadRequestError,
-    ForbiddenError,
+    REFUSALS,
     FourcastersError,
     InvalidRequestError,
     NotSentError,
+    RateLimitedError,
     SessionClosedError,
 )
 
@@ -26,6 +28,10 @@ _log = logging.getLogger("fourcasters_async")
 
 # Seconds after a login before the next one, if its token was refused at its first use.
 _LOGIN_PAUSE = 10.0
+# Seconds before the next login after one that failed without a refusal: twice as many each time.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+# Seconds before the next login after a challenge, which only a person could answer.
+_CHALLENGE_PAUSE = 300.0
 # Seconds that `close` waits for callbacks.
 _CALLBACK_TIMEOUT = 5.0
 _ANONYMOUS: Mapping[str, str] = {"User-Agent": f"fourcasters_async/{__version__}"}
@@ -39,6 +45,7 @@ class Credentials:
     password: Secret = field(repr=False)
 
 
+_REFUSALS = tuple(kind for kind in REFUSALS.values() if kind is not RateLimitedError)
 LogIn = Callable[[Credentials], Awaitable[Secret]]
 OnToken = Callable[[str], object]
 
@@ -48,6 +55,10 @@ class Auth:
 
     A token is replaced only if it is still the one that the failed request used. When many
     requests fail with the same token, they wait for one login and share the new token.
+
+    An aged token is replaced by the first request that uses it: its answer brings the new one, and
+    every other request in flight with the old one is refused. `in_flight` has those whose answer
+    may bring a token.
     """
 
     token: Secret | None = None
@@ -69,7 +80,13 @@ class Auth:
         self._redactor = Redactor()
         if credentials is not None:
             self._redactor.add(credentials.password, "[password]")
+        self.in_flight: InFlight[Secret] = InFlight()
+        self._rotated: tuple[Secret, Secret] | None = None
         self._refusal: FourcastersError | None = None
+        self._refused_until = inf
+        self._failure: FourcastersError | None = None
+        self._failures = 0
+        self._next_login = -inf
         self.unproven: tuple[Secret, float] | None = None
         """The token of the last login and its loop time, until an answer accepts the token."""
         self._login: asyncio.Task[FourcastersError | None] | None = None
@@ -94,13 +111,17 @@ class Auth:
     def use(self, credentials: Credentials, token: Secret) -> None:
         """Use credentials that were just accepted, and their token, from now on."""
         self._credentials, self._refusal, self.unproven = credentials, None, None
+        self._failures, self._next_login = 0, -inf
         self._redactor.add(credentials.password, "[password]")
         self._set(token)
 
-    def learn(self, used: Secret | None, *, accepted: bool, fresh: str | None) -> None:
-        """Note whether an answer accepted the token `used`; adopt the `fresh` token it carries."""
-        if accepted and self.unproven is not None and self.unproven[0] == used:
+    def accept(self, used: Secret | None) -> None:
+        """Note that the exchange accepted the token `used`."""
+        if self.unproven is not None and self.unproven[0] == used:
             self.unproven = None
+
+    def learn(self, used: Secret | None, fresh: str | None) -> None:
+        """Adopt the `fresh` token that came with an answer, if any, in place of the one `used`."""
         if fresh is None:
             return
         fresh = hidden(fresh)
@@ -110,6 +131,7 @@ class Auth:
             _log.debug("the exchange sent an X-Auth-Token that is not valid in a header")
             return
         if used is not None and used == self.token and token != used:
+            self._rotated = used, token
             self._set(token)
 
     def forget(self, used: Secret | None) -> None:
@@ -117,15 +139,15 @@ class Auth:
         if used is not None and used == self.token:
             self._replace(None)
 
-    def can_renew(self, used: Secret | None) -> bool:
+    def can_renew(self, used: Secret | None, *, log_in: bool = True) -> bool:
         """Whether a token other than `used` exists, or is worth a login.
 
         If the token of a login is refused at its first use, another login would not help. It has
-        to wait a while.
+        to wait a while. Without `log_in` only the token counts that replaced `used` by rotation.
         """
         if self.token != used:
-            return True
-        if self._credentials is None or self._refusal is not None:
+            return log_in or self._rotated == (used, self.token)
+        if not log_in or self._credentials is None or self._standing_refusal() is not None:
             return False
         if self.unproven is None or self.unproven[0] != used:
             return True
@@ -134,29 +156,39 @@ class Auth:
     async def renew(self, used: Secret | None, deadline: float | None) -> FourcastersError | None:
         """Get a token other than `used` by the loop time `deadline`; return why there is none.
 
-        A refused login is not repeated until `use` sets new credentials. A login continues when
-        the requests that wait for it give up: later requests need it.
+        A refused login is not repeated until `use` sets new credentials, or after a challenge for
+        some minutes. One that failed is repeated after a pause. A login continues when the requests
+        that wait for it give up: later requests need it.
         """
         clock = asyncio.get_running_loop().time
         # Another login may set a token meanwhile.
         while not self._has_other_than(used):
             if self._closed:
                 return SessionClosedError("the session was closed while it logged in")
-            if self._refusal is not None:
-                return copy.copy(self._refusal)
+            if (refusal := self._standing_refusal()) is not None:
+                return copy.copy(refusal)
             if self._credentials is None:
                 return NotSentError("not sent: the token was logged out")
+            if self._failure is not None and deadline is not None and self._next_login >= deadline:
+                return copy.copy(self._failure)
             if self._login is None or self._login.done():
                 self._login = asyncio.create_task(self._log_in_for_all(self._credentials))
             login = self._login
             await asyncio.wait([login], timeout=None if deadline is None else deadline - clock())
-            # A program may cancel all of its tasks, and then still cancel its orders.
+            # It is cancelled when a token comes from elsewhere. And a program may cancel all of
+            # its tasks, and then still cancel its orders.
             if not login.cancelled():
                 return None if self._has_other_than(used) else _login_error(login)
         return None
 
     def _has_other_than(self, used: Secret | None) -> bool:
         return self.token is not None and self.token != used
+
+    def _standing_refusal(self) -> FourcastersError | None:
+        """Return the refusal of a login that still stands."""
+        if self._refusal is not None and asyncio.get_running_loop().time() >= self._refused_until:
+            self._refusal = None
+        return self._refusal
 
     async def close(self) -> None:
         """Cancel a login, and wait a few seconds for callbacks that were given a token."""
@@ -174,27 +206,39 @@ class Auth:
             await asyncio.wait(late)
 
     async def _log_in_for_all(self, credentials: Credentials) -> FourcastersError | None:
+        clock = asyncio.get_running_loop().time
+        if (pause := self._next_login - clock()) > 0:
+            await asyncio.sleep(pause)
         try:
             token = await self._log_in(credentials)
-        except (AuthenticationError, BadRequestError, ForbiddenError) as refusal:
-            if credentials is self._credentials:
-                self._refusal = copy.copy(refusal)
-            return refusal
         except FourcastersError as error:
+            if isinstance(error, _REFUSALS):
+                if credentials is self._credentials:
+                    self._refusal = copy.copy(error)
+                    challenged = error.status == HTTPStatus.PRECONDITION_REQUIRED
+                    self._refused_until = clock() + _CHALLENGE_PAUSE if challenged else inf
+                return error
             # However the login ended, the request that needs it was not sent.
             not_sent = NotSentError(f"not sent: could not log in: {error}")
             not_sent.__cause__ = error
+            if credentials is self._credentials:
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 32))
+                self._failures += 1
+                self._failure, self._next_login = copy.copy(not_sent), clock() + pause
             return not_sent
         # The caller may have logged in with other credentials meanwhile.
         if credentials is self._credentials:
-            self.unproven = token, asyncio.get_running_loop().time()
+            self.unproven = token, clock()
+            self._failures, self._next_login = 0, -inf
             self._set(token)
         return None
 
     def _replace(self, token: Secret | None) -> None:
         if token is not None:
             self._redactor.add(token, "[token]")
-        self.token = token
+        replaced, self.token = self.token, token
+        if replaced is not None:
+            self.in_flight.wake(replaced)
         # Built once per token, not once per request.
         self.headers = (
             _ANONYMOUS
@@ -204,6 +248,9 @@ class Auth:
 
     def _set(self, token: Secret) -> None:
         self._replace(token)
+        if self._login is not None and self._login is not asyncio.current_task():
+            # Nobody needs it any more.
+            self._login.cancel()
         if self._on_token is None:
             return
         try:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from fourcasters_async._core.outcome import NoResponse
+from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
 from fourcasters_async._core.text import one_line
 
 # Errors while connecting: no byte of the request can have been sent.
@@ -21,19 +21,25 @@ _CONNECTION_GONE = (aiohttp.ServerDisconnectedError, ConnectionResetError, Broke
 
 
 def no_response(
-    error: BaseException, *, left: bool | None, redact: Callable[[str], str] = str
+    error: BaseException,
+    *,
+    left: bool | None,
+    reused: bool = False,
+    redact: Callable[[str], str] = str,
 ) -> NoResponse:
     """Return what an exception proves.
 
     `left` says whether the request was written. If that is not known (`None`), the type of the
-    exception decides whether it may have been. `redact` removes secrets from a text.
+    exception decides whether it may have been. `reused` says that the connection was used before:
+    only then can it have been dead already. `redact` removes secrets from a text.
     """
     not_sent = isinstance(error, _NEVER_CONNECTED) if left is None else not left
     return NoResponse(
         reason=_describe(error, redact),
         not_sent=not_sent,
-        stale=isinstance(error, _CONNECTION_GONE),
+        stale=reused and isinstance(error, _CONNECTION_GONE),
         timed_out=isinstance(error, TimeoutError),
+        too_large=isinstance(error, AnswerTooLargeError),
     )
 
 

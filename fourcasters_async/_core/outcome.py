@@ -27,12 +27,18 @@ class NoResponse:
 
     `reason` is text, because the exceptions of aiohttp hold request headers. `stale` says that the
     connection may have been dead before it was used, and `timed_out` that its time was up.
+    `too_large` says that the answer exceeds its limit, which another attempt would meet again.
     """
 
     reason: str
     not_sent: bool
     stale: bool = False
     timed_out: bool = False
+    too_large: bool = False
+
+
+class AnswerTooLargeError(ConnectionError):
+    """An answer exceeds the limit of its kind. Another attempt would get the same."""
 
 
 @define
@@ -67,6 +73,11 @@ class RequestOutcome(Generic[T]):
     complete: bool = True
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Whether a request failed because its answer exceeds the limit."""
+    return isinstance(error.__cause__, AnswerTooLargeError)
+
+
 def not_attempted(error: FourcastersError) -> AttemptResult[Any]:
     """Return the result of an attempt that was not made, after which none is to follow."""
     return AttemptResult(AttemptStatus.NOT_SENT, error=error, final=True)
@@ -77,7 +88,7 @@ def unanswered(request: Request[T], observed: NoResponse) -> AttemptResult[T]:
     if observed.not_sent:
         not_sent = NotSentError(f"{request.endpoint}: not sent: {observed.reason}")
         return AttemptResult(AttemptStatus.NOT_SENT, error=not_sent, stale=observed.stale)
-    lost = ConnectionError(observed.reason)
+    lost = (AnswerTooLargeError if observed.too_large else ConnectionError)(observed.reason)
     return AttemptResult(
         AttemptStatus.UNKNOWN, error=lost, stale=observed.stale, timed_out=observed.timed_out
     )

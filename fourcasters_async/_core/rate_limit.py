@@ -43,10 +43,13 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
         `InvalidRequestError` if all shares together would exceed half of the limit, or leave no
         place for requests that are not urgent.
         """
-        left = self.requests - self._shared - requests
-        if 2 * left < self.requests or left <= self._reserve:
+        spare = min(self.requests // 2, self.requests - self._reserve - 1)
+        if self._shared + requests > spare:
             raise InvalidRequestError(
-                f"rate_limit: too small to spare {requests} of {self.requests} requests"
+                f"rate_limit: too small to spare {requests} of {self.requests} requests for a "
+                f"dead-man switch: {spare // requests} such switches fit, and {self._shared} of "
+                f"the {spare} requests for switches are taken. One switch covers a whole account, "
+                "a longer time-out takes fewer requests, and a switch of an OrdersSocket takes none"
             )
         self._shared += requests
         self.set_aside(requests)

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 import orjson
 
 from fourcasters_async._core.secret import Secret, SecretBytes
+from fourcasters_async._core.text import is_too_dense
 
 # Characters. A shorter text is not a secret, and occurs in ordinary words.
 _MIN_LENGTH = 6
@@ -69,7 +70,7 @@ class Redactor:
 
         A short password may be a word of the document itself, such as the name of a field.
         """
-        if b"\\u" in content or b"\\/" in content:
+        if (b"\\u" in content or b"\\/" in content) and not is_too_dense(content):
             content = self._unescaped(content)
         for secret, plain in self._in_answers.items():
             if plain in content:

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
+from fourcasters_async._core.text import BYTES_PER_RECORD
+
 T = TypeVar("T")
 
 
@@ -22,6 +24,12 @@ class Kind(Enum):
     HEARTBEAT = auto()
     HANDSHAKE = auto()
     """The handshake of a WebSocket."""
+
+
+MANY_ORDERS = 16 * 2**20
+"""The bytes of the results of cancelling or placing as many orders as one call may name."""
+# Bytes of the open orders of an account.
+_ALL_ORDERS = 96 * 2**20
 
 
 @frozen(kw_only=True)
@@ -42,20 +50,37 @@ class Rules:
     """Whether a 401 is worth a login."""
     quotable: bool = True
     """Whether an error's text may be shown: that to a login can hold the password in any form."""
+    answer_limit: int = 2**20
+    """The bytes that an answer may have, decompressed. A larger one is given up, for good."""
+    bytes_per_record: int = BYTES_PER_RECORD
+    """The bytes that a record of an answer takes at least, on average, if there are many."""
 
 
 # The exchange has limits of their own for single reads, for logins and for placing. So a 429 holds
 # back what it can be about, and what is in doubt is not held back: a cancel least of all.
+#
+# An open order is about 1 KB and the result of a cancel 300 bytes. The limits leave room for an
+# account of 60,000 open orders, and for 10,000 on one game.
 RULES: Mapping[Kind, Rules] = {
     Kind.CANCEL: Rules(
         has_effect=True,
         uses_reserve=True,
         holds_back=(Kind.CANCEL, Kind.VERIFY, Kind.READ, Kind.PLACE),
+        answer_limit=4 * 2**20,
     ),
-    Kind.VERIFY: Rules(uses_reserve=True, holds_back=(Kind.VERIFY, Kind.READ)),
-    Kind.READ: Rules(holds_back=(Kind.READ,)),
+    Kind.VERIFY: Rules(
+        uses_reserve=True, holds_back=(Kind.VERIFY, Kind.READ), answer_limit=_ALL_ORDERS
+    ),
+    Kind.READ: Rules(
+        holds_back=(Kind.READ,),
+        answer_limit=_ALL_ORDERS,
+        # Order books have small ones.
+        bytes_per_record=16,
+    ),
     # Not idempotent: repeated only if provably unsent.
-    Kind.PLACE: Rules(has_effect=True, repeatable=False, holds_back=(Kind.PLACE,)),
+    Kind.PLACE: Rules(
+        has_effect=True, repeatable=False, holds_back=(Kind.PLACE,), answer_limit=MANY_ORDERS
+    ),
     Kind.LOGIN: Rules(
         uses_reserve=True,
         authorised=False,
@@ -87,7 +112,8 @@ class Request(Generic[T]):
     with `None`, or whose token was refused and is replaced, with the refusal. `unite` makes one
     answer of the rows of several answers, oldest first, that could not be used as a whole: `None`
     stands in the place of a row that could not be read. With an `empty` an empty body stands for
-    that JSON value.
+    that JSON value. `answer_limit` is the bytes that the answer may have, by default those of the
+    kind.
     """
 
     endpoint: str
@@ -104,4 +130,11 @@ class Request(Generic[T]):
     come_back: Callable[[Exception | None], None] | None = field(
         default=None, kw_only=True, repr=False
     )
+    # For a request whose answer can be larger than that of others of its kind.
+    answer_limit: int | None = field(default=None, kw_only=True, repr=False)
     unite: Callable[[Sequence[Any]], Any] | None = field(default=None, kw_only=True, repr=False)
+
+
+def limit_of(request: Request[Any]) -> int:
+    """Return the bytes that the answer to a request may have."""
+    return request.answer_limit or RULES[request.kind].answer_limit

@@ -8,6 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import optional
 
 from fourcasters_async._core.outcome import (
+    AnswerTooLargeError,
     AttemptResult,
     AttemptStatus,
     RequestOutcome,
@@ -16,7 +17,7 @@ from fourcasters_async._core.outcome import (
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.validation import check_count, check_seconds
-from fourcasters_async.errors import DecodeError, RateLimitedError
+from fourcasters_async.errors import ApiError, DecodeError, RateLimitedError
 
 T = TypeVar("T")
 
@@ -75,24 +76,33 @@ class RetryPolicy:
         `repeatable` may not take effect twice. `stale_before` says that one was already repeated
         at once because its connection had been closed.
         """
-        limited = result.error if isinstance(result.error, RateLimitedError) else None
+        if isinstance(result.error, AnswerTooLargeError):
+            return None
+        limited = isinstance(result.error, RateLimitedError)
         again = result.status is AttemptStatus.NOT_SENT or (
-            repeatable and (result.status is AttemptStatus.UNKNOWN or limited is not None)
+            repeatable and (result.status is AttemptStatus.UNKNOWN or limited)
         )
         if not again or (self.max_attempts is not None and attempts >= self.max_attempts):
             return None
         if result.stale and not stale_before:
             return 0.0
-        if limited is not None and limited.retry_after is not None:
-            return min(limited.retry_after, self.retry_after_cap)
-        return self.backoff(attempts, draw)
+        return max(self.backoff(attempts, draw), self.asked(result.error))
+
+    def asked(self, error: Exception | None) -> float:
+        """Return the seconds of a `Retry-After` that are obeyed, 0 if there was none."""
+        seconds = error.retry_after if isinstance(error, ApiError) else None
+        return min(seconds or 0.0, self.retry_after_cap)
 
     def backoff(
         self, failures: int, draw: Callable[[float, float], float] = random.uniform
     ) -> float:
         """Return the seconds to wait after so many failures, drawn anew each time."""
+        return draw(0.0, self.longest_backoff(failures))
+
+    def longest_backoff(self, failures: int) -> float:
+        """Return the seconds that `backoff` draws at most."""
         # Past 2**32 the cap has long decided.
-        return draw(0.0, min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32)))
+        return min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32))
 
 
 @define

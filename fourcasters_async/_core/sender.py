@@ -11,9 +11,10 @@ It reads from the outside in, and each layer can be read alone:
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol, TypeVar, cast
+from functools import partial
+from typing import TypeVar, cast
 
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.holds import Holds
@@ -26,7 +27,8 @@ from fourcasters_async._core.outcome import (
 from fourcasters_async._core.rate_limit import RateLimit, time_now
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
-from fourcasters_async._core.tasks import Cancellation, HomeLoop
+from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.tasks import Cancellation, Closable, HomeLoop
 from fourcasters_async._core.validation import check_seconds
 from fourcasters_async.errors import (
     ApiError,
@@ -39,20 +41,12 @@ from fourcasters_async.errors import (
 )
 
 T = TypeVar("T")
+_Waiter = asyncio.Future[None]
 
 _log = logging.getLogger("fourcasters_async")
 
 # Seconds in which no attempt is worth while any more.
 _TOO_LATE = 0.005
-
-
-class Closable(Protocol):
-    """What the caller may close, and with it all that is sent over it."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        ...
 
 
 class Sender(ABC):
@@ -73,7 +67,7 @@ class Sender(ABC):
         timeout: float,
         retry: RetryPolicy,
         rate_limit: RateLimit | None,
-        lent: "Closable | None" = None,
+        lent: Closable | None = None,
     ) -> None:
         self.timeout = timeout
         self._lent = lent
@@ -82,7 +76,7 @@ class Sender(ABC):
         self._retry = retry
         self._rate_limit = rate_limit
         self._holds = Holds()
-        self._resting: set[asyncio.Future[None]] = set()
+        self._resting: set[_Waiter] = set()
         self._closed = False
 
     def is_closed(self) -> bool:
@@ -167,12 +161,14 @@ class Sender(ABC):
             pause = attempts.note(result)
             if result.status is AttemptStatus.ANSWERED:
                 return attempts.outcome()
-            if _is_refused(result, RateLimitedError):
-                self._holds.hold(request.kind, clock() + self._asked_pause(result.error, pause))
             left = attempts.deadline - clock() if attempts.deadline is not None else self.timeout
-            if pause is not None and not isinstance(result.error, RateLimitedError):
+            asked = attempts.policy.asked(result.error)
+            if _is_refused(result, RateLimitedError):
+                others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
+                self._holds.hold(request.kind, clock() + others)
+            elif pause is not None:
                 # A pause of the library's own leaves time for another attempt.
-                pause = min(pause, left / 2)
+                pause = max(asked, min(pause, left / 2))
             if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
@@ -181,23 +177,26 @@ class Sender(ABC):
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt with a token, and once more with another if that one was refused."""
         if self._lacks_token(attempts.request):
-            unable = await self._auth.renew(None, attempts.deadline)
-            if unable is not None:
-                return not_attempted(unable)
+            missing = await self._auth.renew(None, attempts.deadline)
+            if missing is not None:
+                return not_attempted(missing)
         result = await self._admitted(attempts)
-        if result.status is AttemptStatus.ANSWERED or not self._may_renew(attempts, result):
+        if attempts.token is None or not _is_refused(result, AuthenticationError):
             return result
-        if attempts.request.come_back is not None:
-            attempts.request.come_back(result.error)
+        if not attempts.renewed:
+            if attempts.request.come_back is not None:
+                attempts.request.come_back(result.error)
+            await self._settle(attempts, attempts.token)
+        if not self._may_renew(attempts):
+            return result
         unable = await self._renew(attempts)
         if unable is None:
             attempts.renewed = True
             attempts.note(result)
             return await self._admitted(attempts)
         # A login that was refused is as final as the 401; one that failed is not.
-        attempts.refused = result
-        refused = attempts.renewed = isinstance(unable, ApiError)
-        status = AttemptStatus.REFUSED if refused else AttemptStatus.NOT_SENT
+        attempts.refused, attempts.renewed = result, isinstance(unable, ApiError)
+        status = AttemptStatus.REFUSED if attempts.renewed else AttemptStatus.NOT_SENT
         return AttemptResult(status, error=unable)
 
     async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
@@ -238,16 +237,19 @@ class Sender(ABC):
         """Whether `request` carries the token, and there is none, or none any more."""
         return self._auth.token is None and RULES[request.kind].authorised
 
-    def _may_renew(self, attempts: Attempts[T], result: AttemptResult[T]) -> bool:
-        """Whether the token was refused, and another one can be had and was not tried yet."""
-        used = attempts.token
-        return (
-            _is_refused(result, AuthenticationError)
-            and used is not None
-            and not attempts.renewed
-            and RULES[attempts.request.kind].renews
-            and self._auth.can_renew(used)
-        )
+    async def _settle(self, attempts: Attempts[T], used: Secret) -> None:
+        """Wait for what is in flight with a token that was refused: it may bring another."""
+        auth, until = self._auth, attempts.deadline
+        if auth.token == used and used in auth.in_flight and until is not None:
+            if auth.can_renew(used, log_in=RULES[attempts.request.kind].renews):
+                # A login takes time as well.
+                until -= (until - asyncio.get_running_loop().time()) / 2
+            await self._rest(until, partial(auth.in_flight.notify, used))
+
+    def _may_renew(self, attempts: Attempts[T]) -> bool:
+        """Whether another token than the refused one can be had and was not tried yet."""
+        log_in = RULES[attempts.request.kind].renews
+        return not attempts.renewed and self._auth.can_renew(attempts.token, log_in=log_in)
 
     async def _renew(self, attempts: Attempts[T]) -> FourcastersError | None:
         """Get another token than the refused one. Return why there is none."""
@@ -286,23 +288,18 @@ class Sender(ABC):
             return await rate_limit.wait(place, urgent=urgent, until=attempts.deadline)
         return False
 
-    def _asked_pause(self, error: Exception | None, pause: float | None) -> float:
-        """Return the seconds that a 429 holds others back."""
-        asked = pause
-        if pause is None and isinstance(error, RateLimitedError):
-            asked = error.retry_after
-        return min(self._retry.backoff(1) if asked is None else asked, self._retry.retry_after_cap)
-
-    async def _rest(self, until: float) -> None:
-        """Wait until the loop time `until`, or until the sender is closed."""
+    async def _rest(self, until: float, arrange: Callable[[_Waiter], None] | None = None) -> None:
+        """Wait until the loop time `until`, what `arrange` arranges, or the sender's end."""
         if self._closed:
             return
         with suppress(TimeoutError), self._waiting() as rest:
+            if arrange is not None:
+                arrange(rest)
             async with asyncio.timeout_at(until):
                 await rest
 
     @contextmanager
-    def _waiting(self) -> Iterator["asyncio.Future[None]"]:
+    def _waiting(self) -> Iterator[_Waiter]:
         """Give a future to wait for, which `close` cancels; the wait then ends without an error."""
         future = asyncio.get_running_loop().create_future()
         cancellation = Cancellation()

@@ -1,6 +1,7 @@
 """What asyncio does not say in one word of its own: who was cancelled, and whose loop this is."""
 
 import asyncio
+from typing import Protocol
 
 from fourcasters_async.errors import InvalidRequestError
 
@@ -22,6 +23,15 @@ class Cancellation:
     def requested(self) -> bool:
         """Whether the task was asked to stop."""
         return self._task is not None and self._task.cancelling() > self._before
+
+
+class Closable(Protocol):
+    """What the caller may close, and with it all that is sent over it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        ...
 
 
 class HomeLoop:

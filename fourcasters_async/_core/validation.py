@@ -4,10 +4,12 @@ The checks do not guess at the rules of the exchange: what might be valid is sen
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import ip_address
+from itertools import islice
 from typing import TypeVar
 
 from yarl import URL
@@ -19,10 +21,13 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 _ID_LIMIT = 128
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?", re.IGNORECASE)
 _TEXT_LIMIT = 1024
 _HIGHEST_PORT = 65535
 _MAX_SECONDS = 1e9
 _REPR_LIMIT = 80
+MOST_ITEMS = 30_000
+"""How many orders, games or references one call may name."""
 # From here on a number may lose precision in JSON, and is surely a mistake.
 HUGE = 10**15
 
@@ -104,19 +109,16 @@ def optional(check: Callable[[object, str], T], value: object, name: str) -> T |
 
 
 def check_list(values: object, name: str) -> list[object]:
-    """Return the items of an iterable that is not a string."""
+    """Return the items of an iterable that is not a string; refuse more than one call may name."""
     if isinstance(values, str | bytes | bytearray) or not isinstance(values, Iterable):
         raise InvalidRequestError(
             f"{name}: must be a list or another iterable, not {type(values).__name__}"
         )
-    return list(values)
-
-
-def check_flag(value: object, name: str) -> bool:
-    """Return a `bool`."""
-    if type(value) is not bool:
-        raise InvalidRequestError(f"{name}: must be True or False, not {shown(value)}")
-    return value
+    # Taken one by one: an iterator may have no end.
+    items = list(islice(values, MOST_ITEMS + 1))
+    if len(items) > MOST_ITEMS:
+        raise InvalidRequestError(f"{name}: must not have more than {MOST_ITEMS:,} items")
+    return items
 
 
 def check_seconds(value: float, name: str) -> float:
@@ -137,6 +139,20 @@ def check_count(value: object, name: str, least: int = 1, most: int | None = Non
     if type(value) is not int or not least <= value <= (HUGE if most is None else most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise InvalidRequestError(f"{name}: must be a whole number {bounds}, not {shown(value)}")
+    return value
+
+
+def check_flag(value: object, name: str) -> bool:
+    """Return a boolean. What is only true or false in effect may be a mistake, such as `"no"`."""
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{name}: must be True or False, not {shown(value)}")
+    return value
+
+
+def check_kind(value: object, kind: type[T], name: str) -> T:
+    """Return an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise InvalidRequestError(f"{name}: must be a {kind.__name__}, not {shown(value)}")
     return value
 
 
@@ -195,12 +211,16 @@ def check_url(value: object, name: str, scheme: str, *others: str) -> URL:
 def _url_or_mistake(value: object, scheme: str, *others: str) -> URL | str:
     if not isinstance(value, str) or "@" in value:
         return "must be a string without a user name or a password"
+    text = str.__str__(value)
+    if not text.isprintable() or " " in text:
+        # A URL parser may drop a line break, and connect to another host than the one that is read.
+        return "must not contain blanks or unprintable characters"
     try:
-        url = URL(str(value))
-        port = url.port
+        url = URL(text)
+        port, host = url.port, url.host and url.raw_host
     except ValueError:
-        url, port = URL(""), None
-    if url.host is None or port is None or not 0 < port <= _HIGHEST_PORT:
+        url, port, host = URL(""), None, None
+    if not _is_host(host) or port is None or not 0 < port <= _HIGHEST_PORT:
         return f"must be an address such as {scheme}://api.4casters.io"
     if url.query_string or url.fragment:
         return "must not hold a query or a fragment"
@@ -208,6 +228,13 @@ def _url_or_mistake(value: object, scheme: str, *others: str) -> URL | str:
     if url.scheme not in (scheme, local, *others):
         return f"must be {scheme}://…; unencrypted only to this machine (127.0.0.1, localhost)"
     return url
+
+
+def _is_host(host: str | None) -> bool:
+    try:
+        return host is not None and (_HOST.fullmatch(host) or ip_address(host)) is not None
+    except ValueError:
+        return False
 
 
 def is_local(url: URL | str) -> bool:

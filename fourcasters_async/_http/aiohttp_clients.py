@@ -6,10 +6,13 @@ no request could be accepted.
 """
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp import helpers
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import StreamWriter
@@ -20,7 +23,31 @@ from fourcasters_async.errors import InvalidRequestError
 # Seconds. With aiohttp's 15 a pool goes cold between two bursts of a game.
 _KEEP_ALIVE = 75.0
 
-if not (hasattr(StreamWriter, "protocol") and hasattr(ResponseHandler, "should_close")):
+# Headers of the caller's client that would say something wrong of a request, or hold it back.
+_OWN_HEADERS = (
+    "accept-encoding",
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "range",
+    "transfer-encoding",
+)
+
+if not all(
+    hasattr(where, name)
+    for where, name in (
+        (StreamWriter, "protocol"),
+        (ResponseHandler, "should_close"),
+        (ResponseHandler, "__weakref__"),
+    )
+):
     raise ImportError(
         "with this release of aiohttp, fourcasters_async cannot detect bytes on a connection that "
         "answer another request; install the newest aiohttp that fourcasters_async supports"
@@ -29,14 +56,22 @@ if not (hasattr(StreamWriter, "protocol") and hasattr(ResponseHandler, "should_c
 
 holds_unread_bytes: Callable[[AbstractStreamWriter], bool] = attrgetter("protocol.should_close")
 """Whether the connection of a writer has received bytes that no request asked for."""
+connection_of: Callable[[AbstractStreamWriter], ResponseHandler] = attrgetter("protocol")
+"""The connection of a writer."""
+
+Connections = WeakSet[ResponseHandler]
+
+before_hooks: ContextVar[Callable[[], None] | None] = ContextVar("before_hooks", default=None)
+"""What to call before the tracing hooks of the caller, which may raise."""
 
 
 class AiohttpClients:
     """Makes aiohttp clients with the settings of a session.
 
-    `lent` is the caller's client: its connector, headers, tracing, proxy and middlewares are used,
-    its cookies are not. `proxy` and `middlewares` are settings of the session. Each replaces that
-    of `lent`.
+    `lent` is the caller's client: its connector, tracing, proxy and middlewares are used, and its
+    headers but for those that a request must set itself. With `trust_env` the proxy of the
+    environment is used, read once. Nothing else of it is used: no cookies, `auth` or time-outs.
+    `proxy` and `middlewares` are settings of the session. Each replaces that of `lent`.
     """
 
     def __init__(
@@ -60,33 +95,95 @@ class AiohttpClients:
         """The caller's middlewares. A request that names its own has to name these too."""
         # The whole attempt is limited elsewhere: a stalled body can outlast aiohttp's `total`.
         self.timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
+        self.used = Connections()
+        """The connections over which a request was sent."""
+        self._environment: dict[URL, tuple[URL, aiohttp.BasicAuth | None] | None] = {}
+
+    def proxy_of_environment(self, address: URL) -> tuple[URL, aiohttp.BasicAuth | None] | None:
+        """Return the proxy that the environment names for an address, if the client trusts it.
+
+        Raises `InvalidRequestError` if that is no address. aiohttp's own `trust_env` would also
+        read a netrc, whose password no request can have beside the token, and would start two
+        threads for each request.
+        """
+        if self.lent is None or not self.lent.trust_env or self._proxy is not None:
+            return None
+        if address not in self._environment:
+            self._environment[address] = _proxy_of_environment(address)
+        return self._environment[address]
 
     def make(
         self,
+        address: URL,
         *,
         max_connections: int,
         keep_alive: bool = True,
         ws_response_class: type[aiohttp.ClientWebSocketResponse[Any]] | None = None,
         middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
     ) -> aiohttp.ClientSession:
-        """Make a client with `max_connections` of its own, unless a connector is lent."""
+        """Make a client for an address, on `max_connections` of its own or a lent connector."""
         lent = self.lent
+        proxy, proxy_auth = self.proxy_of_environment(address) or (self._proxy, self._proxy_auth)
         return aiohttp.ClientSession(
             connector=_connector(max_connections, keep_alive=keep_alive)
             if lent is None
             else lent.connector,
             connector_owner=lent is None,
-            headers=None if lent is None else lent.headers,
-            skip_auto_headers=None if lent is None else lent.skip_auto_headers,
-            trace_configs=None if lent is None else lent.trace_configs,
-            trust_env=lent is not None and lent.trust_env,
-            proxy=self._proxy,
-            proxy_auth=self._proxy_auth,
+            headers=None if lent is None else _without_own_headers(lent),
+            skip_auto_headers=None if lent is None else _skipped(lent),
+            trace_configs=None if lent is None else _tracing(lent),
+            proxy=proxy,
+            proxy_auth=proxy_auth,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self.timeout,
             middlewares=(*middlewares, *self.middlewares),
             ws_response_class=ws_response_class or aiohttp.ClientWebSocketResponse,
         )
+
+
+def _tracing(lent: aiohttp.ClientSession) -> list[aiohttp.TraceConfig]:
+    """Return the hooks of the caller, between hooks that keep watch over them."""
+    if not lent.trace_configs:
+        return []
+    before, after = aiohttp.TraceConfig(), aiohttp.TraceConfig()
+    before.on_request_start.append(_call_before_hooks)
+    after.on_request_start.append(_drop_expect)
+    return [before, *lent.trace_configs, after]
+
+
+async def _call_before_hooks(*_: object) -> None:
+    if (call := before_hooks.get()) is not None:
+        call()
+
+
+async def _drop_expect(
+    _: aiohttp.ClientSession, __: object, start: aiohttp.TraceRequestStartParams
+) -> None:
+    """Let no hook hold a body back: the headers would leave before it."""
+    start.headers.popall("Expect", None)
+
+
+def _without_own_headers(lent: aiohttp.ClientSession) -> list[tuple[str, str]]:
+    return [each for each in lent.headers.items() if each[0].lower() not in _OWN_HEADERS]
+
+
+def _skipped(lent: aiohttp.ClientSession) -> list[str]:
+    """Return the headers that aiohttp is not to add. The content type of a body is needed."""
+    return [name for name in lent.skip_auto_headers if name.lower() != "content-type"]
+
+
+def _proxy_of_environment(address: URL) -> tuple[URL, aiohttp.BasicAuth | None] | None:
+    find = _private_setting(helpers, "get_env_proxy_for_url", "proxy")
+    try:
+        found: tuple[URL, aiohttp.BasicAuth | None] = find(address)
+    except LookupError:
+        return None
+    except ValueError:
+        # Raised below, because this one quotes the address, with its password.
+        pass
+    else:
+        return found
+    raise InvalidRequestError("client_session: the environment names a proxy that is no address")
 
 
 def _connector(max_connections: int, *, keep_alive: bool) -> aiohttp.TCPConnector:
@@ -97,8 +194,8 @@ def _connector(max_connections: int, *, keep_alive: bool) -> aiohttp.TCPConnecto
     return aiohttp.TCPConnector(limit=limit, force_close=True)
 
 
-def _private_setting(client: aiohttp.ClientSession, name: str, option: str) -> Any:
-    """Read a setting that a client does not expose."""
+def _private_setting(client: object, name: str, option: str) -> Any:
+    """Read a name of aiohttp's, or of a client's, that is not public."""
     try:
         return getattr(client, name)
     except AttributeError:

@@ -1,25 +1,24 @@
 """Requests over HTTP: one attempt, for the send loop."""
 
-import logging
 from http import HTTPStatus
 from typing import TypeVar
 
 from attrs import evolve
 
 from fourcasters_async._core.auth import Auth
-from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._core.request import RULES, Kind
+from fourcasters_async._core.request import RULES, Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._http.pool import Pool
 from fourcasters_async._http.response import Response, classify
-from fourcasters_async.errors import AuthenticationError
+from fourcasters_async.errors import AuthenticationError, ForbiddenError, RateLimitedError
 
 T = TypeVar("T")
 
-_log = logging.getLogger("fourcasters_async")
+_CHALLENGE = b"CHALLENGE_REQUIRED"
 
 
 class HttpClient(Sender):
@@ -50,37 +49,68 @@ class HttpClient(Sender):
         await self._pool.close()
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
-        request, auth = attempts.request, self._auth
-        authorised = RULES[request.kind].authorised
-        attempts.token = used = auth.token if authorised else None
+        request, auth, rules = attempts.request, self._auth, RULES[attempts.request.kind]
+        used = attempts.token = auth.token if rules.authorised else None
         # A connection on which nothing came is not trusted with another attempt, and nor is one on
         # which another request's answer may have come.
         fresh = attempts.timed_out or attempts.unusable
-        observed = await self._pool.attempt(
-            request,
-            headers=auth.headers if authorised else auth.anonymous,
-            ends=ends,
-            redact=auth.redact,
-            fresh=fresh,
-        )
-        if authorised and isinstance(observed, Response):
+        # Whoever logs out wants no other token.
+        replaceable = used if rules.renews else None
+        with auth.in_flight.attempt(replaceable):
+            observed = await self._pool.attempt(
+                request,
+                headers=auth.headers if rules.authorised else auth.anonymous,
+                ends=ends,
+                redact=auth.redact,
+                fresh=fresh,
+            )
+            # Those who wait for the last attempt find the token that it brought.
+            if replaceable is not None and isinstance(observed, Response):
+                auth.learn(replaceable, observed.headers.get("X-Auth-Token"))
+        if rules.authorised and isinstance(observed, Response):
             body = auth.without_secrets(observed.body)
             if body is not observed.body:
                 observed = evolve(observed, body=body)
-            # Whoever logs out wants no other token.
-            new = observed.headers.get("X-Auth-Token") if RULES[request.kind].renews else None
-            if new is not None or auth.unproven is not None:
-                accepted = observed.status != HTTPStatus.UNAUTHORIZED
-                auth.learn(used, accepted=accepted, fresh=new)
-        redact = auth.redact if RULES[request.kind].quotable else _not_shown
+        redact = auth.redact if rules.quotable else _not_shown
         # The caller's client may have used any of its connections.
         own_connection = fresh and self._pool.lent is None
         result = classify(request, observed, redact=redact, own_connection=own_connection)
-        if request.kind is Kind.LOGOUT and (
-            result.status is AttemptStatus.ANSWERED or isinstance(result.error, AuthenticationError)
-        ):
+        if request.kind is Kind.LOGIN:
+            return _challenged(request, observed, result)
+        if _is_accepted(result):
+            auth.accept(used)
+        if request.kind is Kind.LOGOUT and result.status is AttemptStatus.ANSWERED:
             auth.forget(used)
         return result
+
+    def _may_renew(self, attempts: Attempts[T]) -> bool:
+        may = super()._may_renew(attempts)
+        if not may and attempts.request.kind is Kind.LOGOUT:
+            # It was dead already.
+            self._auth.forget(attempts.token)
+        return may
+
+
+def _is_accepted(result: AttemptResult[T]) -> bool:
+    """Whether the exchange itself took the token. A page says nothing of it, nor does a 429."""
+    if result.status is AttemptStatus.REFUSED:
+        return not isinstance(result.error, AuthenticationError | RateLimitedError)
+    return result.status is AttemptStatus.ANSWERED
+
+
+def _challenged(
+    request: Request[T], observed: Response | NoResponse, result: AttemptResult[T]
+) -> AttemptResult[T]:
+    """Return the refusal that a challenge is, in whatever form: no script can answer it."""
+    if (
+        result.status is AttemptStatus.REFUSED
+        or not isinstance(observed, Response)
+        or observed.status != HTTPStatus.PRECONDITION_REQUIRED
+        or _CHALLENGE not in observed.body
+    ):
+        return result
+    error = ForbiddenError(_CHALLENGE.decode(), status=observed.status, endpoint=request.endpoint)
+    return AttemptResult(AttemptStatus.REFUSED, error=error)
 
 
 def _not_shown(_: str) -> str:

@@ -6,26 +6,23 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
-import orjson
-from aiohttp.abc import AbstractStreamWriter
 from attrs import define
 from yarl import URL
 
 from fourcasters_async._core.failures import no_response
-from fourcasters_async._core.outcome import NoResponse
-from fourcasters_async._core.request import RULES, Request
-from fourcasters_async._core.secret import SecretBytes
-from fourcasters_async._http.aiohttp_clients import AiohttpClients, holds_unread_bytes
+from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
+from fourcasters_async._core.request import Request, limit_of
+from fourcasters_async._http.aiohttp_clients import AiohttpClients, before_hooks
+from fourcasters_async._http.body import UNREAD_BYTES, Body
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
 from fourcasters_async._http.response import Response
 
 T = TypeVar("T")
 
-# Bytes after decompression. The exchange sends no larger body.
-_BODY_LIMIT = 64 * 2**20
+# Bytes of a body that are read in one turn of the loop. More would keep others from their time.
+_BYTES_A_TURN = 2**19
 # Turns of the loop to read an answer that came while the loop was blocked.
 _CATCH_UP_TURNS = 5
-_UNREAD_BYTES = "the connection holds bytes that nobody asked for"
 
 
 @define(eq=False)
@@ -49,7 +46,7 @@ class Pool:
     """The connections to one address."""
 
     def __init__(self, base_url: URL, clients: AiohttpClients, *, max_connections: int) -> None:
-        self._base_url = str(base_url).rstrip("/")
+        self._url, self._base_url = base_url, str(base_url).rstrip("/")
         self._clients = clients
         self._max_connections = max_connections
         self.lent = clients.lent
@@ -81,14 +78,15 @@ class Pool:
         """Send `request` once and read the answer, by the loop time `ends`.
 
         A `fresh` one uses a connection made for it, unless the caller owns the connections.
-        Discarding a connection with unread bytes does not count as an attempt: the next is tried.
+        Discarding a connection that was used before and has unread bytes does not count as an
+        attempt: the next is tried. A connection made for it that fails in any way counts.
         """
         started = asyncio.get_running_loop().time()
         generation = self._fresh if fresh else self._generation
         if generation.client is None:
             # Made here because it needs an event loop.
             generation.client = self._clients.make(
-                max_connections=self._max_connections, keep_alive=not fresh
+                self._url, max_connections=self._max_connections, keep_alive=not fresh
             )
         generation.in_flight += 1
         try:
@@ -111,13 +109,13 @@ class Pool:
         ends: float,
         redact: Callable[[str], str],
     ) -> Response | NoResponse:
-        observed: Response | NoResponse = NoResponse(_UNREAD_BYTES, not_sent=True)
+        observed: Response | NoResponse = NoResponse(UNREAD_BYTES, not_sent=True)
         for _ in range(self._max_connections + 1):
             # Only it knows its bytes: a traceback shows the locals here, and they hold a password.
-            body = _Body(request)
+            body = Body(request, self._clients.used)
             round_trip = self._round_trip(client, request, body, headers)
             observed = await observe(round_trip, ends=ends, body=body, redact=redact)
-            if not (isinstance(observed, NoResponse) and observed.not_sent and observed.stale):
+            if not (isinstance(observed, NoResponse) and observed.not_sent and body.discarded):
                 break
         return observed
 
@@ -130,7 +128,7 @@ class Pool:
             await generation.close_if_done()
 
     def _middlewares(
-        self, method: str, body: "_Body"
+        self, method: str, body: Body
     ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
         """Return the middlewares of a request, the innermost last; `None` for none."""
         callers = self._clients.middlewares
@@ -142,28 +140,34 @@ class Pool:
         self,
         client: aiohttp.ClientSession,
         request: Request[Any],
-        body: "_Body",
+        body: Body,
         headers: Mapping[str, str],
     ) -> Response:
         method, _, path = request.endpoint.partition(" ")
-        response = await client.request(
-            method,
-            self._base_url + path,
-            params=request.params,
-            data=body,
-            headers=headers,
-            # Without a body there is no content type.
-            skip_auto_headers=("Content-Type",) if request.body is None else None,
-            allow_redirects=False,
-            middlewares=self._middlewares(method, body),
-        )
+        hooks = before_hooks.set(body.begin)
+        try:
+            response = await client.request(
+                method,
+                self._base_url + path,
+                params=request.params,
+                data=body,
+                headers=headers,
+                # Without a body there is no content type.
+                skip_auto_headers=("Content-Type",) if request.body is None else None,
+                allow_redirects=False,
+                middlewares=self._middlewares(method, body),
+            )
+        finally:
+            before_hooks.reset(hooks)
         try:
             if body.left is False:
                 # It answers no request, unless a middleware of the caller answers for the exchange.
                 if not body.guarded and self._clients.middlewares:
                     body.left = None
-                raise ConnectionResetError(_UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
-            content = await _read(response)
+                if (connection := response.connection) is not None:
+                    body.discarded = connection.protocol in self._clients.used
+                raise ConnectionResetError(UNREAD_BYTES)  # noqa: TRY301  # the handler closes the connection
+            content = await _read(response, limit_of(request))
         except BaseException:
             response.close()
             raise
@@ -176,7 +180,7 @@ async def observe(
     *,
     ends: float,
     redact: Callable[[str], str],
-    body: "_Body | None" = None,
+    body: Body | None = None,
 ) -> T | NoResponse:
     """Await `round_trip` until the loop time `ends`; turn an exception into a `NoResponse`.
 
@@ -203,7 +207,12 @@ async def observe(
     if task is not None and task.cancelling() > before:
         # A hook of the caller may have swallowed the cancellation.
         raise asyncio.CancelledError
-    return no_response(failed, left=None if body is None else body.left, redact=redact)
+    return no_response(
+        failed,
+        left=None if body is None else body.left,
+        reused=body is not None and body.reused,
+        redact=redact,
+    )
 
 
 def _end(limit: asyncio.Timeout, turns: int) -> None:
@@ -216,82 +225,22 @@ def _end(limit: asyncio.Timeout, turns: int) -> None:
         limit.reschedule(loop.time())
 
 
-class _Body(aiohttp.Payload):
-    """A request body that knows whether it was sent, and refuses connections with unread bytes.
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body to its end; raise as soon as it exceeds `limit` bytes, decompressed.
 
-    aiohttp holds the headers back until the body is written: before that, nothing has reached the
-    exchange. Bytes that a server sent after its last answer would be taken for the answer to this
-    request, so a connection that holds some is refused. Bytes that arrive after this request was
-    written cannot be distinguished from its answer.
+    A body that has come already is read without a wait, so the turns of the loop are made here.
     """
-
-    def __init__(self, request: Request[Any]) -> None:
-        content = b"" if request.body is None else orjson.dumps(request.body)
-        if not RULES[request.kind].quotable:
-            content = SecretBytes(content)
-        super().__init__(content, content_type="application/json")
-        self._content = content
-        self._leave = request.leave
-        self._repeatable = RULES[request.kind].repeatable
-        self.left: bool | None = None
-        """Whether the body was written; `None` until aiohttp has made a request with it."""
-        self.guarded = False
-        """Whether the caller's middlewares have handed the request on."""
-
-    @property
-    def size(self) -> int:
-        """The length in bytes. aiohttp asks for it when it makes the request."""
-        if self.left is None:
-            self.left = False
-        return len(self._content)
-
-    @property
-    def autoclose(self) -> bool:
-        """Whether the body needs no closing when a middleware replaces it."""
-        return True
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the body as text."""
-        return self._content.decode(encoding, errors)
-
-    async def guard(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Be the body of the request, with other bytes if a middleware has put another there."""
-        self.guarded = True
-        if request.body is not self:
-            body = request.body
-            self._content = await body.as_bytes() if isinstance(body, aiohttp.Payload) else body
-            await request.update_body(self)
-        return await handler(request)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write the body, unless the connection has unread bytes."""
-        await self.write_with_length(writer, None)
-
-    async def write_with_length(
-        self,
-        writer: AbstractStreamWriter,
-        content_length: int | None,  # noqa: ARG002  # it is the length of the body
-    ) -> None:
-        """Write the body, unless it may not leave, or not on this connection."""
-        if holds_unread_bytes(writer):
-            raise ConnectionResetError(_UNREAD_BYTES)
-        if self.left and not self._repeatable:
-            raise RuntimeError("a middleware repeats what must not take effect twice")
-        if self._leave is not None and (refusal := self._leave()) is not None:
-            raise refusal
-        self.left = True
-        await writer.write(self._content)
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body to its end; raise as soon as it exceeds the limit."""
     chunks: list[bytes] = []
-    size = 0
+    size = in_this_turn = 0
     while chunk := await response.content.readany():
         size += len(chunk)
-        if size > _BODY_LIMIT:
-            raise aiohttp.ClientPayloadError(f"the body is larger than {_BODY_LIMIT} bytes")
+        if size > limit:
+            raise AnswerTooLargeError(
+                f"the answer is larger than {limit:,} bytes: given up, and not asked for again"
+            )
         chunks.append(chunk)
+        in_this_turn += len(chunk)
+        if in_this_turn >= _BYTES_A_TURN:
+            in_this_turn = 0
+            await asyncio.sleep(0)
     return b"".join(chunks)

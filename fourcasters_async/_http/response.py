@@ -10,7 +10,8 @@ import orjson
 from attrs import field, frozen
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import RULES, Request
+from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
     claims_success,
@@ -30,6 +31,9 @@ from fourcasters_async.errors import (
 )
 
 T = TypeVar("T")
+
+# The statuses whose `Retry-After` is about the request itself.
+_NAMING_A_PAUSE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @frozen
@@ -75,6 +79,8 @@ def decode(
 ) -> T:
     """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
     endpoint = request.endpoint
+    if is_too_dense(body, bytes_per_record=RULES[request.kind].bytes_per_record):
+        raise DecodeError(f"{endpoint}: {TOO_DENSE}")
     try:
         value = (
             request.empty if request.empty is not None and not body.strip() else orjson.loads(body)
@@ -121,23 +127,23 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     """
     status = response.status
     try:
-        document: Any = orjson.loads(response.body)
+        document: Any = {} if is_too_dense(response.body) else orjson.loads(response.body)
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)
     contradicts = isinstance(document, dict) and claims_success(document)
-    if status == HTTPStatus.TOO_MANY_REQUESTS and not contradicts:
-        return RateLimitedError(
-            message or _phrase(status),
-            status=status,
-            endpoint=request.endpoint,
-            code=code,
-            retry_after=retry_after(response.headers),
-        )
     kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     if message and not contradicts and not contradicts_refusal(code):
         kind = REFUSALS.get(status, kind)
-    return kind(message or _phrase(status), status=status, endpoint=request.endpoint, code=code)
+    if status == HTTPStatus.TOO_MANY_REQUESTS and not contradicts:
+        kind = RateLimitedError
+    return kind(
+        message or _phrase(status),
+        status=status,
+        endpoint=request.endpoint,
+        code=code,
+        retry_after=retry_after(response.headers) if status in _NAMING_A_PAUSE else None,
+    )
 
 
 def _phrase(status: int) -> str:

@@ -38,9 +38,18 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
         """Whether the connection is closed or closing, so that nothing can be written."""
         return self.closed or self._buffered.is_closing()
 
+    @property
+    def writes(self) -> int:
+        """How often gathered frames were given to the connection."""
+        return self._buffered.writes
+
     def flush(self) -> None:
-        """Write the gathered frames."""
+        """Write the gathered frames. Raises `ConnectionResetError` if nothing can be written."""
         self._buffered.flush()
+
+    def discard(self) -> None:
+        """Forget the gathered frames: they are never written."""
+        self._buffered.discard()
 
     def abort(self) -> None:
         """Close at once. Frames that the peer does not read would keep the connection open."""
@@ -56,6 +65,7 @@ class _BufferedTransport:
         self._transport = transport
         self._gathered: list[bytes] = []
         self._size = 0
+        self.writes = 0
         self.is_closing = transport.is_closing
         self.abort = transport.abort
 
@@ -70,7 +80,15 @@ class _BufferedTransport:
     def flush(self) -> None:
         """Write the gathered data."""
         if self._gathered:
+            if self.is_closing():
+                # asyncio would drop it without a word.
+                raise ConnectionResetError("the connection is closing")
             data = b"".join(self._gathered)
-            self._gathered.clear()
-            self._size = 0
+            self.discard()
+            self.writes += 1
             self._transport.write(data)
+
+    def discard(self) -> None:
+        """Forget the gathered data."""
+        self._gathered.clear()
+        self._size = 0

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TypeVar
 
 from fourcasters_async._core.auth import Auth
+from fourcasters_async._core.in_flight import InFlight
 from fourcasters_async._core.outcome import (
     AttemptResult,
     AttemptStatus,
@@ -15,8 +16,8 @@ from fourcasters_async._core.outcome import (
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
-from fourcasters_async._core.sender import Closable, Sender
-from fourcasters_async._core.tasks import HomeLoop
+from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.tasks import Closable, HomeLoop
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
 from fourcasters_async._websocket.handshake import without_connection
@@ -30,6 +31,7 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
+_REFUSED = "its token was refused"
 # Seconds between two logins that are caused by refused messages.
 _RENEWAL_PAUSE = 10.0
 
@@ -42,6 +44,9 @@ class WebSocketClient(Sender):
     """
 
     _CLOSED = "the orders socket is closed; open another"
+    # The first turn finds what came while the loop was blocked, and the second reads it. In the
+    # third the reader takes it: a close frame may be in it.
+    _CATCH_UP_TURNS = 3
 
     def __init__(
         self,
@@ -57,6 +62,8 @@ class WebSocketClient(Sender):
         self._connections = connections
         self._renewed_at = float("-inf")
         self._renewing: Secret | None = None
+        self._in_flight: InFlight[Connection] = InFlight()
+        self._retired: Connection | None = None
 
     @property
     def connected(self) -> bool:
@@ -84,8 +91,8 @@ class WebSocketClient(Sender):
         request, deadline = attempts.request, attempts.deadline or ends
         attempts.token = None
         connection: Connection | FourcastersError | None = self._connections.current
-        if connection is None:
-            connection = await self._connections.wait(deadline)
+        if connection is None or connection is self._retired:
+            connection = await self._next_connection(deadline)
             now = asyncio.get_running_loop().time()
             ends = now + attempts.time_for_next(deadline - now)
         if connection is None:
@@ -100,13 +107,26 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
-        document = await connection.ask(partial(encode, request), ends, request.leave)
+        with self._in_flight.attempt(connection):
+            document = await connection.ask(partial(encode, request), ends, request.leave)
+        if connection is self._retired and connection not in self._in_flight:
+            connection.lose(_REFUSED)
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)
 
-    def _may_renew(self, attempts: Attempts[T], result: AttemptResult[T]) -> bool:
-        if not super()._may_renew(attempts, result):
+    async def _next_connection(self, deadline: float) -> Connection | FourcastersError | None:
+        """Return another connection than the one whose token was refused."""
+        retired = self._retired
+        if retired is not None and not retired.lost.done():
+            left = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait([retired.lost], timeout=left)
+            if not retired.lost.done():
+                return None
+        return await self._connections.wait(deadline)
+
+    def _may_renew(self, attempts: Attempts[T]) -> bool:
+        if not super()._may_renew(attempts):
             return False
         used = attempts.token
         if self._auth.token == used != self._renewing:
@@ -118,9 +138,24 @@ class WebSocketClient(Sender):
         return True
 
     async def _renew(self, attempts: Attempts[T]) -> FourcastersError | None:
-        """Get another token, and drop the connection that was made with the refused one."""
+        """Get another token, and another connection than the one with the refused token."""
         unable = await super()._renew(attempts)
         connection = self._connections.current
         if unable is None and connection is not None and connection.token == attempts.token:
-            connection.lose("its token was refused")
+            self._retire(connection, attempts.deadline)
         return unable
+
+    def _retire(self, connection: Connection, deadline: float | None) -> None:
+        """Send nothing more over a connection, and drop it once what is in flight is answered.
+
+        What is dropped unanswered is in doubt, and these messages were refused as well.
+        """
+        if connection not in self._in_flight or deadline is None:
+            connection.lose(_REFUSED)
+        elif connection is not self._retired:
+            self._retired = connection
+            loop = asyncio.get_running_loop()
+            # There has to be time for the next connection.
+            half = (deadline - loop.time()) / 2
+            timer = loop.call_later(half, connection.lose, _REFUSED)
+            connection.lost.add_done_callback(lambda _: timer.cancel())

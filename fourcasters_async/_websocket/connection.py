@@ -26,17 +26,28 @@ _CLOSE_TIMEOUT = 1.0
 # Turns of the loop in which the reader takes frames that came while the loop was blocked.
 _CATCH_UP_TURNS = 3
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+_PING, _PONG = aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG
+# What a peer may send that answers no request: this much, so much more a second, and so much for
+# each of the last requests, whose answers may come late or twice. A frame counts as one, and as
+# one more for so many bytes.
+_UNASKED, _UNASKED_A_SECOND, _UNASKED_A_REQUEST, _LAST_REQUESTS = 1000, 1000, 4, 10_000
+_BYTES_OF_ONE = 2**16
 
 
 @define(eq=False)
 class _Pending:
-    """A request in flight. `left` is the loop time when its frame was given to the writer."""
+    """A request in flight.
+
+    `left` is the loop time when its frame was gathered to be written, and `writes` how often the
+    socket had written before: its frame left with the next write.
+    """
 
     frame: bytes
     answer: "asyncio.Future[Document | NoResponse]"
     ends: float
     leave: Callable[[], Exception | None] | None
     left: float | None = None
+    writes: int = 0
 
 
 class Connection:
@@ -68,6 +79,9 @@ class Connection:
         # A late answer on another connection must not match a request here.
         self._prefix = secrets.token_hex(4)
         self._count = 0
+        # How much may still come that answers no request, and when that was reckoned.
+        self._unasked = float(_UNASKED)
+        self._reckoned = self._heard
         self._pending: dict[str, _Pending] = {}
         self._unwritten: deque[_Pending] = deque()
         self._more: asyncio.Future[None] | None = None
@@ -95,6 +109,7 @@ class Connection:
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
         self._count += 1
+        self._unasked += _UNASKED_A_REQUEST
         request_id = f"{self._prefix}-{self._count}"
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
         pending = self._pending[request_id] = _Pending(encode(request_id), answer, ends, leave)
@@ -130,24 +145,46 @@ class Connection:
                     if pending.answer.done():
                         continue
                     if self._socket.is_closing:
-                        # Nothing can be written any more: what is not written was not sent.
-                        raise ConnectionResetError("the connection is closing")  # noqa: TRY301  # handled below, with what a write raises
+                        await self._find_out()
                     if pending.leave is not None and (refusal := pending.leave()) is not None:
                         _end(pending, NoResponse(str(refusal), not_sent=True))
                         continue
-                    pending.left = self._loop.time()
+                    pending.left, pending.writes = self._loop.time(), self._socket.writes
                     # Blocks while the peer does not read. Later frames are not sent then.
                     await self._socket.send_frame(pending.frame, aiohttp.WSMsgType.TEXT)
+                if self._socket.is_closing:
+                    await self._find_out()
                 self._socket.flush()
                 self._more = self._loop.create_future()
                 await self._more
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
             self.lose(no_response(error, left=True).reason)
 
+    async def _find_out(self) -> None:
+        """Raise because nothing can be written, once the reader has taken what came before that."""
+        await asyncio.wait((self.lost,), timeout=_CLOSE_TIMEOUT)
+        raise ConnectionResetError("the connection is closing")
+
     async def _read(self) -> None:
         try:
-            while (message := await self._socket.receive()).type in _DATA:
-                self._take(message.data)
+            while True:
+                message = await self._socket.receive()
+                if self.lost.done():
+                    return
+                if message.type in _DATA:
+                    self._take(message.data)
+                elif message.type is _PING:
+                    self._ignore(message.data)
+                    await self._socket.pong(message.data)
+                elif message.type is _PONG:
+                    self._ignore(message.data)
+                else:
+                    break
+            if isinstance(message.data, aiohttp.WebSocketError) and (
+                message.data.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+            ):
+                self._lose_to_a_large_frame()
+                return
             error = self._socket.exception()
             code = self._socket.close_code
             self.lose(
@@ -165,8 +202,31 @@ class Connection:
         if answer is None or pending is None or pending.answer.done():
             # A late answer, a duplicate or noise. Its request, if any, waits until its time limit.
             _log.debug("a frame of %d bytes answers no request", len(frame))
+            self._ignore(frame)
             return
         pending.answer.set_result(answer.document)
+
+    def _ignore(self, frame: bytes) -> None:
+        """Count a frame that answers no request. A peer that floods the connection loses it."""
+        now = self._loop.time()
+        most = _UNASKED + _UNASKED_A_REQUEST * min(self._count, _LAST_REQUESTS)
+        earned = (now - self._reckoned) * _UNASKED_A_SECOND
+        self._unasked = min(self._unasked + earned, most) - 1 - len(frame) // _BYTES_OF_ONE
+        self._reckoned = now
+        if self._unasked < 0:
+            self.lose("the peer floods the connection with what nobody asked for")
+
+    def _lose_to_a_large_frame(self) -> None:
+        """Lose the connection to a frame above the limit, which may answer any of its requests.
+
+        The only request in flight would get the same answer again. Of several, all may be repeated.
+        """
+        reason = "a frame of the peer is larger than the limit"
+        sent = [each for each in self._pending.values() if each.left is not None]
+        if len(sent) == 1:
+            reason = f"{reason}: it is given up, and not asked for again"
+            _end(sent[0], NoResponse(reason, not_sent=False, too_large=True))
+        self.lose(reason)
 
     def lose(self, reason: str) -> None:
         """Accept no more requests, and end those that wait for an answer."""
@@ -175,9 +235,13 @@ class Connection:
         self.lost.set_result(reason)
         if self._timer is not None:
             self._timer.cancel()
+        writes = self._socket.writes
         for pending in self._pending.values():
+            not_sent = pending.left is None or pending.writes == writes
             # `stale`: a retry waits for the next connection, and needs no pause before that.
-            _end(pending, NoResponse(reason, not_sent=pending.left is None, stale=True))
+            _end(pending, NoResponse(reason, not_sent=not_sent, stale=True))
+        # What is said not to be sent must not leave with a close frame.
+        self._socket.discard()
 
     def _end_at(self, when: float) -> None:
         if self._timer is not None:

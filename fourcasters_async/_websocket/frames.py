@@ -8,6 +8,7 @@ from attrs import define
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
+from fourcasters_async._core.text import is_too_dense
 from fourcasters_async._json.converter import SOCKET
 from fourcasters_async._json.envelope import (
     claims_success,
@@ -59,6 +60,8 @@ def encode(request: Request[Any], request_id: str) -> bytes:
 
 def read(frame: bytes | str) -> Answer | None:
     """Return the answer in a frame, `None` if it answers no request."""
+    if isinstance(frame, bytes) and is_too_dense(frame):
+        return None
     try:
         document = orjson.loads(frame)
     except orjson.JSONDecodeError:

@@ -12,7 +12,7 @@ from yarl import URL
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
 from fourcasters_async._core.rate_limit import RateLimit
-from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
@@ -32,8 +32,8 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
-# Bytes. The exchange sends no larger frame.
-_FRAME_LIMIT = 64 * 2**20
+# Bytes. No answer over the WebSocket may be larger.
+_FRAME_LIMIT = MANY_ORDERS
 # Bytes of the body of a refusal.
 _BODY_LIMIT = 2**16
 # Seconds of silence before aiohttp pings. It waits half as long for the pong.
@@ -90,12 +90,9 @@ class Handshake(Sender):
         if isinstance(observed, NoResponse):
             return unanswered(attempts.request, observed)
         answer = observed.response if isinstance(observed, BufferedWebSocket) else observed
-        self._auth.learn(
-            token,
-            accepted=answer.status != HTTPStatus.UNAUTHORIZED,
-            fresh=answer.headers.get("X-Auth-Token"),
-        )
+        self._auth.learn(token, answer.headers.get("X-Auth-Token"))
         if isinstance(observed, BufferedWebSocket):
+            self._auth.accept(token)
             # Handshakes are the only requests here, and this is the type of their answer.
             return AttemptResult(AttemptStatus.ANSWERED, cast(T, observed))
         if observed.status == HTTPStatus.OK:
@@ -106,6 +103,7 @@ class Handshake(Sender):
     async def _connect(self, token: Secret) -> BufferedWebSocket | Response:
         if self._client is None:
             self._client = self._clients.make(
+                self._address,
                 max_connections=1,
                 ws_response_class=BufferedWebSocket,
                 middlewares=(self._keep_answer, send_once),
@@ -119,6 +117,8 @@ class Handshake(Sender):
                 heartbeat=_PING_AFTER,
                 max_msg_size=_FRAME_LIMIT,
                 decode_text=False,
+                # The connection answers pings, and counts them.
+                autoping=False,
             )
         except _RefusedError as refused:
             return refused.response

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar, cast
 
 from attrs import evolve
@@ -21,6 +22,8 @@ _log = logging.getLogger("fourcasters_async")
 
 # Seconds that a connection has to last so that the next one is made without a pause.
 _STEADY = 5.0
+# How many times longer the pauses are while no request waits for a connection.
+_IDLE = 16
 
 
 class Carried(Protocol):
@@ -42,7 +45,8 @@ class Reconnecting(Generic[C]):
     """One connection at a time to one WebSocket, replaced when it is lost.
 
     `carry` makes what uses a new connection. The next connection is made at once, unless the last
-    one was short-lived: a flapping connection must not use up the rate limit.
+    one was short-lived: a flapping connection must not use up the rate limit. Without a request
+    that waits for a connection the pauses are longer, and a `Retry-After` is heard.
     """
 
     def __init__(
@@ -177,13 +181,22 @@ class Reconnecting(Generic[C]):
                 pauses = failures - 1
             if pauses > 0:
                 await asyncio.sleep(self._retry.backoff(pauses))
-            if isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
-                # Trying again helps only when a request wants it, perhaps with another token.
+                await self._idle(pauses, error)
+
+    async def _idle(self, failures: int, error: FourcastersError | None) -> None:
+        """Wait until a request wants a connection, or it is time to try without one."""
+        pause: float | None = None
+        # Trying again helps only when a request wants it, perhaps with another token.
+        if not isinstance(error, AuthenticationError | ForbiddenError | SessionClosedError):
+            pause = max(_IDLE * self._retry.longest_backoff(failures), self._retry.asked(error))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
                 await self._wanted.wait()
 
     async def _use(self, carried: C) -> str:
         """Let a connection be used until it is lost; return why it was lost."""
         self._current = carried
+        self._wanted.clear()
         self._notify(None)
         try:
             return await asyncio.shield(carried.lost)

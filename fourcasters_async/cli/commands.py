@@ -31,6 +31,7 @@ from fourcasters_async.cli.exits import (
 from fourcasters_async.cli.fanout import fan_out
 from fourcasters_async.cli.login import login, logout
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
+from fourcasters_async.cli.terminal import headline, say, say_json, usage_error
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult, MarketType, OpenOrder
 from fourcasters_async.orders.arguments import check_markets
@@ -105,7 +106,7 @@ def orders(*, as_json: bool) -> None:
     session = make_session()
     found = run(in_session(session, session.account.get_unmatched))
     if as_json:
-        click.echo(to_json({"exchange": session.base_url, "orders": found}))
+        say_json(to_json({"exchange": session.base_url, "orders": found}))
     else:
         show_orders(Console(highlight=False), found)
 
@@ -154,19 +155,19 @@ def cancel_games(
     try:
         markets = check_markets(ids, type_)
     except InvalidRequestError as error:
-        raise click.UsageError(str(error)) from None
+        raise usage_error(error) from None
     result = fan_out(session, markets, deadline, verify=verify)
     report, interrupted = result.report, result.interrupted
     tell_source(*(outcome.error for outcome in report.outcomes))
     if as_json:
         exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
-        click.echo(to_json(exchange | {"interrupted": interrupted} | report_document(report)))
+        say_json(to_json(exchange | {"interrupted": interrupted} | report_document(report)))
     else:
         console = Console(highlight=False)
         show_outcomes(console, report.outcomes)
         if interrupted:
-            click.echo(interrupted_line(report, verify=verify))
-        console.print(f"[bold]{name_of(session)}: {report}[/]", soft_wrap=True)
+            say(interrupted_line(report, verify=verify))
+        headline(console, f"{name_of(session)}: {report}")
     sys.exit(NOT_KNOWN if interrupted else exit_status(report, verify=verify))
 
 
@@ -244,13 +245,13 @@ def _cancel(
         results = [result for result in done if isinstance(result, CancelResult)]
         failed = not all(result.success for result in results)
         show_results(console, results)
-        click.echo(f"{name_of(session)}: {sum(r.success for r in results):,} orders cancelled")
+        say(f"{name_of(session)}: {sum(r.success for r in results):,} orders cancelled")
     else:
-        click.echo(f"{name_of(session)}: the request is accepted; nothing is known to be gone")
+        say(f"{name_of(session)}: the request is accepted; nothing is known to be gone")
     if resting is None:
         known = isinstance(done, list) and not verify
         sys.exit(NOT_CANCELLED if failed else ALL_CONFIRMED if known else NOT_KNOWN)
-    click.echo("verified: none of them is open" if not resting else "still open when last seen:")
+    say("verified: none of them is open" if not resting else "still open when last seen:")
     if resting:
         show_orders(console, resting)
     sys.exit(NOT_CANCELLED if resting or failed else ALL_CONFIRMED)
@@ -272,13 +273,13 @@ async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder]
     """Read until no wanted order is open, for some seconds; return `None` if nothing is proved."""
     proof = await session.prove_clear(wanted, deadline=_VERIFY_SECONDS)
     if proof.error is not None:
-        click.echo(str(proof.error), err=True)
+        say(str(proof.error), err=True)
     return proof.resting
 
 
 def _show_dry_run(session: AsyncSession, wanted: _Wanted) -> None:
     found = run(in_session(session, session.account.get_unmatched))
-    click.echo("dry run, nothing was changed; these orders would be cancelled:")
+    say("dry run, nothing was changed; these orders would be cancelled:")
     show_orders(Console(highlight=False), [order for order in found if wanted(order)])
 
 

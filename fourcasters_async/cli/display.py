@@ -5,14 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import attrs
-import click
 import orjson
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from fourcasters_async.cli.demo import DemoResult
+from fourcasters_async.cli.terminal import headline, show_rows
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
 _ROWS_SHOWN = 12
@@ -54,7 +52,7 @@ def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
         )
         for outcome in outcomes
     ]
-    _show(console, heads, rows, numbers=range(2, 7))
+    show_rows(console, heads, rows, numbers=range(2, 7))
 
 
 def interrupted_line(report: CancelReport, *, verify: bool) -> str:
@@ -76,7 +74,7 @@ def show_demo(console: Console, result: DemoResult) -> None:
     show_outcomes(console, outcomes[:_ROWS_SHOWN])
     if more > 0:
         console.print(f"… and {more:,} more games")
-    console.print(f"[bold]sandbox: {result.report}[/]")
+    headline(console, f"sandbox: {result.report}")
     console.print(
         f"orders open on these games: {result.resting_before:,} before, "
         f"{result.resting_after:,} after, read from the account"
@@ -106,7 +104,7 @@ def show_results(console: Console, results: Iterable[CancelResult]) -> None:
         )
         for result in results
     ]
-    _show(console, heads, rows, numbers=range(2, 3))
+    show_rows(console, heads, rows, numbers=range(2, 3))
 
 
 def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
@@ -118,7 +116,7 @@ def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
     rows = [
         (game_id, *_game(on_game[0]), *_totals(on_game)) for game_id, on_game in by_game.items()
     ]
-    _show(console, heads, [*rows, ("total", "", "", *_totals(orders))], numbers=range(3, 7))
+    show_rows(console, heads, [*rows, ("total", "", "", *_totals(orders))], numbers=range(3, 7))
 
 
 def to_json(document: object) -> str:
@@ -137,21 +135,6 @@ def report_document(report: CancelReport) -> dict[str, object]:
             for outcome in report.outcomes
         ],
     }
-
-
-def _show(
-    console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
-) -> None:
-    if not console.is_terminal:
-        for row in rows:
-            click.echo("\t".join(row))
-        return
-    table = Table()
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
 
 
 def _game(order: OpenOrder) -> tuple[str, str]:

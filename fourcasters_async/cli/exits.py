@@ -5,9 +5,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-import click
-
 from fourcasters_async.cli.sessions import token_source
+from fourcasters_async.cli.terminal import say, usage_error
 from fourcasters_async.errors import (
     REFUSALS,
     AuthenticationError,
@@ -32,7 +31,7 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
     try:
         return asyncio.run(job)
     except InvalidRequestError as error:
-        raise click.UsageError(str(error)) from None
+        raise usage_error(error) from None
     except FourcastersError as error:
         # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
         refused = isinstance(error, tuple(REFUSALS.values()))
@@ -42,18 +41,18 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
         message = "interrupted: orders in flight may or may not be cancelled"
         if interrupted is None:
             _fail(message, NOT_KNOWN)
-        click.echo(message, err=True)
+        say(message, err=True)
         return interrupted()
 
 
 def tell_source(*errors: BaseException | None) -> None:
     """Say where the token is from, if it is what the exchange refused."""
     if any(isinstance(error, AuthenticationError) for error in errors):
-        click.echo(f"the token is from {token_source().name}", err=True)
+        say(f"the token is from {token_source().name}", err=True)
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    click.echo(message, err=True)
+    say(message, err=True)
     sys.exit(status)
 
 

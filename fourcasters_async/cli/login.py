@@ -7,6 +7,7 @@ import click
 from fourcasters_async._core.secret import hidden
 from fourcasters_async.cli.exits import run
 from fourcasters_async.cli.sessions import TOKEN, in_session, name_of, token_file
+from fourcasters_async.cli.terminal import harmless, say, usage_error
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.session import AsyncSession
 
@@ -27,15 +28,15 @@ def login(username: str | None) -> None:
     try:
         session = AsyncSession(base_url=file.exchange, on_token=tokens.append)
     except InvalidRequestError as error:
-        raise click.UsageError(str(error)) from None
+        raise usage_error(error) from None
     run(in_session(session, lambda: session.login(username, password)))
     try:
         file.keep(tokens[-1])
     except OSError as error:
-        raise click.ClickException(f"the token cannot be kept: {error}") from None
-    click.echo(f"logged in to the {name_of(session)}; the token is kept in {file.path}")
+        raise click.ClickException(harmless(f"the token cannot be kept: {error}")) from None
+    say(f"logged in to the {name_of(session)}; the token is kept in {file.path}")
     if os.environ.get(TOKEN):
-        click.echo(f"{TOKEN} is set, and is used in place of it", err=True)
+        say(f"{TOKEN} is set, and is used in place of it", err=True)
 
 
 @click.command()
@@ -48,4 +49,4 @@ def logout() -> None:
     session = AsyncSession(kept.token, base_url=file.exchange)
     run(in_session(session, session.logout))
     file.remove()
-    click.echo(f"logged out of the {name_of(session)}")
+    say(f"logged out of the {name_of(session)}")

@@ -4,12 +4,12 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import click
 from attrs import frozen
 
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import is_local
 from fourcasters_async.cli.kept_token import TokenFile
+from fourcasters_async.cli.terminal import say, usage_error
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.session import BASE_URL, AsyncSession
 
@@ -54,8 +54,8 @@ def make_session() -> AsyncSession:
         )
     except InvalidRequestError as error:
         hint = ", or run `fourcasters login`" if str(error).startswith(f"{TOKEN}: not set") else ""
-        raise click.UsageError(f"{error}{hint}") from None
-    click.echo(f"on the {name_of(session)}", err=True)
+        raise usage_error(f"{error}{hint}") from None
+    say(f"on the {name_of(session)}", err=True)
     return session
 
 
@@ -68,10 +68,10 @@ def _keeper(source: TokenSource) -> Callable[[str], None]:
         try:
             file.keep(token, replaced=source.token if source.name == TOKEN else None)
         except OSError as error:
-            click.echo(f"the exchange sent a new token, which cannot be kept: {error}", err=True)
+            say(f"the exchange sent a new token, which cannot be kept: {error}", err=True)
             return
         if source.name == TOKEN:
-            click.echo(
+            say(
                 f"the exchange replaced the token of {TOKEN}; the new one is kept in {file.path}",
                 err=True,
             )

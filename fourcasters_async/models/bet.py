@@ -27,8 +27,10 @@ class GradedBet(MatchedBet):
     `tx_id` identifies the fill. It can come again with another `outcome`, after a refund or a
     correction of the score: the later one is valid. `bet`, `fee`, `risk` (with the fee), `win`
     (without it) and `result` (what was won or lost, signed) are in account currency. `origin` is
-    `"wager"` for a taker and `"offer"` for a maker. `pinnacle_line` is the exchange's JSON object
-    about the line of another book when the bet was matched: its fields are not documented.
+    `"wager"` for a taker and `"offer"` for a maker. Only a maker's bet has a `taken_ratio` (how
+    much of the order is filled, from 0 to 1) and an `expiry`. `pinnacle_line` is the exchange's
+    JSON object about the line of another book when the bet was matched: its fields are not
+    documented.
     """
 
     outcome: BetOutcome | str | None = None
@@ -37,6 +39,8 @@ class GradedBet(MatchedBet):
     result: float | None = None
     wager_request_id: str | None = None
     is_post_arb: bool | None = None
+    taken_ratio: float | None = None
+    expiry: datetime | None = None
     pinnacle_line: dict[str, object] | None = None
 
 

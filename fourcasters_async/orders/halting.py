@@ -7,7 +7,7 @@ from attrs import evolve
 
 from fourcasters_async._core.request import Kind
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_seconds
+from fourcasters_async._core.validation import check_callback, check_flag, check_seconds
 from fourcasters_async.account import UNMATCHED, Account
 from fourcasters_async.errors import ReferencedOrder
 from fourcasters_async.models import (
@@ -70,6 +70,7 @@ class HaltingOrders(RestOrders):
         """
         markets = None if games is None else check_whole_games(games)
         check_seconds(deadline, "deadline")
+        check_flag(periods, "periods")
         self._sender.ensure_usable()
         halted = None if markets is None else [market.game_id for market in markets]
         self._gate.halt(halted, periods=periods)
@@ -141,6 +142,7 @@ class HaltingOrders(RestOrders):
         not say enough. The proof's `resting` are the orders seen last; an empty list is proof.
         Sends `GET /user/getUnmatched`. Raises only `InvalidRequestError` and `SessionClosedError`.
         """
+        check_callback(wanted, "wanted")
         until = self._sender.until(deadline)
         self._sender.ensure_usable()
 

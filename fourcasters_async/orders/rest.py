@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 
-from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.validation import (
     check_amount,
     check_count,
@@ -73,7 +73,12 @@ class RestOrders(Orders):
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
         return Request(
-            "POST /session/cancelAllOrders", _RESULTS, Kind.CANCEL, body={}, unite=all_rows
+            "POST /session/cancelAllOrders",
+            _RESULTS,
+            Kind.CANCEL,
+            body={},
+            unite=all_rows,
+            answer_limit=MANY_ORDERS,
         )
 
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
@@ -108,6 +113,7 @@ class RestOrders(Orders):
             body={"gameID": game_id, "userReferences": references},
             stray=partial(another_game, game_id),
             unite=all_rows,
+            answer_limit=MANY_ORDERS,
         )
         return await self._cancel_list(request, deadline)
 

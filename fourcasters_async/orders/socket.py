@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from attrs import evolve
 
 from fourcasters_async._core.outcome import RequestOutcome
-from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.validation import check_id, check_seconds, optional
 from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch
@@ -197,7 +197,7 @@ class OrdersSocket(Orders):
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
-        return Request("cancelAll", _RESULTS, Kind.CANCEL, unite=all_rows)
+        return Request("cancelAll", _RESULTS, Kind.CANCEL, unite=all_rows, answer_limit=MANY_ORDERS)
 
     def _place(self, orders: list[NewOrder]) -> Request[list[PlaceResult]]:
         return Request(

@@ -8,9 +8,9 @@ from functools import partial
 from attrs import evolve
 
 from fourcasters_async._core.outcome import RequestOutcome
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import MANY_ORDERS, Request
 from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_callback, check_id, check_list
+from fourcasters_async._core.validation import check_callback, check_flag, check_id, check_list
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.models import (
     CancelReport,
@@ -177,7 +177,8 @@ class Orders(ABC):
     ) -> CancelReport:
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
-        verify = bool(verify or periods)
+        periods = check_flag(periods, "periods")
+        verify = check_flag(verify, "verify") or periods
         until = None if deadline is None else self._sender.until(deadline)
         self._sender.ensure_usable()
         clock = asyncio.get_running_loop().time
@@ -303,6 +304,7 @@ class Orders(ABC):
             self._cancel_multiple(asked),
             check=partial(without_result, asked),
             unite=partial(rows_by_id, asked),
+            answer_limit=MANY_ORDERS,
         )
         told = await self._cancel_until(request, until)
         told[:] = result_for_each(order_ids, told)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve, frozen
 
+from fourcasters_async._core.outcome import is_too_large
 from fourcasters_async.errors import (
     AuthenticationError,
     ForbiddenError,
@@ -174,7 +175,7 @@ async def read_until_clear(
             read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
         except FourcastersError as failed:
             _log.debug("could not read the open orders: %s", failed)
-            error, final = failed, isinstance(failed, _FINAL)
+            error, final = failed, isinstance(failed, _FINAL) or is_too_large(failed)
         else:
             final = False
             gate.see(read.orders)

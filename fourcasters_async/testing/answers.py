@@ -4,10 +4,14 @@ import json
 import re
 from collections.abc import Mapping
 
+import orjson
 from attrs import field, frozen
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.book import ReadLag
+
+# How deep a document may be nested. Requests are three deep.
+_DEPTH = 64
 
 _ID = re.compile(r"[0-9a-fA-F]{24}")
 
@@ -56,7 +60,7 @@ class RefusedError(Exception):
 
 
 def unauthorized() -> Answer:
-    """Return the answer to a request whose token is missing, unknown or expired."""
+    """Return the answer to a request whose token or password is not accepted."""
     return Answer(401, wire.error("InvalidCredentials", code=401))
 
 
@@ -65,12 +69,36 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
+def document_in(content: bytes | str) -> object:
+    """Return the value that a JSON text holds, and `None` for what is no JSON or too deep.
+
+    NaN, lone surrogates and bytes that are not UTF-8 are no JSON.
+    """
+    try:
+        document: object = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    return None if _is_deep(document) else document
+
+
+def _is_deep(document: object) -> bool:
+    """Whether a document is nested deeper than what is written here can be."""
+    level = [document]
+    for _ in range(_DEPTH):
+        level = [
+            each
+            for value in level
+            if isinstance(value, dict | list)
+            for each in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def object_in(content: bytes) -> Body | None:
     """Return the JSON object that a body is, and `None` for anything else."""
-    try:
-        body = json.loads(content)
-    except ValueError:
-        return None
+    body = document_in(content)
     return body if isinstance(body, dict) else None
 
 

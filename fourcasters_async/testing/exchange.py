@@ -21,6 +21,12 @@ from fourcasters_async.testing.placing import live_delay
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
 from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 from fourcasters_async.testing.rest import RestService
+from fourcasters_async.testing.settings import (
+    check_count,
+    check_flag,
+    check_limit,
+    check_seconds,
+)
 from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
@@ -34,8 +40,8 @@ class FakeExchange:
     `latency` is the seconds before each answer. `tls` serves `https` with a certificate made for
     it (extra `tls`), which `ssl_context` trusts. `rate_limit` is how many requests in how many
     seconds are served; the others are answered with 429. A connection that is idle for
-    `keep_alive` seconds is closed. `port` is a free one by default. With `strict_rotation` a token
-    that is replaced stops working at once, as on the real exchange.
+    `keep_alive` seconds is closed. `port` is a free one by default. A token that is thirty days old
+    is replaced by the next request over REST that uses it, and stops working at once.
 
     `getUnmatched` and `getOrdersForGame` show the book as it was `read_lag` seconds ago. To that
     `appear_lag` adds seconds for new orders, `vanish_lag` for cancels and fills. All three can be
@@ -62,8 +68,14 @@ class FakeExchange:
         rate_limit: tuple[int, float] | None = None,
         keep_alive: float = 75.0,
         port: int = 0,
-        strict_rotation: bool = False,
     ) -> None:
+        check_flag(tls, "tls")
+        check_count(port, "port", most=65535)
+        check_seconds(keep_alive, "keep_alive")
+        check_seconds(latency, "latency")
+        check_seconds(read_lag, "read_lag")
+        if rate_limit is not None:
+            check_limit(rate_limit, "rate_limit")
         self.latency = latency
         self.read_lag = read_lag
         self.appear_lag = 0.0
@@ -75,7 +87,7 @@ class FakeExchange:
         """A token of the account that orders belong to by default."""
         self._log = ReceivedLog()
         self._injected = InjectedFaults()
-        self._rest = RestService(self._book, strict_rotation=strict_rotation)
+        self._rest = RestService(self._book)
         self._channel = OrdersChannel(self._book)
         self._sockets = OrdersSockets(self._answer, self._do, self._clock)
         self._limit = None if rate_limit is None else RequestLimit(*rate_limit)
@@ -160,6 +172,7 @@ class FakeExchange:
 
         With a `parent` it is a period of that game, with an id of its own.
         """
+        check_count(orders, "orders")
         game = self.book.add_game(parent=parent)
         for number in range(orders):
             type_ = _TYPES[number % len(_TYPES)]

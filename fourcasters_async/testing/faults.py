@@ -144,12 +144,14 @@ class Unavailable(Fault):
 
     committed: bool = False
     object_form: bool = True
+    retry_after: str | None = None
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         if self.committed:
             call.commit()
         document = wire.error("Network Error", code=503 if self.object_form else None)
-        return call.refuse(Answer(503, document), f"Failed to process {call.endpoint}")
+        headers = {} if self.retry_after is None else {"Retry-After": self.retry_after}
+        return call.refuse(Answer(503, document, headers), f"Failed to process {call.endpoint}")
 
 
 @frozen

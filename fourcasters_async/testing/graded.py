@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.answers import Asked, RefusedError
 from fourcasters_async.testing.book import Book, Settled
-from fourcasters_async.testing.records import moment, seconds_at
+from fourcasters_async.testing.records import BookGame, moment, seconds_at
 
 _PAGE = 100
 _WIDEST = timedelta(days=35)
+# The newer document has one word for them.
+_OUTCOMES = {"push": "refunded", "refund": "refunded"}
 
 
 def get_graded(book: Book, asked: Asked) -> object:
@@ -59,8 +61,31 @@ def _summary(rows: Iterable[wire.Document]) -> wire.Document:
 
 
 def _row(book: Book, each: Settled) -> wire.Document:
-    order = book.orders[each.order_id]
-    return wire.graded(order, book.game_of(each), moment(each.at))[each.fill]
+    """Write a fill that is graded. Its own document names fewer fields, and leaves out nulls."""
+    order, game = book.orders[each.order_id], book.game_of(each)
+    fill = order.fills[each.fill]
+    row = wire.graded(order, game, moment(each.at))[each.fill] | {
+        "id": order.order_id,
+        "closed": False,
+        "outcome": _OUTCOMES.get(str(order.outcome), order.outcome),
+        "wagerRequestID": order.wager_request_id,
+        "game": _game(game),
+    }
+    if order.type != "moneyline1x2":
+        del row["side"]
+    if fill.taker:
+        return {key: value for key, value in row.items() if value is not None}
+    return row | {"takenRatio": order.filled / order.offered}
+
+
+def _game(game: BookGame) -> wire.Document:
+    document = wire.game_document(game)
+    document["participants"] = [
+        {**{key: value for key, value in each.items() if value is not None}, "futuresSide": ""}
+        for each in wire.participants(game)
+    ]
+    del document["isFutures"], document["eventName"]
+    return document
 
 
 def _time_in(asked: Asked, name: str) -> datetime | None:
@@ -68,12 +93,20 @@ def _time_in(asked: Asked, name: str) -> datetime | None:
     if value is None:
         return None
     try:
-        when = datetime.fromisoformat(str(value))
+        when: datetime | None = datetime.fromisoformat(str(value))
     except ValueError:
-        when = None
+        when = _day(str(value))
     if when is None or when.tzinfo is None:
         raise RefusedError(400, f"Invalid {name}")
     return when
+
+
+def _day(value: str) -> datetime | None:
+    """Read a day as the older document writes it."""
+    try:
+        return datetime.strptime(value, "%m-%d-%Y").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _cursor(account: str, position: int) -> str:

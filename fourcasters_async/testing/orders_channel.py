@@ -7,7 +7,7 @@ from typing import Self
 from attrs import frozen
 
 from fourcasters_async.testing import placing, wire
-from fourcasters_async.testing.answers import Answer, Body, is_id
+from fourcasters_async.testing.answers import Answer, Body, document_in, is_id
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.records import BookOrder
 
@@ -22,10 +22,7 @@ class Message:
     @classmethod
     def read(cls, data: object) -> Self:
         """Read what a frame holds. Only text can be a message."""
-        try:
-            document = json.loads(data) if isinstance(data, str) else None
-        except ValueError:
-            document = None
+        document = document_in(data) if isinstance(data, str) else None
         match document:
             case [str(type_), dict(payload)] if type_:
                 return cls(type_, payload)

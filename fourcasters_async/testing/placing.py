@@ -1,6 +1,7 @@
 """Placing and replacing orders, over either transport: fields in, an order in the book."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from fourcasters_async.testing.records import BookGame, BookOrder, moment
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
 _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _TAKERS = ("fillAndKill", "fillOrKill")
 _LOWEST_ODDS = 100
 # How long an order rests on a live game if an edit does not say.
@@ -182,7 +184,7 @@ def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Plac
     }
     intended_volume(changes)
     minutes = changes.get("expiryChange", "0")
-    if not isinstance(minutes, str) or not minutes.isdecimal():
+    if not isinstance(minutes, str) or not _DIGITS.fullmatch(minutes):
         raise RejectedError("invalid expiryChange")
     if int(minutes) or book.games[order.game_id].live:
         fields["expirationMinutes"] = int(minutes) or _LIVE_MINUTES

@@ -6,7 +6,7 @@ To add an endpoint, write its handler and add a line to `ENDPOINTS`.
 from collections.abc import Callable, Mapping
 
 from fourcasters_async.testing import graded, rest_account, rest_markets, rest_orders, wire
-from fourcasters_async.testing.answers import Answer, Asked, RefusedError, body_of, unauthorized
+from fourcasters_async.testing.answers import Answer, Asked, RefusedError, object_in, unauthorized
 from fourcasters_async.testing.book import Book, ReadLag
 
 __all__ = ["TOKEN_LIFE", "Answer", "RestService"]
@@ -57,11 +57,10 @@ ENDPOINTS: Mapping[str, Handler] = {
 
 
 class RestService:
-    """The endpoints over one book. `strict_rotation` ends a token when it is replaced."""
+    """The endpoints over one book."""
 
-    def __init__(self, book: Book, *, strict_rotation: bool) -> None:
+    def __init__(self, book: Book) -> None:
         self._book = book
-        self._strict_rotation = strict_rotation
 
     def account(self, authorization: str) -> str | None:
         """Return the account of an `Authorization` header. `Bearer` is optional."""
@@ -84,7 +83,10 @@ class RestService:
         account = self._book.tokens.get(token)
         if account is None and route != _LOGIN:
             return unauthorized()
-        asked = Asked(account or "", token, {**query, **body_of(content)}, lag)
+        body = object_in(content or b"{}")
+        if body is None:
+            return Answer(400, wire.error("Invalid JSON"))
+        asked = Asked(account or "", token, {**query, **body}, lag)
         try:
             result = handler(self._book, asked)
         except RefusedError as refused:
@@ -93,19 +95,21 @@ class RestService:
         return answer if route == _LOGIN else self._with_fresh_token(answer, token)
 
     def shake_hands(self, authorization: str) -> Answer:
-        """Answer the handshake of a WebSocket, which takes the token without `Bearer`."""
+        """Answer the handshake of a WebSocket, which takes the token without `Bearer`.
+
+        It does not replace a token that is past its life.
+        """
         if authorization not in self._book.tokens:
             return unauthorized()
-        return self._with_fresh_token(Answer(101, None), authorization)
+        return Answer(101, None)
 
     def _with_fresh_token(self, answer: Answer, token: str) -> Answer:
-        """Add a fresh token to an answer if the one that was used is past its life."""
+        """Replace the token that was used if it is past its life: the old one ends at once."""
         account, issued = self._book.tokens.get(token), self._book.issued.get(token)
         if account is None or issued is None or self._book.now - issued < TOKEN_LIFE:
             return answer
         fresh = self._book.issue_token(account)
-        if self._strict_rotation:
-            del self._book.tokens[token]
+        del self._book.tokens[token]
         return Answer(answer.status, answer.document, {**answer.headers, "X-Auth-Token": fresh})
 
 

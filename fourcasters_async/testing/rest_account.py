@@ -1,7 +1,7 @@
 """The handlers of the REST endpoints under `/user`: signing in and out, the account's orders."""
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.answers import Answer, Asked, RefusedError, is_id
+from fourcasters_async.testing.answers import Answer, Asked, RefusedError, is_id, unauthorized
 from fourcasters_async.testing.book import Book
 
 _SHORTEST_HEARTBEAT = 5
@@ -19,7 +19,7 @@ def login(book: Book, asked: Asked) -> Answer:
     account = book.accounts.get(username)
     if account is None or account.password != password:
         book.failed_logins[username] = failed + 1
-        raise RefusedError(401, "Username or password is incorrect")
+        return unauthorized()
     if account.barred:
         raise RefusedError(403, "Account banned, locked, or closed")
     book.failed_logins.pop(username, None)
@@ -130,10 +130,7 @@ def get_bet_by_wager_request_id(book: Book, asked: Asked) -> object:
 
 def get_game_liability(book: Book, asked: Asked) -> object:
     """Show what the account can lose on a game: what its fills risk, none against another."""
-    game_id = str(asked.fields.get("gameID", ""))
-    if game_id not in book.games:
-        raise RefusedError(404, "Invalid Game ID")
-    orders = book.orders_of(asked.account, [game_id])
+    orders = book.orders_of(asked.account, [str(asked.fields.get("gameID", ""))])
     return {"liability": -sum((order.filled for order in orders if order.matched), 0.0)}
 
 

@@ -28,6 +28,8 @@ def get_leagues(book: Book, asked: Asked) -> object:
 
 def get_games(book: Book, asked: Asked) -> object:
     """Show the active games of a league, or with `upcoming` those of all leagues."""
+    if not asked.fields.get("league"):
+        raise RefusedError(400, "Invalid league")
     return {"games": [wire.game_document(game) for game in _games(book, asked, "league")]}
 
 
@@ -114,9 +116,7 @@ def _requested(book: Book, asked: Asked) -> list[BookGame]:
 
 def _games(book: Book, asked: Asked, key: str) -> list[BookGame]:
     """Return the games of the league that is asked for, in any case."""
-    league, sport = asked.fields.get(key), asked.fields.get("sport")
-    if not isinstance(league, str) or not league:
-        raise RefusedError(400, f"Invalid {key}")
+    league, sport = str(asked.fields.get(key, "")), asked.fields.get("sport")
     now = moment(book.now)
     games = [game for game in book.games.values() if not game.ended]
     if league.casefold() == "upcoming":

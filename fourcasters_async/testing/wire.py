@@ -234,11 +234,16 @@ def game_document(game: BookGame) -> Document:
         "periodName": game.period_name or "Full Time",
         "parentGameID": game.parent_id,
         "live": game.live,
-        "participants": [
-            _participant(game.away_id, game.away, "away", "501"),
-            _participant(game.home_id, game.home, "home", "502"),
-        ],
+        "participants": participants(game),
     }
+
+
+def participants(game: BookGame) -> list[Document]:
+    """Write the sides of a game: away first, then home."""
+    return [
+        _participant(game.away_id, game.away, "away", "501"),
+        _participant(game.home_id, game.home, "home", "502"),
+    ]
 
 
 def _participant(participant_id: str, name: str, side: str, rotation: str) -> Document:
