@@ -262,6 +262,13 @@ def test_results_that_name_no_order_are_all_kept() -> None:
 MARKET = GameMarket("f" * 24)
 
 
+def test_an_order_has_one_result_whatever_the_case_of_its_id() -> None:
+    refused = CancelResult(success=False, reason="not open", order_id="AB" * 12)
+    cancelled = CancelResult(success=True, order_id="ab" * 12)
+    whole = united([answered(refused), answered(cancelled)])
+    assert whole.value == [cancelled]
+
+
 async def test_both_may_answer_in_one_turn_and_their_results_are_united() -> None:
     both = asyncio.Event()
 

@@ -34,6 +34,18 @@ class Instead(faults.Fault):
         return web.Response(status=self.status, body=body, content_type="application/json")
 
 
+@frozen
+class DataAround(faults.Wrapped):
+    """The right answer in the wrapped form, with other data around it."""
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        answer = await super().__call__(call)
+        assert isinstance(answer, web.Response)
+        assert isinstance(answer.body, bytes)
+        around = {**orjson.loads(answer.body), "data": [{"success": False}]}
+        return web.Response(body=orjson.dumps(around))
+
+
 @pytest.fixture
 def game(fake_exchange: FakeExchange) -> str:
     return fake_exchange.add_game().game_id
@@ -73,6 +85,45 @@ async def test_a_429_beside_data_refuses_nothing(
     with pytest.raises(OutcomeUnknownError) as caught:
         await session.place([quote(game)])
     assert not isinstance(caught.value.__cause__, RateLimitedError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "order not found", "code": "503"}},
+        {"error": "order not found", "success": True},
+        {"error": "order not found", "data": {}},
+    ],
+    ids=str,
+)
+async def test_an_error_beside_what_contradicts_it_refuses_nothing(
+    fake_exchange: FakeExchange, orders: Orders, error: dict[str, object]
+) -> None:
+    fake_exchange.inject(
+        Instead(error, 404 if isinstance(orders, AsyncSession) else 200), times=None
+    )
+    with pytest.raises(OutcomeUnknownError):
+        await orders.cancel(OTHER)
+
+
+async def test_data_around_a_wrapped_answer_contradicts_it(
+    fake_exchange: FakeExchange, session: AsyncSession, game: str
+) -> None:
+    fake_exchange.inject(DataAround(), endpoint="cancelAllByGame", times=None)
+    async with session.orders_socket() as orders:
+        with pytest.raises(OutcomeUnknownError, match="contradicts"):
+            await orders.cancel_all_orders_for_game(game)
+
+
+@pytest.mark.parametrize("errors", ["it failed", ["it failed"], {"order": "it failed"}], ids=str)
+async def test_a_row_with_errors_beside_its_success_is_not_believed(
+    fake_exchange: FakeExchange, orders: Orders, errors: object
+) -> None:
+    rows = [{"success": True, "errors": errors}, {"success": True, "errors": []}]
+    fake_exchange.inject(Instead({"data": rows}), times=None)
+    with pytest.raises(OutcomeUnknownError, match="error beside a success") as caught:
+        await orders.cancel_all_orders()
+    assert [row.success for row in caught.value.results][:1] == [True]
 
 
 async def test_a_code_of_thousands_of_digits_is_an_error_like_another(

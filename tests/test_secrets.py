@@ -29,6 +29,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in a query": quote_plus,
     "percent by percent": lambda secret: "".join(f"%{ord(each):02X}" for each in secret),
     "in HTML": html.escape,
+    "in upper case": str.upper,
     "cut short": lambda secret: secret[: max(8, len(secret) // 2)],
     "without its beginning": lambda secret: secret[len(secret) // 3 :],
     "between quotes": lambda secret: f'"{secret}"',
@@ -132,6 +133,27 @@ async def test_a_result_does_not_quote_the_token_over_rest(canary: FakeExchange)
     assert results == [
         CancelResult(success=False, reason="bad token [token]", description="[token]")
     ]
+
+
+@pytest.mark.parametrize(
+    "escaped",
+    [
+        lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
+        lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    ],
+    ids=["as code points", "with a slash"],
+)
+@pytest.mark.parametrize("token", [CANARY, 'tok/en+"with"=odd/characters'])
+async def test_a_result_does_not_quote_a_token_that_is_escaped(
+    fake_exchange: FakeExchange, escaped: Callable[[str], str], token: str
+) -> None:
+    fake_exchange.book.tokens[token] = fake_exchange.account
+    game = fake_exchange.add_game().game_id
+    row = '{"success": false, "reason": "bad token %s"}'
+    fake_exchange.inject(faults.Respond(f'{{"data": [{row % escaped(token)}]}}'.encode()))
+    async with AsyncSession(token, base_url=fake_exchange.url) as session:
+        (result,) = await session.cancel_all_orders_for_game(game)
+    assert result.reason == "bad token [token]"
 
 
 async def test_a_result_does_not_quote_the_token_over_the_socket(canary: FakeExchange) -> None:

@@ -1,11 +1,15 @@
 """Removes secrets from texts that quote them, also escaped, URL-quoted or in part. No I/O."""
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
+import orjson
+
 from fourcasters_async._core.secret import Secret, SecretBytes
+from fourcasters_async._core.text import is_too_dense
 
 # Characters. A shorter text is not a secret, and occurs in ordinary words.
 _MIN_LENGTH = 6
@@ -39,10 +43,11 @@ class Redactor:
         plain = str.__str__(secret)
         size = min(len(plain), _PART)
         starts = range(0, len(plain) - size + 1, _STEP)
-        self._parts[secret] = frozenset(plain[start : start + size] for start in starts)
+        self._parts[secret] = frozenset(plain[start : start + size].casefold() for start in starts)
         self._placeholders[secret] = placeholder
         if len(secret) >= _SURELY_SECRET:
-            self._in_answers[secret] = SecretBytes(plain.encode(errors="replace"))
+            as_written = json.dumps(plain, ensure_ascii=False)[1:-1]
+            self._in_answers[secret] = SecretBytes(as_written.encode(errors="replace"))
         if len(self._parts) > _REMEMBERED:
             oldest = next(iter(self._parts))
             del self._parts[oldest], self._placeholders[oldest]
@@ -61,14 +66,24 @@ class Redactor:
         return text
 
     def in_answer(self, content: bytes) -> bytes:
-        """Return a JSON document without long secrets that it quotes as they are.
+        """Return a JSON document without long secrets that it quotes.
 
         A short password may be a word of the document itself, such as the name of a field.
         """
+        if (b"\\u" in content or b"\\/" in content) and not is_too_dense(content):
+            content = self._unescaped(content)
         for secret, plain in self._in_answers.items():
             if plain in content:
                 content = content.replace(plain, self._placeholders[secret].encode())
         return content
+
+    def _unescaped(self, content: bytes) -> bytes:
+        """Return a document with no more escapes than it needs, if it has a secret then."""
+        try:
+            plain = orjson.dumps(orjson.loads(content))
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            return content
+        return plain if any(secret in plain for secret in self._in_answers.values()) else content
 
     def _without_words(self, text: str) -> str:
         words = []
@@ -80,7 +95,8 @@ class Redactor:
         return cleaned if left is None else self._placeholders[left]
 
     def _in(self, text: str) -> Secret | None:
-        """Return the secret of which a text holds a part."""
+        """Return the secret of which a text holds a part, in any case."""
+        text = text.casefold()
         for secret, parts in self._parts.items():
             if any(part in text for part in parts):
                 return secret

@@ -14,6 +14,7 @@ from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
+    claims_success,
     contradicts_refusal,
     error_in,
     has_error,
@@ -130,12 +131,11 @@ def _api_error(request: Request[T], response: Response, redact: Callable[[str], 
     except orjson.JSONDecodeError:
         document = {}
     message, code = error_in(document, redact)
-    # Data beside an error contradicts it.
-    has_data = isinstance(document, dict) and document.get("data") is not None
+    contradicts = isinstance(document, dict) and claims_success(document)
     kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
-    if message and not has_data and not contradicts_refusal(code):
+    if message and not contradicts and not contradicts_refusal(code):
         kind = REFUSALS.get(status, kind)
-    if status == HTTPStatus.TOO_MANY_REQUESTS and not has_data:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and not contradicts:
         kind = RateLimitedError
     return kind(
         message or _phrase(status),

@@ -12,7 +12,11 @@ from fourcasters_async.models import CancelResult
 
 # A row of a batch may have these in place of `success`: REST writes one form, the Orders WebSocket
 # the other.
-_ERRORS = ("error", "errorType", "error_type")
+_ERRORS = ("error", "errorType", "error_type", "errors")
+
+_NO_ERROR: dict[str, Sequence[object]] = {
+    key: (None, "", [], {}) if key == "errors" else (None, "") for key in _ERRORS
+}
 
 
 def cancel_result_hook(
@@ -53,6 +57,7 @@ def cancel_result_hook(
                 and "error" not in value
                 and "errorType" not in value
                 and "error_type" not in value
+                and "errors" not in value
                 and (type(reason) is str or reason is None)
                 and (type(order_id) is str or order_id is None)
                 and (type(description) is str or description is None)
@@ -95,7 +100,7 @@ def _without_errors(value: Any, success: str, reason: str) -> dict[str, object]:
     An error beside a success contradicts it, and one without a word says nothing.
     """
     row = dict(object_(value, None))
-    errors = [error for key in _ERRORS if (error := row.pop(key, None)) not in (None, "")]
+    errors = [error for key in _ERRORS if (error := row.pop(key, None)) not in _NO_ERROR[key]]
     if not errors:
         return row
     words = next((text for error in errors if (text := _words(error))), None)

@@ -1,5 +1,6 @@
 """The envelope of an answer or an error, the same over both transports. No I/O."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
@@ -16,6 +17,7 @@ from fourcasters_async.models import CancelResult
 T = TypeVar("T")
 
 _NO_STATUS = 600
+_CODE = re.compile(r"[0-9]{1,9}")
 _NOTHING: Sequence[object] = (None, "", [], {})
 
 
@@ -96,8 +98,20 @@ def error_in(document: object, redact: Callable[[str], str]) -> tuple[str, int |
         message = None
     return (
         "" if message is None else one_line(redact(message)),
-        code if type(code) is int else None,
+        _code(code),
     )
+
+
+def claims_success(document: Mapping[str, object]) -> bool:
+    """Whether a document says that it succeeded, which contradicts an error beside it."""
+    return document.get("data") is not None or document.get("success") is True
+
+
+def _code(code: object) -> int | None:
+    """Return a code, which may come as a text of a few digits."""
+    if isinstance(code, str) and _CODE.fullmatch(code.strip()):
+        return int(code)
+    return code if type(code) is int else None
 
 
 def contradicts_refusal(code: int | None) -> bool:

@@ -10,7 +10,14 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.text import is_too_dense
 from fourcasters_async._json.converter import SOCKET
-from fourcasters_async._json.envelope import denial_in, error_in, has_error, unusable, value_in
+from fourcasters_async._json.envelope import (
+    claims_success,
+    denial_in,
+    error_in,
+    has_error,
+    unusable,
+    value_in,
+)
 from fourcasters_async.errors import REFUSALS, ApiError, DecodeError, ServerError
 
 T = TypeVar("T")
@@ -82,6 +89,8 @@ def _unwrapped(outer: dict[str, object]) -> Answer | None:
         document = {"error": outer["error"], "data": responses}
     elif (denial := denial_in(outer)) is not None:
         document = {denial: outer[denial], "data": responses}
+    elif outer.get("data") is not None:
+        document = {"errors": "data beside the answer", "data": responses}
     return Answer(ids.pop(), document)
 
 
@@ -105,8 +114,7 @@ def _failed(
 ) -> AttemptResult[T]:
     message, code = error_in(document, redact)
     status = _status_of(message, code)
-    # An error and data in one answer contradict each other.
-    refusal = REFUSALS.get(status) if document.get("data") is None else None
+    refusal = None if claims_success(document) else REFUSALS.get(status)
     other = ServerError if status >= _SERVER_ERROR else ApiError
     error = (refusal or other)(
         message or "(the answer has no readable error)",

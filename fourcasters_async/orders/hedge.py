@@ -115,7 +115,7 @@ def united(parts: Sequence[Cancelled | None]) -> Cancelled:
 def _union(results: list[CancelResult]) -> list[CancelResult]:
     united: dict[str | int, CancelResult] = {}
     for index, result in enumerate(results):
-        key = result.order_id or index
+        key = result.order_id.casefold() if result.order_id else index
         if key not in united or result.success:
             united[key] = result
     return list(united.values())
