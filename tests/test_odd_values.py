@@ -289,7 +289,7 @@ async def test_no_single_value_of_a_row_makes_its_game_clear(
         fake_exchange.inject(Changed(change), endpoint="getUnmatched", times=None)
         fake_exchange.inject(NothingToCancel(), endpoint="cancelAllOrdersForGame", times=None)
         fake_exchange.inject(faults.Unavailable(), endpoint="cancelMultiple", times=None)
-        report = await session.cancel_all_orders_for_games([game], verify=True, deadline=0.5)
+        report = await session.cancel_all_orders_for_games([game], verify=True, deadline=0.15)
         assert not report.verified_clear, (path, odd)
 
 
