@@ -94,7 +94,7 @@ def test_more_secrets_than_that_use_no_more_memory() -> None:
     redactor = Redactor()
     for number in range(1100):
         redactor.add(Secret(f"{number:032d}"), "[token]")
-    assert len(redactor._parts) == len(redactor._placeholders) == len(redactor._in_answers) == 1000
+    assert len(redactor._parts) == len(redactor._stand_ins) == len(redactor._in_answers) == 1000
 
 
 MADE_OF_IT: list[Callable[[Secret], object]] = [

@@ -32,11 +32,11 @@ class Redactor:
 
     def __init__(self) -> None:
         self._parts: dict[Secret, frozenset[str]] = {}
-        self._placeholders: dict[Secret, str] = {}
+        self._stand_ins: dict[Secret, str] = {}
         # No local of the loops below is a plain copy of a secret.
         self._in_answers: dict[Secret, bytes] = {}
 
-    def add(self, secret: Secret, placeholder: str) -> None:
+    def add(self, secret: Secret, stand_in: str) -> None:
         """Remove a secret from now on. Of more than a thousand, the oldest is forgotten."""
         if len(secret) < _MIN_LENGTH:
             return
@@ -44,13 +44,13 @@ class Redactor:
         size = min(len(plain), _PART)
         starts = range(0, len(plain) - size + 1, _STEP)
         self._parts[secret] = frozenset(plain[start : start + size].casefold() for start in starts)
-        self._placeholders[secret] = placeholder
+        self._stand_ins[secret] = stand_in
         if len(secret) >= _SURELY_SECRET:
             as_written = json.dumps(plain, ensure_ascii=False)[1:-1]
             self._in_answers[secret] = SecretBytes(as_written.encode(errors="replace"))
         if len(self._parts) > _REMEMBERED:
             oldest = next(iter(self._parts))
-            del self._parts[oldest], self._placeholders[oldest]
+            del self._parts[oldest], self._stand_ins[oldest]
             self._in_answers.pop(oldest, None)
 
     def redact(self, text: str) -> str:
@@ -58,8 +58,8 @@ class Redactor:
         if not self._parts:
             return text
         text = text[:_LOOKED_AT]
-        for secret, placeholder in self._placeholders.items():
-            text = text.replace(str.__str__(secret), placeholder)
+        for secret, stand_in in self._stand_ins.items():
+            text = text.replace(str.__str__(secret), stand_in)
         if any(self._in(form) is not None for form in _forms(text)):
             # A secret with spaces may be in several words, so all that is escaped goes.
             text = self._without_words(text)
@@ -74,7 +74,7 @@ class Redactor:
             content = self._unescaped(content)
         for secret, plain in self._in_answers.items():
             if plain in content:
-                content = content.replace(plain, self._placeholders[secret].encode())
+                content = content.replace(plain, self._stand_ins[secret].encode())
         return content
 
     def _unescaped(self, content: bytes) -> bytes:
@@ -89,10 +89,10 @@ class Redactor:
         words = []
         for word in _WORDS.split(text):
             found = next((f for f in map(self._in, _forms(word)) if f is not None), None)
-            words.append(word if found is None else self._placeholders[found])
+            words.append(word if found is None else self._stand_ins[found])
         cleaned = " ".join(words)
         left = next((f for f in map(self._in, _forms(cleaned)) if f is not None), None)
-        return cleaned if left is None else self._placeholders[left]
+        return cleaned if left is None else self._stand_ins[left]
 
     def _in(self, text: str) -> Secret | None:
         """Return the secret of which a text holds a part, in any case."""
