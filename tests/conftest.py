@@ -52,9 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What was started with nohup or in the background ignores them, and so would the programs that
+    # tests start.
     if hasattr(signal, "SIGHUP"):
-        # What was started with nohup ignores it, and so would the programs that tests start.
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--eager") and sys.version_info < (3, 12):
         raise pytest.UsageError("--eager needs Python 3.12 or later")
     if config.getoption("--loop") != "jumping":
