@@ -98,6 +98,8 @@ def with_library(verbs: AsyncSession | OrdersSocket) -> Cancel:
 def generated_converter(*, order_id: str, detailed_validation: bool) -> Converter:
     """Return a converter as a user of cattrs would write it; `order_id` is the wire's name."""
     converter = Converter(detailed_validation=detailed_validation)
+    # Odds are either, and JSON has made them what they are.
+    converter.register_structure_hook(int | float | None, lambda odds, _: odds)
     hook = make_dict_structure_fn(
         CancelResult,
         converter,
