@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_signals": {"_core", "errors"},
     "flatten": {"_signals", *RECORDS},
     "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
+    "feeds": {"_core", "_json", "_websocket", *RECORDS},
     "_settings": {"_core", "errors"},
     "_sign_in": {"_core", "orders", *RECORDS},
     "session": {"_core", "_http", "_settings", "_sign_in", "_transports", *RECORDS, *VERBS},
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = {
     "errors.py",
     "exposure.py",
+    "feeds/ledger.py",
     "models",
     "search.py",
     "_json",

@@ -28,6 +28,7 @@ from fourcasters_async.models.order_book import (
     OrderBook,
     SingleOrderBook,
 )
+from fourcasters_async.models.order_change import ChangeSource, OrderChange
 from fourcasters_async.models.place import (
     EditResult,
     EditStatus,
@@ -63,6 +64,7 @@ __all__ = [
     "CancelReport",
     "CancelResult",
     "CancelResults",
+    "ChangeSource",
     "EditResult",
     "EditStatus",
     "FeedEvent",
@@ -91,6 +93,7 @@ __all__ = [
     "OpenOrder",
     "OrderBook",
     "OrderCancelled",
+    "OrderChange",
     "OrderDetail",
     "OrderFate",
     "OrderFilled",
