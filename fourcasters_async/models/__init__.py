@@ -40,7 +40,13 @@ from fourcasters_async.models.place import (
     UnmatchedOffer,
 )
 from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
-from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.report import (
+    CancelReport,
+    FlatReport,
+    GameOutcome,
+    OutcomeStatus,
+    ProofSource,
+)
 from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
 from fourcasters_async.models.user_event import (
@@ -105,6 +111,7 @@ __all__ = [
     "ParticipantSummary",
     "PlaceErrorType",
     "PlaceResult",
+    "ProofSource",
     "ReconciledOrder",
     "SingleOrderBook",
     "UndecidedOrder",
