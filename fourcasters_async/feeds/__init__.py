@@ -1,0 +1,1 @@
+"""The feeds: what the exchange pushes."""
