@@ -65,6 +65,8 @@ PURE = {
     "_core/validation.py",
     "_http/response.py",
     "_websocket/frames.py",
+    "feeds/messages.py",
+    "feeds/replay.py",
     "orders/answers.py",
     "orders/arguments.py",
 }
