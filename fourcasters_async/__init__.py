@@ -25,6 +25,8 @@ from fourcasters_async.errors import (
     SessionClosedError,
     UnsettledCancelsError,
 )
+from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.user import UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
@@ -39,6 +41,7 @@ __all__ = [  # the records follow, from where they are declared
     "AuthenticationError",
     "BadRequestError",
     "ConflictError",
+    "CursorFile",
     "DeadManState",
     "DeadManSwitch",
     "DecodeError",
@@ -60,6 +63,7 @@ __all__ = [  # the records follow, from where they are declared
     "ServerError",
     "SessionClosedError",
     "UnsettledCancelsError",
+    "UserFeed",
     "__version__",
 ]
 __all__ += models.__all__
