@@ -67,6 +67,8 @@ PURE = {
     "_http/response.py",
     "_websocket/frames.py",
     "feeds/messages.py",
+    "feeds/open_order.py",
+    "feeds/upkeep.py",
     "feeds/replay.py",
     "orders/answers.py",
     "orders/arguments.py",
