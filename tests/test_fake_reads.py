@@ -297,13 +297,13 @@ async def test_what_is_graded_can_be_asked_for_in_a_body(
     assert len(asked.data["graded"]) == 1
 
 
-@pytest.mark.parametrize(("outcome", "fee"), [("winner", "1.01"), ("half-loss", "0.50")])
+@pytest.mark.parametrize(("outcome", "fee"), [("winner", "1.00"), ("half-loss", "0.50")])
 async def test_a_graded_bet_shows_the_fee_that_was_charged(
     fake_exchange: FakeExchange, outcome: str, fee: str
 ) -> None:
     book, game = fake_exchange.book, fake_exchange.add_game()
-    book.place("another", game.game_id, side=game.home_id, odds=100, offered=101.0)
-    placed = await place(fake_exchange, game.game_id, side=game.away_id, odds=100, bet=101.0)
+    book.place("another", game.game_id, side=game.home_id, odds=100, offered=100.0)
+    placed = await place(fake_exchange, game.game_id, side=game.away_id, odds=100, bet=100.0)
     (fill,) = placed["matched"]
     (mine,) = book.orders_of(fake_exchange.account)
     book.grade(mine.order_id, outcome)
