@@ -42,6 +42,16 @@ from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
 from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
 from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
+from fourcasters_async.models.user_event import (
+    FeedEvent,
+    FeedOrder,
+    Gap,
+    Lagged,
+    OrderCancelled,
+    OrderFilled,
+    OrderPlaced,
+    UserEvent,
+)
 
 __all__ = [
     "AffiliateCommission",
@@ -55,6 +65,8 @@ __all__ = [
     "CancelResults",
     "EditResult",
     "EditStatus",
+    "FeedEvent",
+    "FeedOrder",
     "FlatReport",
     "FoundGame",
     "Game",
@@ -63,11 +75,13 @@ __all__ = [
     "GameOrders",
     "GameOutcome",
     "GamePrices",
+    "Gap",
     "GradedBet",
     "GradedBets",
     "GradedPage",
     "GradedSummary",
     "Halted",
+    "Lagged",
     "LeagueCancelAccepted",
     "MarketType",
     "MatchedBet",
@@ -76,8 +90,11 @@ __all__ = [
     "NewOrder",
     "OpenOrder",
     "OrderBook",
+    "OrderCancelled",
     "OrderDetail",
     "OrderFate",
+    "OrderFilled",
+    "OrderPlaced",
     "OrderType",
     "OutcomeExposure",
     "OutcomeStatus",
@@ -90,5 +107,6 @@ __all__ = [
     "UndecidedOrder",
     "UnmatchedOffer",
     "User",
+    "UserEvent",
     "UserType",
 ]
