@@ -81,13 +81,29 @@ def test_half_of_a_bet_on_a_quarter_line_can_be_lost(book: Book, game: BookGame)
     assert worst(book, game) == -15
 
 
-def test_no_score_has_an_even_total_and_an_odd_margin(book: Book, game: BookGame) -> None:
-    for number in (0.5, -1.5):
-        side = "over" if number > 0 else "under"
-        held(book, game, side, 10.0, type="total", number=abs(number))
-    # The total is one, or both bets make up for each other; then the margin is no draw.
-    held(book, game, "no", 25.0, type="moneyline1x2", market="draw")
-    assert worst(book, game) == -25
+def held_but_at(book: Book, game: BookGame, total: int, bet: float) -> None:
+    """Have bets that lose twice `bet` at a total, and make up for each other at any other."""
+    held(book, game, "under", bet, type="total", number=total - 0.5)
+    held(book, game, "over", bet, type="total", number=total + 0.5)
+
+
+def test_no_score_is_a_draw_with_an_odd_total(book: Book, game: BookGame) -> None:
+    held_but_at(book, game, 1, 10.0)
+    held(book, game, "no", 15.0, type="moneyline1x2", market="draw")
+    assert worst(book, game) == -15
+
+
+def test_no_score_has_a_margin_above_its_total(book: Book, game: BookGame) -> None:
+    held(book, game, "over", 10.0, type="total", number=2.5)
+    held(book, game, game.home_id, 10.0, type="spread", number=3.5)
+    assert worst(book, game) == 0
+
+
+def test_a_line_can_be_passed_by_more_than_one(book: Book, game: BookGame) -> None:
+    held(book, game, game.away_id, 10.0, type="spread", number=3)
+    # With a total of five the home side cannot win by four, but by five.
+    held_but_at(book, game, 5, 10.0)
+    assert worst(book, game) == -30
 
 
 def test_lines_can_be_far_away_from_each_other(book: Book, game: BookGame) -> None:

@@ -76,6 +76,19 @@ def test_a_taker_has_the_price_of_the_order_that_it_meets(book: Book, game: Book
     assert taken(put(book, TAKER, game, order(game.away_id, 110))) == [(100.0, 150.0, 150)]
 
 
+def test_less_than_half_a_cent_does_not_go_on_resting(book: Book, game: BookGame) -> None:
+    maker = rests(book, game, game.home_id, 100, 50.004)
+    put(book, TAKER, game, order(game.away_id, 100, 60.0))
+    assert not maker.open
+    assert len(maker.fills) == 1
+
+
+def test_an_order_is_counted_in_whole_cents(book: Book, game: BookGame) -> None:
+    resting = put(book, TAKER, game, order(game.away_id, bet=10.006)).resting
+    assert resting is not None
+    assert resting.offered == 10.01
+
+
 def test_an_order_does_not_meet_those_of_its_own_account(book: Book, game: BookGame) -> None:
     book.place(TAKER, game.game_id, side=game.home_id)
     assert taken(put(book, TAKER, game, order(game.away_id, 110))) == []

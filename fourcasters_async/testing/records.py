@@ -146,7 +146,7 @@ class BookOrder:
     @property
     def open(self) -> bool:
         """Whether the order rests in the book."""
-        return self.remaining > 0
+        return not self.cancelled and self.filled < self.offered
 
     @property
     def matched(self) -> bool:
