@@ -114,6 +114,8 @@ class BookOrder:
     fills: list[BookFill] = field(factory=list, repr=False)
     wager_request_id: str = ""
     """What ties together all that came of one order that was placed."""
+    post_arb: bool = False
+    """Whether it was placed as a `postArb`."""
 
     def __attrs_post_init__(self) -> None:
         """Give an order that comes of no other an id of its own."""

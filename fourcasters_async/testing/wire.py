@@ -45,13 +45,20 @@ def _offer(order: BookOrder) -> Document:
 
 def _matched(order: BookOrder, fill: BookFill) -> Document:
     return {
-        "amount": fill.risk,
+        **amounts(fill),
         "orderID": fill.other,
         "txID": fill.fill_id,
-        "risk": round(fill.risk + fill.fee, 2),
-        "win": round(fill.win - fill.fee, 2),
         "winWithoutCommission": fill.win,
         **_terms(order, fill.odds),
+    }
+
+
+def amounts(fill: BookFill) -> Document:
+    """Write the amounts of a fill: `risk` and `win` with the commission, `amount` without it."""
+    return {
+        "amount": fill.risk,
+        "risk": round(fill.risk + fill.fee, 2),
+        "win": round(fill.win - fill.fee, 2),
     }
 
 
