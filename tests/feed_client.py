@@ -36,14 +36,17 @@ class Listener:
             return True
         return False
 
-    async def pinged(self) -> bool:
-        """Whether a ping is answered."""
+    async def ping(self) -> None:
+        """Send a ping."""
         await self.socket.ping(b"are you there")
-        try:
-            message = await self.socket.receive(timeout=NEVER)
-        except TimeoutError:
-            return False
-        return message.type is aiohttp.WSMsgType.PONG
+
+    async def pong(self) -> bytes:
+        """Ping, and return what is answered."""
+        await self.ping()
+        message = await self.socket.receive()
+        assert message.type is aiohttp.WSMsgType.PONG
+        answer: bytes = message.data
+        return answer
 
     async def ended(self) -> int | None:
         """Wait for the end of the connection, and return the code that it was closed with."""

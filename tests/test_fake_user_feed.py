@@ -553,7 +553,7 @@ async def test_a_muted_connection_answers_pings_and_says_nothing(
     fake_exchange.feeds.user.inject(feed_faults.Mute())
     rest(fake_exchange)
     rest(fake_exchange)
-    assert await feed.pinged()
+    assert await feed.pong() == b"are you there"
     assert await feed.silent()
     async with listening(fake_exchange, USER) as other:
         rest(fake_exchange)
@@ -565,7 +565,7 @@ async def test_a_mute_feed_is_mute_for_all_until_it_no_longer_is(
 ) -> None:
     fake_exchange.feeds.user.mute = True
     rest(fake_exchange)
-    assert await feed.pinged()
+    assert await feed.pong() == b"are you there"
     assert await feed.silent()
     fake_exchange.feeds.user.mute = False
     order = rest(fake_exchange)
@@ -581,7 +581,8 @@ async def test_a_half_open_connection_answers_nothing(
     else:
         fake_exchange.feeds.user.half_open()
     rest(fake_exchange)
-    assert not await feed.pinged()
+    await feed.ping()
+    assert await feed.silent()
 
 
 @pytest.mark.parametrize(
@@ -647,7 +648,9 @@ async def test_anything_can_be_pushed_and_replayed(
 ACCOUNTS = ("ann", "bob", "cid")
 Step = tuple[str, str, str, int, int]
 STEPS = st.tuples(
-    st.sampled_from(["place", "place", "place", "take", "cancel", "fill", "start", "pass"]),
+    st.sampled_from(
+        ["place", "place", "place", "take", "cancel", "fill", "start", "end", "beat", "pass"]
+    ),
     st.sampled_from(ACCOUNTS),
     st.sampled_from(["moneyline", "total", "moneyline1x2"]),
     st.integers(0, 7),
@@ -679,12 +682,15 @@ def trade(book: Book, games: list[str], step: Step) -> None:
             place_in(book, account, game.game_id, fields)
         except RejectedError:
             return
-    elif what == "start":
-        if number == 0:
-            book.start(game.game_id)
+    elif what == "start" and number == 0:
+        book.start(game.game_id)
+    elif what == "end" and number == 1:
+        book.settle(game.game_id, away=1, home=2)
+    elif what == "beat":
+        book.account(account).heartbeat_until = book.now + number
     elif what == "pass":
         book.pass_time(book.now + 10.0 * number)
-    elif resting:
+    elif what in {"cancel", "fill"} and resting:
         order = resting[number % len(resting)]
         if what == "cancel":
             book.cancel(order)

@@ -92,7 +92,8 @@ class BookOrder:
     of the exchange's clock. `outcome` is set once what was filled is graded.
 
     `Book.cancel` cancels an order and `Book.fill` fills it. To set `cancelled` works too, but then
-    the order counts as cancelled from the start: reads that lag do not show it.
+    the order counts as cancelled from the start: reads that lag do not show it, and the feeds do
+    not tell of it.
     """
 
     order_id: str

@@ -50,26 +50,30 @@ class UserLog:
     keep_seconds: float = math.inf
     _histories: dict[str, _History] = field(factory=dict, init=False, repr=False)
     _newest: MessageID = field(default=_FIRST, init=False)
+    _told_at: tuple[float, str, int] = field(default=(-1.0, "", 0), init=False)
 
     def take(self, event: BookEvent) -> tuple[str, bytes] | None:
         """Write an event as a message to an account, or return `None` if it is told to nobody."""
         if event.order is None:
             return None
         account = event.order.account
-        return account, self.add(account, document_of(event, event.order), event.at)
+        created, milliseconds = self._time(event.at)
+        document = document_of(event, event.order, created)
+        self._newest = message_id = self._next_id(milliseconds)
+        document["messageID"] = f"{message_id[0]}-{message_id[1]}"
+        return account, self._keep(account, Kept(message_id, event.at, orjson.dumps(document)))
 
     def add(self, account: str, document: wire.Document, at: float) -> bytes:
         """Keep a message to an account, and return its JSON.
 
         It gets the next `messageID`, unless it has one.
         """
-        document = {**document, "messageID": document.get("messageID", self._next_id(at))}
-        message_id = message_id_in(document["messageID"]) or self._newest
-        content = orjson.dumps(document)
-        history = self._history(account, at)
-        history.kept.append(Kept(message_id, at, content))
+        _, milliseconds = self._time(at)
+        given = message_id_in(document.get("messageID"))
+        message_id = given or self._next_id(milliseconds)
+        document = {"messageID": f"{message_id[0]}-{message_id[1]}", **document}
         self._newest = max(self._newest, message_id)
-        return content
+        return self._keep(account, Kept(message_id, at, orjson.dumps(document)))
 
     def messages(self, account: str, now: float = -math.inf) -> list[wire.Document]:
         """Return what can be replayed to an account, oldest first."""
@@ -96,6 +100,17 @@ class UserLog:
         messages = [orjson.loads(each.content) for each in kept if each.message_id > after]
         return {"status": "success", "messages": messages}
 
+    def _keep(self, account: str, message: Kept) -> bytes:
+        self._history(account, message.at).kept.append(message)
+        return message.content
+
+    def _time(self, at: float) -> tuple[str, int]:
+        """Return a time as text and in milliseconds. Much happens at one time."""
+        if self._told_at[0] != at:
+            when = moment(at)
+            self._told_at = at, wire.time(when), int(when.timestamp() * 1000)
+        return self._told_at[1:]
+
     def _history(self, account: str, now: float) -> _History:
         """Return the history of an account without what is too old to be kept."""
         history = self._histories.setdefault(account, _History())
@@ -104,11 +119,9 @@ class UserLog:
             history.lost = kept.popleft().message_id
         return history
 
-    def _next_id(self, at: float) -> str:
-        milliseconds = int(moment(at).timestamp() * 1000)
+    def _next_id(self, milliseconds: int) -> MessageID:
         newest, number = self._newest
-        first = milliseconds > newest
-        return f"{milliseconds}-0" if first else f"{newest}-{number + 1}"
+        return (milliseconds, 0) if milliseconds > newest else (newest, number + 1)
 
 
 def message_id_in(value: object) -> MessageID | None:
@@ -127,8 +140,8 @@ def bounds_in(query: object, name: str) -> MessageID | None:
     return message_id
 
 
-def document_of(event: BookEvent, order: BookOrder) -> wire.Document:
-    """Write what happened to an order, without a `messageID`."""
+def document_of(event: BookEvent, order: BookOrder, created: str) -> wire.Document:
+    """Write what happened to an order at a time, without a `messageID`."""
     fill, game = event.fill, event.game
     took = fill is not None and fill.taker
     return {
@@ -142,9 +155,9 @@ def document_of(event: BookEvent, order: BookOrder) -> wire.Document:
         "sport": game.sport,
         "live": game.live,
         "start": wire.time(game.start),
-        "awayRotationNumber": wire.participants(game)[0]["rotationNumber"],
+        "awayRotationNumber": wire.AWAY_ROTATION_NUMBER,
         "platform": "api",
-        "createdAt": wire.time(moment(event.at)),
+        "createdAt": created,
     }
 
 

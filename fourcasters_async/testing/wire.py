@@ -8,6 +8,7 @@ from fourcasters_async.testing.settling import result_of
 
 Document = dict[str, object]
 
+AWAY_ROTATION_NUMBER = "501"
 USER_ID = "5f" * 12
 """The id that every account sees as its own."""
 
@@ -248,7 +249,7 @@ def game_document(game: BookGame) -> Document:
 def participants(game: BookGame) -> list[Document]:
     """Write the sides of a game: away first, then home."""
     return [
-        _participant(game.away_id, game.away, "away", "501"),
+        _participant(game.away_id, game.away, "away", AWAY_ROTATION_NUMBER),
         _participant(game.home_id, game.home, "home", "502"),
     ]
 
