@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_signals": {"_core", "errors"},
     "flatten": {"_signals", *RECORDS},
     "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
+    "feeds": {"_core", "_json", "_websocket", *RECORDS},
     "_settings": {"_core", "errors"},
     "_sign_in": {"_core", "orders", *RECORDS},
     "feeds": {"_core", "_websocket", "_json", *RECORDS},
@@ -51,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = {
     "errors.py",
     "exposure.py",
+    "feeds/ledger.py",
     "models",
     "search.py",
     "_json",

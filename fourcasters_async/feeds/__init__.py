@@ -1,1 +1,1 @@
-"""The feeds: what the exchange pushes."""
+"""The feeds: the account's own orders and the prices, pushed by the exchange."""
