@@ -26,6 +26,7 @@ from fourcasters_async.errors import (
     UnsettledCancelsError,
 )
 from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.user import UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
@@ -50,6 +51,7 @@ __all__ = [  # the records follow, from where they are declared
     "FourcastersError",
     "HaltedError",
     "InvalidRequestError",
+    "LiveOrders",
     "Markets",
     "NotFoundError",
     "NotSentError",

@@ -35,6 +35,7 @@ from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.user import KEEP, UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
@@ -270,6 +271,22 @@ class AsyncSession(HaltingOrders):
         `Lagged` says how many. Entering raises as `orders_socket` does.
         """
         return UserFeed(self._transports, cursor, keep=keep)
+
+    def live_orders(self, *, audit: float = 60.0) -> LiveOrders:
+        """Return the account's own orders, at every moment: `async with session.live_orders()`.
+
+        They come from the user feed (`GET /v2/user`), from the answers to this session's requests,
+        and from `GET /user/getUnmatched`, which is read every `audit` seconds too. Entering raises
+        as `orders_socket` and `account.get_unmatched` do. A session has one at a time.
+        """
+        return LiveOrders(
+            self._transports,
+            self.account.get_unmatched,
+            self._gate,
+            self._reads.follow,
+            read_lag=self._gate.read_lag,
+            audit=audit,
+        )
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

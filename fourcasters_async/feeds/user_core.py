@@ -116,6 +116,11 @@ class UserFeedCore:
         """Close the connection. Nothing more is told."""
         await self._resources.aclose()
 
+    def reconnect(self, reason: str) -> None:
+        """Make the connection anew, so that what came since the cursor is replayed."""
+        if self._connection is not None:
+            self._connection.lose(reason)
+
     def _keep(self, connections: Reconnecting[FeedConnection], replays: Sender) -> None:
         def ended(task: "asyncio.Task[None]") -> None:
             if self._closed:

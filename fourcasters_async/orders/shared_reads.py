@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 
-from fourcasters_async.errors import NotSentError
+from fourcasters_async.errors import InvalidRequestError, NotSentError
 from fourcasters_async.models import OpenOrder, ProofSource
+from fourcasters_async.orders.follower import Follower
 from fourcasters_async.orders.gate import Gate
 
 # Seconds for which a read waits for the one before it, so that many callers share one.
@@ -43,6 +44,12 @@ class SharedReads:
         self._running: set[asyncio.Task[BookRead]] = set()
         self._waiting: dict[asyncio.Task[BookRead], int] = {}
         self._until = float("-inf")
+
+    def follow(self, follower: Follower | None) -> None:
+        """Let a follower be told of answers and asked for proof; with `None` nothing is."""
+        if follower is not None and self._gate.follower is not None:
+            raise InvalidRequestError("this session has live orders already: use those")
+        self._gate.follower = follower
 
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float
