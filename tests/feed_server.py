@@ -139,7 +139,7 @@ class FeedServer:
         after = _key(self.asked[-1])
         newer = [each for each in self.kept if _key(each["messageID"]) > after]
         if self.expired:
-            return web.json_response({"status": "cache_expired", "availableMessages": newer})
+            return web.json_response({"status": "cache_expired", "availableMessages": self.kept})
         return web.json_response({"status": "success", "messages": newer})
 
 

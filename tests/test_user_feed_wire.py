@@ -139,6 +139,22 @@ async def test_a_replay_that_is_cut_is_asked_for_again_until_nothing_is_missing(
     assert server.asked == [message_id(1), message_id(3), message_id(6)]
 
 
+async def test_a_feed_on_which_much_happens_goes_live_all_the_same(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async def busy() -> web.StreamResponse:
+        number = len(server.asked) + 2
+        await server.tell(message(number))
+        return await replaying(*server.kept)()
+
+    server.kept = [message(2)]
+    server.answers = [busy] * 50
+    async with session.user_feed(cursor=message_id(1)) as feed:
+        await until(lambda: feed.live)
+        assert ids(await take(feed, 2)) == [message_id(2), message_id(3)]
+    assert len(server.asked) == 1
+
+
 FAILED_REPLAYS = {
     "500": answering({"error": "no"}, 500),
     "503": answering(b"", 503),
@@ -217,6 +233,18 @@ async def test_a_gap_with_nothing_left_leaves_the_cursor_so_that_the_next_replay
         assert ids(await take(feed, 1)) == ["Gap"]
         assert feed.cursor == message_id(1)
     assert server.asked == [message_id(1)] * 2
+
+
+async def test_a_cursor_from_elsewhere_is_a_gap_and_costs_no_later_event(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    server.expired, server.kept = True, [message(1)]
+    async with session.user_feed(cursor="9999999999999-0") as feed:
+        await server.push(message(2))
+        assert ids(await take(feed, 3)) == ["Gap", message_id(1), message_id(2)]
+        await server.push(message(3))
+        await take(feed, 1)
+        assert feed.cursor == message_id(2)
 
 
 async def test_a_connection_lost_before_any_message_is_a_gap(

@@ -4,10 +4,9 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.feeds.messages import check_cursor, is_newer
+from fourcasters_async.feeds.messages import check_cursor
 
 # Bytes of the longest cursor, and more.
 _LIMIT = 256
@@ -25,8 +24,6 @@ class CursorFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = _checked(path)
         """The file. It need not exist yet, but its directory has to."""
-        self._written: str | None = None
-        self._writing = Lock()
 
     def read(self) -> str | None:
         """Return the cursor, `None` without a file. Raises `InvalidRequestError` for another file.
@@ -38,20 +35,14 @@ class CursorFile:
                 content = file.read(_LIMIT)
         except FileNotFoundError:
             return None
-        self._written = check_cursor(content.decode("latin-1").strip(), f"path: {self.path}")
-        return self._written
+        return check_cursor(content.decode("latin-1").strip(), f"path: {self.path}")
 
     def write(self, cursor: str) -> None:
-        """Put a cursor into the file, in place of an older one. Raises `OSError` if it cannot."""
-        check_cursor(cursor)
-        with self._writing:
-            if self._written is not None and not is_newer(cursor, self._written):
-                return
-            self._replace(cursor.encode())
-            self._written = cursor
+        """Put a cursor into the file, in place of what it holds. Raises `OSError` if it cannot.
 
-    def _replace(self, content: bytes) -> None:
-        """Replace the file by one that is complete and on the disk."""
+        The new file is on the disk, as a whole, before it takes the place of the old one.
+        """
+        content = check_cursor(cursor).encode()
         folder = self.path.parent
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=folder)
         try:

@@ -50,11 +50,6 @@ def check_cursor(cursor: object, name: str = "cursor") -> str:
     raise InvalidRequestError(f"{name}: must be the cursor of a user feed: '<number>-<number>'")
 
 
-def is_newer(cursor: str, than: str) -> bool:
-    """Whether one cursor is after another."""
-    return (key_of(cursor) or ()) > (key_of(than) or ())
-
-
 def read_frame(frame: bytes) -> Message | None:
     """Return what a frame of the feed says, `None` if it is not about orders."""
     if is_too_dense(frame):

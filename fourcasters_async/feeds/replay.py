@@ -19,6 +19,8 @@ from fourcasters_async.models.wire import wire
 T = TypeVar("T")
 
 SUCCESS, EXPIRED = "success", "cache_expired"
+# What every id is after.
+_FIRST: MessageKey = (-1, 0)
 # Messages and fills that are remembered, so that each is told once.
 _REMEMBERED = 20_000
 
@@ -61,16 +63,16 @@ class Timeline:
     """
 
     def __init__(self, cursor: str | None) -> None:
-        self._newest = None if cursor is None else key_of(cursor)
-        # Whatever is older was told, or nobody can say.
-        self._floor = self._newest or (-1, 0)
+        self._cursor = self._newest = None if cursor is None else key_of(cursor)
+        # Whatever is not after it was told, or nobody can say.
+        self._floor = _FIRST if self._newest is None else self._newest
         self._told: dict[MessageKey, None] = {}
         self._fills: dict[str, None] = {}
 
     @property
     def cursor(self) -> str | None:
-        """The id of the newest message that was told. It only moves forward."""
-        return None if self._newest is None else id_of(self._newest)
+        """The id of the newest message that was told. It moves forward, but for `expire`."""
+        return None if self._cursor is None else id_of(self._cursor)
 
     def is_new(self, message: Message) -> bool:
         """Whether a message is newer than all that were told."""
@@ -88,13 +90,21 @@ class Timeline:
             return []
         late = not self.is_new(message)
         if not late:
-            self._newest = key
+            self._cursor = self._newest = key
         if (forgotten := _remember(self._told, key)) is not None:
             self._floor = max(self._floor, forgotten)
         events: list[FeedEvent] = [each for each in message.events if self._is_first(each)]
         if late and events:
             return [Gap(reason="a message came after a newer one"), *events]
         return events
+
+    def expire(self) -> None:
+        """Let the next message be the newest, whatever its id: the cursor leads to nothing.
+
+        It may have come from elsewhere, such as another account. Until that message is told, the
+        cursor stays: a replay after it is expired again, and that is said again.
+        """
+        self._newest, self._floor = None, _FIRST
 
     def _is_first(self, event: FeedEvent) -> bool:
         """Whether an event is not a fill that another message told of."""
@@ -108,7 +118,7 @@ class Timeline:
 
 def in_order(*parts: Iterable[Message]) -> list[Message]:
     """Return messages in the order of their ids. One without an id stays after its predecessor."""
-    after: MessageKey = (-1, 0)
+    after = _FIRST
     placed: list[tuple[MessageKey, Message]] = []
     for each in chain(*parts):
         after = each.key or after

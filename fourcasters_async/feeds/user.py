@@ -72,7 +72,11 @@ class UserFeed(AsyncIterator[FeedEvent]):
         self._core = UserFeedCore(
             self._lines, self._put, cursor=self._cursor, on_state=self._note_end
         )
-        await self._core.__aenter__()
+        try:
+            await self._core.__aenter__()
+        except BaseException:
+            self._closed = True
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -79,7 +79,8 @@ class UserFeedCore:
         self._closed = False
         self._connection: FeedConnection | None = None
         self._live = False
-        self._told = (False, False)
+        # Whoever enters knows that it is connected.
+        self._told = (True, False)
         self._buffer: list[Message] = []
         self._buffered_bytes = 0
         # Whether events may be missing that no cursor leads to.
@@ -220,6 +221,7 @@ class UserFeedCore:
                 return
             replayed = replay.found
             if not replay.complete:
+                self._timeline.expire()
                 self._hand(Gap(reason="the exchange no longer has all that happened"))
                 break
             # The answer may be a part of what there is: the next one then has more.
