@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
@@ -282,9 +282,13 @@ class Book:
 
     def forget_closed(self) -> None:
         """Drop the orders that no longer rest, so that a long run does not fill the memory."""
-        self.orders = {order_id: order for order_id, order in self.orders.items() if order.open}
+        self.forget(lambda order: not order.open)
+
+    def forget(self, unwanted: Callable[[BookOrder], bool]) -> None:
+        """Drop the orders that are `unwanted`, as if they had never been."""
+        self.orders = {each: order for each, order in self.orders.items() if not unwanted(order)}
         for game_id, orders in self._on_game.items():
-            self._on_game[game_id] = [order for order in orders if order.open]
+            self._on_game[game_id] = [order for order in orders if not unwanted(order)]
 
     def _expire(self, until: float) -> None:
         while self._expiring and self._expiring[0][0] <= until:

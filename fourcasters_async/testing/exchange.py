@@ -13,6 +13,7 @@ from fourcasters_async.testing.answers import Answer, body_of
 from fourcasters_async.testing.book import Book, ReadLag
 from fourcasters_async.testing.calls import Call, Fault, HttpCall, respond
 from fourcasters_async.testing.clock import Clock
+from fourcasters_async.testing.day import Day, fill
 from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.limit import RequestLimit
@@ -178,6 +179,14 @@ class FakeExchange:
             type_ = _TYPES[number % len(_TYPES)]
             self.book.place(account or self.account, game.game_id, type=type_)
         return game
+
+    def fill_day(self, *, games: int = 12, seed: int = 0) -> Day:
+        """Add a day of games with prices of others, and give the default account some bets.
+
+        `testing.day.move(exchange.book, day)` lets the prices move. One seed gives one day.
+        """
+        check_count(games, "games")
+        return fill(self.book, games=games, seed=seed, account=self.account)
 
     def open_orders(self, game_id: str | None = None) -> list[BookOrder]:
         """Return what rests of the default account, on one game or on all."""

@@ -241,8 +241,8 @@ def game_document(game: BookGame) -> Document:
 def participants(game: BookGame) -> list[Document]:
     """Write the sides of a game: away first, then home."""
     return [
-        _participant(game.away_id, game.away, "away", "501"),
-        _participant(game.home_id, game.home, "home", "502"),
+        _participant(game.away_id, game.away, "away", str(game.rotation)),
+        _participant(game.home_id, game.home, "home", str(game.rotation + 1)),
     ]
 
 
