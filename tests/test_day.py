@@ -91,6 +91,7 @@ def test_no_money_is_made_or_lost(seed: int) -> None:
         for index, fill in enumerate(order.fills)
         if order.outcome in ("winner", "loser") and (order.order_id, index) not in graded
     )
+    assert any(fill.at > 0 for order in book.orders.values() for fill in order.fills)
     assert fees > 0
     paid_out = sum(account.balance for account in book.accounts.values())
     assert paid_out == pytest.approx(sum(before.values()) - fees, abs=0.005)

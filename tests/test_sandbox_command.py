@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from support import until
 
 from fourcasters_async.cli.commands import main
-from fourcasters_async.testing import FakeExchange
+from fourcasters_async.testing import FakeExchange, process
 from fourcasters_async.testing.process import serve
 
 COMMAND = ("fourcasters_async", "sandbox")
@@ -302,3 +302,12 @@ async def test_a_signal_that_is_ignored_stays_so() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_the_module_ends_quietly_also_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_serve", interrupted)
+    monkeypatch.setattr(sys, "argv", ["testing"])
+    process.main()

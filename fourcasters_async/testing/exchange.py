@@ -181,9 +181,9 @@ class FakeExchange:
         return game
 
     def fill_day(self, *, games: int = 12, seed: int = 0) -> Day:
-        """Add a day of games with prices of others, and give the default account some bets.
+        """Add a day of games with prices of others, and bets of the default account.
 
-        `testing.day.move(exchange.book, day)` lets the prices move. One seed gives one day.
+        Its balance is then about 25,000. `testing.day.move(exchange.book, day)` lets the prices move. One seed gives one day.
         """
         check_count(games, "games")
         return fill(self.book, games=games, seed=seed, account=self.account)

@@ -92,7 +92,9 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10, help="open orders on each game")
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds before an answer")
     options = parser.parse_args()
-    asyncio.run(_serve(games=options.games, orders=options.orders, latency=options.latency))
+    # Ctrl-C before it serves.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(games=options.games, orders=options.orders, latency=options.latency))
 
 
 async def _serve(*, games: int, orders: int, latency: float) -> None:
