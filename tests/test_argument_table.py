@@ -239,6 +239,7 @@ URLS = [
 SETTINGS: dict[str, list[Any]] = {
     "base_url": URLS,
     "orders_url": [*URLS, "https://api.4casters.io"],
+    "streaming_url": [*URLS, "https://api.4casters.io"],
     "proxy": [*URLS, "socks5://127.0.0.1:1"],
     "client_session": [5, "session", {}],
     "middlewares": [5, "text", [5], [None]],

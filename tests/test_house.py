@@ -39,16 +39,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_signals": {"_core", "errors"},
     "flatten": {"_signals", *RECORDS},
     "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
+    "feeds": {"_core", "_json", "_websocket", *RECORDS},
+    "_settings": {"_core", "errors"},
     "_sign_in": {"_core", "orders", *RECORDS},
-    "session": {"_core", "_http", "_sign_in", "_transports", *RECORDS, *VERBS},
+    "session": {"_core", "_http", "_settings", "_sign_in", "_transports", *RECORDS, *VERBS},
     "testing": set(),
-    "cli": {"_core", "_version", "orders", "session", "testing", *RECORDS},
+    "cli": {"_core", "_settings", "_version", "orders", "session", "testing", *RECORDS},
     "__main__": {"cli"},
 }
 # What makes a decision or does arithmetic: no loop, no clock, no log.
 PURE = {
     "errors.py",
     "exposure.py",
+    "feeds/ledger.py",
     "models",
     "search.py",
     "_json",

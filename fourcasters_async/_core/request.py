@@ -18,6 +18,10 @@ class Kind(Enum):
     VERIFY = auto()
     """A read that proves a cancel."""
     READ = auto()
+    GRADED = auto()
+    """`GET /user/v2/getGraded`."""
+    GRADED_SINCE = auto()
+    """`GET /user/v2/getGradedSince`."""
     PLACE = auto()
     LOGIN = auto()
     LOGOUT = auto()
@@ -28,6 +32,7 @@ class Kind(Enum):
 
 MANY_ORDERS = 16 * 2**20
 """The bytes of the results of cancelling or placing as many orders as one call may name."""
+_READS = (Kind.READ, Kind.GRADED, Kind.GRADED_SINCE)
 # Bytes of the open orders of an account.
 _ALL_ORDERS = 96 * 2**20
 
@@ -52,12 +57,15 @@ class Rules:
     """Whether an error's text may be shown: that to a login can hold the password in any form."""
     answer_limit: int = 2**20
     """The bytes that an answer may have, decompressed. A larger one is given up, for good."""
+    limit: tuple[int, float] | None = None
+    """The limit that requests of this kind have of their own: so many in so many seconds."""
     bytes_per_record: int = BYTES_PER_RECORD
     """The bytes that a record of an answer takes at least, on average, if there are many."""
 
 
 # The exchange has limits of their own for single reads, for logins and for placing. So a 429 holds
-# back what it can be about, and what is in doubt is not held back: a cancel least of all.
+# back what it can be about, and what is in doubt is not held back: a cancel least of all. Only the
+# limits of the graded reads are documented.
 #
 # An open order is about 1 KB and the result of a cancel 300 bytes. The limits leave room for an
 # account of 60,000 open orders, and for 10,000 on one game.
@@ -65,18 +73,20 @@ RULES: Mapping[Kind, Rules] = {
     Kind.CANCEL: Rules(
         has_effect=True,
         uses_reserve=True,
-        holds_back=(Kind.CANCEL, Kind.VERIFY, Kind.READ, Kind.PLACE),
+        holds_back=(Kind.CANCEL, Kind.VERIFY, *_READS, Kind.PLACE),
         answer_limit=4 * 2**20,
     ),
     Kind.VERIFY: Rules(
-        uses_reserve=True, holds_back=(Kind.VERIFY, Kind.READ), answer_limit=_ALL_ORDERS
+        uses_reserve=True, holds_back=(Kind.VERIFY, *_READS), answer_limit=_ALL_ORDERS
     ),
     Kind.READ: Rules(
-        holds_back=(Kind.READ,),
+        holds_back=_READS,
         answer_limit=_ALL_ORDERS,
         # Order books have small ones.
         bytes_per_record=16,
     ),
+    Kind.GRADED: Rules(holds_back=(Kind.GRADED,), answer_limit=_ALL_ORDERS, limit=(60, 60.0)),
+    Kind.GRADED_SINCE: Rules(holds_back=(Kind.GRADED_SINCE,), limit=(10, 5.0)),
     # Not idempotent: repeated only if provably unsent.
     Kind.PLACE: Rules(
         has_effect=True, repeatable=False, holds_back=(Kind.PLACE,), answer_limit=MANY_ORDERS

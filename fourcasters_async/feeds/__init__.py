@@ -1,0 +1,1 @@
+"""The feeds: the account's own orders and the prices, pushed by the exchange."""
