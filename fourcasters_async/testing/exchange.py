@@ -184,7 +184,8 @@ class FakeExchange:
     def fill_day(self, *, games: int = 12, seed: int = 0) -> Day:
         """Add a day of games with prices of others, and bets of the default account.
 
-        Its balance is then about 25,000. `testing.day.move(exchange.book, day)` lets the prices move. One seed gives one day.
+        Its balance is then about 25,000. One seed gives one day. The prices move with each
+        `testing.day.move(exchange.book, day)`.
         """
         check_count(games, "games")
         return fill(self.book, games=games, seed=seed, account=self.account)
