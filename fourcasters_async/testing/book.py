@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
@@ -282,13 +282,9 @@ class Book:
 
     def forget_closed(self) -> None:
         """Drop the orders that no longer rest, so that a long run does not fill the memory."""
-        self.forget(lambda order: not order.open)
-
-    def forget(self, unwanted: Callable[[BookOrder], bool]) -> None:
-        """Drop the orders that are `unwanted`, as if they had never been."""
-        self.orders = {each: order for each, order in self.orders.items() if not unwanted(order)}
+        self.orders = {order_id: order for order_id, order in self.orders.items() if order.open}
         for game_id, orders in self._on_game.items():
-            self._on_game[game_id] = [order for order in orders if not unwanted(order)]
+            self._on_game[game_id] = [order for order in orders if order.open]
 
     def _expire(self, until: float) -> None:
         while self._expiring and self._expiring[0][0] <= until:
@@ -300,3 +296,13 @@ class Book:
     def new_id(self) -> str:
         """Return an id that nothing in the book has."""
         return f"{0x65B036DF << 64 | next(self._numbers):024x}"
+
+    def forget_unfilled(self, accounts: Container[str]) -> None:
+        """Drop the orders of some accounts that no longer rest, and of which nothing was filled."""
+
+        def is_kept(order: BookOrder) -> bool:
+            return order.open or bool(order.fills) or order.account not in accounts
+
+        self.orders = {each: order for each, order in self.orders.items() if is_kept(order)}
+        for game_id, orders in self._on_game.items():
+            self._on_game[game_id] = list(filter(is_kept, orders))

@@ -32,6 +32,10 @@ _LIVE_EACH, _LIVE = 8, 5
 _MINUTE, _HOUR = 60.0, 3600.0
 _GAME = 2.5 * _HOUR
 _STARTS = (_HOUR, 12 * _HOUR)
+# Games that have ended began so long after another, and trading on them so long before they began.
+_BETWEEN, _BEFORE = 3 * _HOUR, 0.25 * _HOUR
+# How long ago trading on the others began. Those that have ended were settled by then.
+_TRADED = 0.25 * _HOUR
 # A step changes one price for so many games, and no more than so many prices.
 _GAMES_EACH, _MOST_CHANGES = 6, 25
 # After so many steps the makers' old quotes are forgotten.
@@ -111,24 +115,24 @@ def fill(book: Book, *, games: int = 12, seed: int = 0, account: str = "sandbox"
     """Put so many games in the book that are live or start within hours, and some that have ended.
 
     There are quotes of several makers on each. `account` has a balance, and orders and bets on
-    some of the games.
+    some of the games. All of that happened in the hours before, one thing after another.
     """
     day = Day(Random(seed))  # noqa: S311  # what is drawn is no secret
     book.account(account).balance = BALANCE
     for ago in range(min(games, len(LEAGUES)), 0, -1):
-        _play(book, day, account, LEAGUES[-ago], book.now - ago * 3 * _HOUR)
+        _play(book, day, account, LEAGUES[-ago], book.now - ago * _BETWEEN)
     upcoming = count()
     for index in range(games):
         live = index % _LIVE_EACH == _LIVE
         after = -_HOUR * day.random.random() if live else day.random.uniform(*_STARTS)
         league, place_in_league = LEAGUES[index % len(LEAGUES)], index // len(LEAGUES)
         game = _add(book, day, league, book.now + after, place_in_league)
-        if live:
-            book.start(game.game_id, at=seconds_at(game.start))
+        with _back(book, _TRADED * (1 - index / games)):
+            if live:
+                book.start(game.game_id, at=seconds_at(game.start))
             _quote(book, day, game)
-            continue
-        with _back(book, 2 * _HOUR * day.random.random()):
-            _quote(book, day, game)
+            if live:
+                continue
             _add_half(book, day, game)
             if (number := next(upcoming)) < _OWN_GAMES:
                 _trade(book, day, account, game, number)
@@ -154,7 +158,7 @@ def move(book: Book, day: Day) -> None:
         else:
             _quote_anew(book, day, maker, game_id, market)
     if day.steps % _FORGET_EACH == 0:
-        book.forget(lambda order: order.account in _MAKERS and not order.open and not order.fills)
+        book.forget_unfilled(_MAKERS)
 
 
 def american(chance: float) -> int:
@@ -271,7 +275,7 @@ def _trade(book: Book, day: Day, account: str, game: BookGame, number: int) -> N
 
 def _play(book: Book, day: Day, account: str, league: League, started: float) -> None:
     """Play a game that has ended, on which the account has bets that are graded."""
-    with _back(book, book.now - started + _HOUR):
+    with _back(book, book.now - started + _BEFORE):
         game = _add(book, day, league, started, _YESTERDAY)
         _quote(book, day, game)
         for number in range(2):
