@@ -5,7 +5,7 @@ from attrs import asdict
 
 from fourcasters_async import AsyncSession
 from fourcasters_async.testing import Book, FakeExchange
-from fourcasters_async.testing.day import BALANCE, Day, american, fill, move
+from fourcasters_async.testing.day import BALANCE, Day, Market, american, fill, move
 from fourcasters_async.testing.matching import meets
 
 MINE = "sandbox"
@@ -151,6 +151,23 @@ def test_a_team_has_one_id_in_all_its_games() -> None:
         pair for g in book.games.values() for pair in ((g.away, g.away_id), (g.home, g.home_id))
     }
     assert len(sides) == len({name for name, _ in sides}) == len({id_ for _, id_ in sides})
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.01, 0.5, 0.99, 1.0])
+def test_a_quote_is_worse_than_the_fair_price_or_the_least_there_is(chance: float) -> None:
+    market = Market("total", ("over", "under"), (5.5, 5.5), chance)
+    over, under = (market.quote(side, 0.02, 100.0)["odds"] for side in (0, 1))
+    assert over == american(max(chance - 0.02, 0.01))
+    assert under == american(max(1 - chance - 0.02, 0.01))
+
+
+def test_orders_of_the_account_rest_for_hours() -> None:
+    book, day = moved(3, steps=0)
+    before = len(book.open_orders(MINE))
+    for _ in range(3600):
+        move(book, day)
+    assert before / 2 < len(book.open_orders(MINE)) <= before
+    assert any(fill.at == book.now for o in book.orders_of(MINE) for fill in o.fills)
 
 
 def test_a_live_game_ends_and_is_settled() -> None:

@@ -22,8 +22,8 @@ BALANCE = 25_000.0
 
 # The market makers, each with the chance by which its prices are worse than fair ones.
 _MAKERS = {"northgate": 0.012, "halfpoint": 0.02, "tallboy": 0.03}
-# The account quotes closer than they do, so that it is taken first.
-_OWN_EDGE = 0.008
+# The account quotes behind the first of them, so that its orders rest for hours.
+_OWN_EDGE = 0.014
 # On so many games the account has orders and bets, so that the balance lasts.
 _OWN_GAMES = 8
 # Every so many games one is live, and which of them.
@@ -41,10 +41,12 @@ _GAMES_EACH, _MOST_CHANGES = 6, 25
 # After so many steps the makers' old quotes are forgotten.
 _FORGET_EACH = 60
 # How often a maker takes an order in place of quoting.
-_TAKES = 0.2
-# How far the chance moves when a maker quotes anew.
-_DRIFT = 0.004
+_TAKES = 0.05
+# How far the chance moves when a maker quotes anew, and what part of the way back it goes.
+_DRIFT, _RETURN = 0.003, 0.2
 _EVEN = 0.5
+# No price is for less of a chance.
+_LEAST = 0.01
 # American odds above are in fives.
 _FINE = 200
 # The place of yesterday's games among the rotation numbers of a league.
@@ -53,13 +55,21 @@ _YESTERDAY = 20
 
 @define
 class Market:
-    """The two sides of a market, and the `chance` that the first one wins."""
+    """The two sides of a market, and the `fair` chance that the first one wins.
+
+    `chance` is what the makers think it is.
+    """
 
     type: str
     sides: tuple[str, str]
     numbers: tuple[float | None, float | None]
-    chance: float
+    fair: float
     market: str | None = None
+    chance: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with makers who know."""
+        self.chance = self.fair
 
     def has(self, order: BookOrder, side: int) -> bool:
         """Whether an order is a bet on a side of this market, on its line."""
@@ -69,7 +79,8 @@ class Market:
     def quote(self, side: int, edge: float, bet: float, reference: str = "") -> dict[str, object]:
         """Return the fields of an order on a side whose price is `edge` worse than the fair one."""
         chance = self.chance if side == 0 else 1 - self.chance
-        return self.order(side, american(chance - edge), bet) | {"userReference": reference}
+        odds = american(max(chance - edge, _LEAST))
+        return self.order(side, odds, bet) | {"userReference": reference}
 
     def order(self, side: int, odds: int, bet: float) -> dict[str, object]:
         """Return the fields of an order on a side."""
@@ -83,10 +94,8 @@ class Market:
         }
 
     def drift(self, random: Random) -> None:
-        """Let the chance move a bit. A line stays about even, or it would be another line."""
-        room = 0.2 if self.type in ("spread", "total") else 0.44
-        moved = self.chance + random.gauss(0, _DRIFT)
-        self.chance = min(max(moved, _EVEN - room), _EVEN + room)
+        """Let the chance move a bit, around the fair one."""
+        self.chance += random.gauss(_RETURN * (self.fair - self.chance), _DRIFT)
 
 
 @frozen
@@ -152,7 +161,7 @@ def move(book: Book, day: Day) -> None:
         market = day.random.choice(day.views[game_id].markets)
         maker = day.random.choice(list(_MAKERS))
         if day.random.random() < _TAKES:
-            bet = 5.0 * day.random.randint(4, 40)
+            bet = 5.0 * day.random.randint(2, 6)
             side = day.random.randrange(2)
             _take(book, maker, game_id, market, side=side, bet=bet)
         else:
