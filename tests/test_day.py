@@ -5,8 +5,9 @@ from attrs import asdict
 
 from fourcasters_async import AsyncSession
 from fourcasters_async.testing import Book, FakeExchange
-from fourcasters_async.testing.day import BALANCE, Day, Market, american, fill, move
+from fourcasters_async.testing.day import BALANCE, Day, fill, move
 from fourcasters_async.testing.matching import meets
+from fourcasters_async.testing.quotes import Market, american
 
 MINE = "sandbox"
 SEEDS = range(5)

@@ -13,7 +13,7 @@ Inside, from the bottom up:
 - `clock`, `limit`, `received`: the time, the rate limit, and what was received.
 - `calls`, `injected`, `faults` (with `http_faults`, `socket_faults`): the faults, and which
   requests they strike.
-- `leagues`, `day`: games, prices and bets to look at, and how the prices move. No I/O.
+- `leagues`, `quotes`, `day`: games, prices and bets to look at, and how the prices move. No I/O.
 - `http_server`, `sockets`, `exchange`: the servers around it all.
 """
 
