@@ -24,7 +24,7 @@ from fourcasters_async.testing.process import serve
 
 COMMAND = ("fourcasters_async", "sandbox")
 MODULE = ("fourcasters_async.testing",)
-LINES = {COMMAND: 3, MODULE: 1}
+LINES = {COMMAND: 4, MODULE: 1}
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 
@@ -78,7 +78,7 @@ def with_the_command(directory: Path) -> dict[str, str]:
 @pytest.mark.real_time
 async def test_what_it_prints_makes_another_terminal_use_it(tmp_path: Path) -> None:
     async with serving(*COMMAND) as sandbox:
-        lines = await read_lines(sandbox, 3)
+        lines = await read_lines(sandbox, 4)
         (tmp_path / "env").write_text("".join(lines))
         document = json.loads(await run_in_shell(". ./env; fourcasters orders --json", tmp_path))
         sandbox.send_signal(signal.SIGINT)
@@ -86,6 +86,7 @@ async def test_what_it_prints_makes_another_terminal_use_it(tmp_path: Path) -> N
     assert [line.split("=")[0] for line in lines] == [
         "export FOURCASTERS_BASE_URL",
         "export FOURCASTERS_ORDERS_URL",
+        "export FOURCASTERS_STREAMING_URL",
         "export FOURCASTERS_TOKEN",
     ]
     assert lines[0] == f"export FOURCASTERS_BASE_URL={document['exchange']}\n"
@@ -133,7 +134,7 @@ async def test_the_module_ends_with_its_standard_input() -> None:
 @pytest.mark.real_time
 async def test_the_command_does_not_end_with_its_standard_input() -> None:
     async with serving(*COMMAND, stdin=asyncio.subprocess.DEVNULL) as sandbox:
-        lines = await read_lines(sandbox, 3)
+        lines = await read_lines(sandbox, 4)
         port = int(lines[0].strip().rpartition(":")[2])
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.close()
@@ -145,7 +146,7 @@ async def test_the_port_and_the_token_can_be_given(tmp_path: Path) -> None:
         port = server.getsockname()[1]
     token = "it's-$mine"
     async with serving(*COMMAND, "--port", str(port), "--token", token) as sandbox:
-        (tmp_path / "env").write_text("".join(await read_lines(sandbox, 3)))
+        (tmp_path / "env").write_text("".join(await read_lines(sandbox, 4)))
         out = await run_in_shell(
             '. ./env; fourcasters orders --json; echo "$FOURCASTERS_TOKEN"', tmp_path
         )

@@ -76,6 +76,7 @@ def _announce(exchange: "FakeExchange", games: int) -> None:
     variables = {
         "FOURCASTERS_BASE_URL": exchange.url,
         "FOURCASTERS_ORDERS_URL": exchange.orders_url,
+        "FOURCASTERS_STREAMING_URL": exchange.streaming_url,
         TOKEN: exchange.token,
     }
     say(f"SANDBOX with {games:,} games: an exchange on this machine, not the real one", err=True)

@@ -17,6 +17,7 @@ from fourcasters_async.testing.leagues import LEAGUES, League, Strengths
 from fourcasters_async.testing.placing import RejectedError, place
 from fourcasters_async.testing.quotes import Market
 from fourcasters_async.testing.records import BookGame, moment, seconds_at
+from fourcasters_async.testing.settings import check_count
 
 BALANCE = 25_000.0
 """What the account has when the day begins, in account currency."""
@@ -75,6 +76,7 @@ def fill(book: Book, *, games: int = 12, seed: int = 0, account: str = "sandbox"
     There are quotes of several makers on each. `account` has a balance, and orders and bets on
     some of the games. All of that happened in the hours before, one thing after another.
     """
+    check_count(games, "games")
     day = Day(Random(seed))  # noqa: S311  # what is drawn is no secret
     book.account(account).balance = BALANCE
     for ago in range(min(games, len(LEAGUES)), 0, -1):
