@@ -30,6 +30,7 @@ from fourcasters_async.cli.exits import (
 )
 from fourcasters_async.cli.fanout import fan_out
 from fourcasters_async.cli.login import login, logout
+from fourcasters_async.cli.sandbox import sandbox
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import headline, say, say_json, usage_error
 from fourcasters_async.errors import InvalidRequestError
@@ -66,6 +67,7 @@ def main() -> None:
 
 main.add_command(login)
 main.add_command(logout)
+main.add_command(sandbox)
 
 
 @main.command()
@@ -89,9 +91,11 @@ def demo(games: int, orders: int, latency: float) -> None:
 
 
 async def _demo(console: Console, *, games: int, orders: int, latency: float) -> int:
-    from fourcasters_async.testing.process import sandbox  # noqa: PLC0415  # it is slow to import
+    from fourcasters_async.testing import process  # noqa: PLC0415  # it is slow to import
 
-    async with sandbox(games=demo_job.games_needed(games), orders=orders, latency=latency) as fake:
+    async with process.sandbox(
+        games=demo_job.games_needed(games), orders=orders, latency=latency
+    ) as fake:
         console.print(f"SANDBOX at {fake.url}: an exchange on this machine, not the real one")
         with progress(console, games) as advance:
             result = await demo_job.run(fake, games, advance)
