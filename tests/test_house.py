@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_sign_in": {"_core", "orders", *RECORDS},
     "session": {"_core", "_http", "_sign_in", "_transports", *RECORDS, *VERBS},
     "testing": set(),
-    "cli": {"_core", "_version", "orders", "session", "testing", *RECORDS},
+    "cli": {"_core", "_version", "orders", "search", "session", "testing", *RECORDS},
     "__main__": {"cli"},
 }
 # What makes a decision or does arithmetic: no loop, no clock, no log.

@@ -1,0 +1,47 @@
+"""How wide the columns of a table are on a narrow terminal. No I/O."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+
+_ID = re.compile("[0-9a-f]{24}", re.IGNORECASE)
+# A word up to here stays whole, and one with an id in it up to there.
+_LONGEST_WORD, _LONGEST_ID = 12, 40
+
+
+def widths_in(
+    room: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
+) -> list[int] | None:
+    """Return the widths of columns that share so much room, `None` if there is too little of it.
+
+    Ids, numbers and short words stay whole. What is longer is folded, and nothing is cut.
+    """
+    columns = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
+    wanted = [max(map(cell_len, cells)) for cells in columns]
+    widths = [
+        max(_least(cells[:1]), *map(cell_len, cells[1:])) if index in numbers else _least(cells)
+        for index, cells in enumerate(columns)
+    ]
+    spare = room - sum(widths)
+    if spare < 0:
+        return None
+    while (
+        spare and (short := max(want - has for want, has in zip(wanted, widths, strict=True))) > 0
+    ):
+        neediest = next(i for i, has in enumerate(widths) if wanted[i] - has == short)
+        widths[neediest] += 1
+        spare -= 1
+    return widths
+
+
+def _least(cells: Iterable[str]) -> int:
+    """Return the least width of a column of texts."""
+    return max((_unbroken(word) for cell in cells for word in cell.split()), default=1)
+
+
+def _unbroken(word: str) -> int:
+    length = cell_len(word)
+    if length <= _LONGEST_WORD or (length <= _LONGEST_ID and _ID.search(word)):
+        return length
+    return _LONGEST_WORD
