@@ -26,18 +26,26 @@ def widths_in(
     spare = room - sum(widths)
     if spare < 0:
         return None
-    while (
-        spare and (short := max(want - has for want, has in zip(wanted, widths, strict=True))) > 0
-    ):
-        neediest = next(i for i, has in enumerate(widths) if wanted[i] - has == short)
-        widths[neediest] += 1
-        spare -= 1
+    missing = [want - has for want, has in zip(wanted, widths, strict=True)]
+    # Each gets an equal share of what is left: one that needs less leaves more to the others.
+    by_need = sorted(range(len(widths)), key=missing.__getitem__)
+    for position, index in enumerate(by_need):
+        share = min(missing[index], spare // (len(widths) - position))
+        widths[index] += share
+        spare -= share
     return widths
 
 
 def _least(cells: Iterable[str]) -> int:
     """Return the least width of a column of texts."""
-    return max((_unbroken(word) for cell in cells for word in cell.split()), default=1)
+    return max((width for cell in cells for width in _unbroken_in(cell)), default=1)
+
+
+def _unbroken_in(cell: str) -> Iterable[int]:
+    # Blanks at the start stay with the first word.
+    indent = len(cell) - len(cell.lstrip())
+    for index, word in enumerate(cell.split()):
+        yield _unbroken(word) + (0 if index else indent)
 
 
 def _unbroken(word: str) -> int:

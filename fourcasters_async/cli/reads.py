@@ -18,7 +18,7 @@ from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.sessions import in_session, make_session
 from fourcasters_async.cli.terminal import harmless, headline, say, say_json, show_rows
 from fourcasters_async.cli.wording import in_utc, teams, total
-from fourcasters_async.errors import BadRequestError, NotFoundError
+from fourcasters_async.errors import BadRequestError, InvalidRequestError, NotFoundError
 from fourcasters_async.models import Game, GradedBet, OrderBook, SingleOrderBook
 from fourcasters_async.search import find_games
 from fourcasters_async.session import AsyncSession
@@ -71,7 +71,11 @@ async def _games(session: AsyncSession, league: str | None) -> list[Game]:
         *(session.markets.get_games(each) for each in leagues), return_exceptions=True
     )
     by_id: dict[object, Game] = {}
-    for answer in answers:
+    for each, answer in zip(leagues, answers, strict=True):
+        if isinstance(answer, InvalidRequestError):
+            # The name is the exchange's, so this is no wrong usage.
+            say(f"left out, because it cannot be asked for: the league {each}", err=True)
+            continue
         if isinstance(answer, BaseException):
             raise answer
         # Some leagues stand for several: `LIVE` for all games in play.
@@ -96,12 +100,12 @@ def book(game_id: str, *, as_json: bool) -> None:
     console = Console(highlight=False)
     books = [found.game, *found.child_games, *found.prop_games]
     rows = {index: read_tables.book_rows(each) for index, each in enumerate(books)}
-    if not any(rows.values()):
-        say("no orders", err=True)
     for index, on_game in rows.items():
         if console.is_terminal and (on_game or not index):
             headline(console, _headline_of(books[index]))
         _show_book(console, on_game)
+    if not any(rows.values()):
+        say("no orders", err=True)
 
 
 async def _book(session: AsyncSession, game_id: str) -> SingleOrderBook:
