@@ -168,16 +168,23 @@ async def test_the_book_of_a_period_comes_after_that_of_its_game(
     assert second.startswith(f"{period.game_id}: NBA Celtics @ Lakers 1H")
 
 
-async def test_an_order_against_a_result_is_told_from_one_for_it(
+async def test_the_book_of_a_soccer_game_has_the_three_way_market(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
-    entry = {"id": "1", "odds": 150, "sumUntaken": 10, "type": "moneyline1x2"}
-    entries = [{**entry, "market": "draw", "side": side} for side in ("yes", "no")]
-    respond(
-        fake_exchange, "getSingleOrderbook", {"data": {"game": {"id": "g", "draw1x2": entries}}}
-    )
-    rows = cells((await run("book", "g")).out)
-    assert [row[3] for row in rows] == ["draw", "draw no"]
+    game = add_game(fake_exchange, league="EPL", sport="soccer")
+    period = add_game(fake_exchange, parent=game)
+    for market, side in ((game.home_id, "yes"), ("draw", "yes"), ("draw", "no")):
+        for each in (game, period):
+            fake_exchange.book.place(
+                "other", each.game_id, type="moneyline1x2", odds=150, market=market, side=side
+            )
+    ran = await run("book", game.game_id)
+    assert cells(ran.out) == [
+        [each.game_id, "moneyline1x2", "", side, "+150", "100.00", "1", ""]
+        for each in (game, period)
+        for side in ("draw", "draw no", "home")
+    ]
+    assert len(json.loads((await run("book", game.game_id, "--json")).out)["game"]["draw_1x2"]) == 2
 
 
 async def test_an_unknown_game_is_one_line_and_exit_1(
@@ -411,6 +418,7 @@ SPARSE = {
     "getLeagues": {"availableLeagues": ["NBA"]},
     "getGames": {"games": [{}]},
     "getSingleOrderbook": {"game": {"over": [{}], "homeSpreads": [{}], "draw1x2": [{}]}},
+    "getOrderbook": {"games": [{}]},
     "getUnmatched": {"unmatched": [{}]},
     "getMatchedBets": {"matchedBets": [{}]},
     "getGradedSince": {"graded": [{}], "cursor": "c", "hasMore": False},
@@ -531,6 +539,7 @@ async def test_words_of_others_forge_no_row_and_reach_no_terminal(
         "getLeagues": {"availableLeagues": ["NBA", evil]},
         "getGames": {"games": [game]},
         "getSingleOrderbook": {"game": {**game, "over": [entry], "draw1x2": [entry]}},
+        "getOrderbook": {"games": []},
         "getUnmatched": {"unmatched": []},
         "getMatchedBets": {"matchedBets": [bet]},
         "getGradedSince": {"graded": [bet], "cursor": evil, "hasMore": False},

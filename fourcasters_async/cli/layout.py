@@ -17,10 +17,13 @@ def widths_in(
 
     Ids, numbers and short words stay whole. What is longer is folded, and nothing is cut.
     """
-    columns = [[head, *(row[index] for row in rows)] for index, head in enumerate(heads)]
-    wanted = [max(map(cell_len, cells)) for cells in columns]
+    columns = [[row[index] for row in rows] for index in range(len(heads))]
+    in_heads = [_least([head]) for head in heads]
+    wanted = [
+        max(least, *map(cell_len, cells)) for least, cells in zip(in_heads, columns, strict=True)
+    ]
     widths = [
-        max(_least(cells[:1]), *map(cell_len, cells[1:])) if index in numbers else _least(cells)
+        wanted[index] if index in numbers else max(in_heads[index], _least(cells))
         for index, cells in enumerate(columns)
     ]
     spare = room - sum(widths)

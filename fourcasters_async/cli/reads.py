@@ -1,7 +1,7 @@
 """The commands that read: games, a book, positions, bets, graded bets, the account."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -26,6 +26,7 @@ from fourcasters_async.session import AsyncSession
 T = TypeVar("T")
 
 _INDENT = "  "
+_SOCCER = "soccer"
 _RECENT = timedelta(days=1)
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -47,7 +48,7 @@ def _when(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
 @click.option("--search", metavar="TEXT", help="Only what it can mean: a team, a rotation number.")
 @_json
 def games(league: str | None, search: str | None, *, as_json: bool) -> None:
-    """Show the active games of a LEAGUE, such as NBA, or of all leagues.
+    """Show the active games, of one LEAGUE or of all.
 
     With --search the likeliest game comes first, otherwise the one that starts first. Times are in
     UTC, teams are away @ home.
@@ -67,27 +68,26 @@ async def _games(session: AsyncSession, league: str | None) -> list[Game]:
     if league is not None:
         return await session.markets.get_games(league)
     leagues = await session.markets.get_leagues()
-    answers = await asyncio.gather(
-        *(session.markets.get_games(each) for each in leagues), return_exceptions=True
-    )
-    by_id: dict[object, Game] = {}
-    for each, answer in zip(leagues, answers, strict=True):
-        if isinstance(answer, InvalidRequestError):
-            # The name is the exchange's, so this is no wrong usage.
-            say(f"left out, because it cannot be asked for: the league {each}", err=True)
-            continue
-        if isinstance(answer, BaseException):
-            raise answer
-        # Some leagues stand for several: `LIVE` for all games in play.
-        by_id |= {game.game_id or object(): game for game in answer}
+    answers = await _together(_games_of(session, each) for each in leagues)
+    # Some leagues stand for several: `LIVE` for all games in play.
+    by_id = {game.game_id or object(): game for answer in answers for game in answer}
     return list(by_id.values())
+
+
+async def _games_of(session: AsyncSession, league: str) -> list[Game]:
+    try:
+        return await session.markets.get_games(league)
+    except InvalidRequestError:
+        # The name is the exchange's, so this is no wrong usage.
+        say(f"left out, because it cannot be asked for: the league {league}", err=True)
+        return []
 
 
 @click.command()
 @click.argument("game_id")
 @_json
 def book(game_id: str, *, as_json: bool) -> None:
-    """Show what rests in the book of a game and of its periods, everybody's orders.
+    """Show the order book of a game and of its periods.
 
     One row a price, the best for a taker first. The side is what the orders back: a taker gets the
     other one, at the opposite odds. The amount is what the orders still risk, which is what a taker
@@ -110,10 +110,40 @@ def book(game_id: str, *, as_json: bool) -> None:
 
 async def _book(session: AsyncSession, game_id: str) -> SingleOrderBook:
     try:
-        return await session.markets.get_single_orderbook(game_id)
+        found = await session.markets.get_single_orderbook(game_id)
     except (BadRequestError, NotFoundError) as error:
         message = f"the exchange has no book of {game_id!r}: {error.status} {error.message}"
         raise click.ClickException(harmless(message)) from None
+    lists = [[found.game], found.child_games, found.prop_games]
+    (game,), children, props = [
+        await _together(_whole(session, each) for each in books) for books in lists
+    ]
+    return SingleOrderBook(
+        game=game, order_summary=found.order_summary, child_games=children, prop_games=props
+    )
+
+
+async def _whole(session: AsyncSession, book: OrderBook) -> OrderBook:
+    """Return a book with its three-way market, which soccer alone has.
+
+    The form that this market has in the answer about a single game is not documented.
+    """
+    if book.game_id is None or (book.sport or _SOCCER).casefold() != _SOCCER:
+        return book
+    try:
+        books = await session.markets.get_orderbook(game_id=book.game_id)
+    except InvalidRequestError:
+        # The id is the exchange's, so this is no wrong usage.
+        return book
+    for each in books:
+        if each.game_id == book.game_id:
+            return attrs.evolve(
+                book,
+                home_moneylines_1x2=each.home_moneylines_1x2,
+                away_moneylines_1x2=each.away_moneylines_1x2,
+                draw_1x2=each.draw_1x2,
+            )
+    return book
 
 
 def _headline_of(game: OrderBook) -> str:
@@ -139,11 +169,12 @@ def _show_book(console: Console, rows: list[Row]) -> None:
 @click.command()
 @_json
 def positions(*, as_json: bool) -> None:
-    """Show what can be lost and won by game, with its periods below it.
+    """Show the worst and the best that games can come to.
 
-    `worst` and `best` are what the matched bets can come to, `worst if filled` the worst if every
-    open order is filled too; all in account currency, less than 0 for a loss. Orders and bets that
-    say too little are `unclear`, and no sum of such a game is shown.
+    The periods of a game are below it. `worst` and `best` are what the matched bets can come to,
+    `worst if filled` the worst if every open order is filled too; all in account currency, less
+    than 0 for a loss. Orders and bets that say too little are `unclear`, and no sum of such a game
+    is shown.
     """
     exchange, found = _read(lambda session: session.account.exposure())
     if as_json:
@@ -184,10 +215,11 @@ class _Graded:
 @click.option("--cursor", help="Go on where an earlier answer ended.")
 @_json
 def graded(since: datetime | None, cursor: str | None, *, as_json: bool) -> None:
-    """Show what was graded since a time, by default in the last 24 hours, with the total result.
+    """Show the bets that were graded since a time.
 
-    A bet that was graded again is shown once, with its last outcome. The result is what was won or
-    lost, in account currency. The cursor is where a later call goes on.
+    By default since 24 hours ago. A bet that was graded again is shown once, with its last outcome.
+    The result is what was won or lost, in account currency. The cursor is where a later call goes
+    on.
     """
     if since is not None and cursor is not None:
         raise click.UsageError("--since, --cursor: give one of the two")
@@ -222,7 +254,10 @@ async def _graded(session: AsyncSession, since: datetime | None, cursor: str | N
 @click.command()
 @_json
 def me(*, as_json: bool) -> None:
-    """Show the account: its name, its balance and limits in account currency, its commission."""
+    """Show the account: its balance, limits and commission.
+
+    Amounts are in account currency.
+    """
     exchange, found = _read(lambda session: session.account.get_me())
     if as_json:
         _print_json(exchange, user=found)
@@ -234,6 +269,16 @@ def _read(verb: Callable[[AsyncSession], Awaitable[T]]) -> tuple[str, T]:
     """Return the address of the exchange, and what a verb returns on the session of a command."""
     session = make_session()
     return session.base_url, run(in_session(session, partial(verb, session)), cancels=False)
+
+
+async def _together(reads: Iterable[Awaitable[T]]) -> list[T]:
+    """Return what reads return that are made at once, or raise what the first of them raised."""
+    answers: list[T] = []
+    for answer in await asyncio.gather(*reads, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        answers.append(answer)
+    return answers
 
 
 def _print_json(exchange: str, **content: object) -> None:

@@ -19,9 +19,6 @@ from rich.text import Text
 
 from fourcasters_async.cli.layout import widths_in
 
-# Blanks between the columns of a table without lines: the most that leave enough room.
-_GAPS = (2, 1)
-
 
 def harmless(text: str) -> str:
     """Return a text with the escape of each character that is not printable, as in Python.
@@ -92,18 +89,17 @@ def _table(
     width: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
 ) -> Table | None:
     """Return a table that fits: with lines, if there is room for that, else without them."""
-    made = Table()
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    columns = len(heads)
+    made = Table()
     # A line at the left, and for each column two blanks and a line.
-    if sum(widths) + 3 * len(heads) + 1 > width:
-        for gap in _GAPS:
-            fitting = widths_in(width - gap * len(heads), heads, rows, numbers)
-            if fitting is not None:
-                widths = fitting
-                made = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
-                break
-        else:
+    if sum(widths) + 3 * columns + 1 > width:
+        gap = 2 if sum(widths) + 2 * columns <= width else 1
+        fitting = widths_in(width - gap * columns, heads, rows, numbers)
+        if fitting is None:
             return None
+        widths = fitting
+        made = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
     for index, head in enumerate(heads):
         justify: Literal["right", "left"] = "right" if index in numbers else "left"
         made.add_column(head, justify=justify, overflow="fold", width=widths[index])
