@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +36,18 @@ READS = [
 def _few_attempts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a read that fails fail at once."""
     monkeypatch.setattr(AsyncSession, "from_env", partial(AsyncSession.from_env, retry=QUICK))
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the machine be in a zone of its own."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("the zone of this system cannot be set")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST5")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def cells(text: str) -> list[list[str]]:
@@ -117,6 +130,16 @@ async def test_a_league_that_cannot_be_asked_for_costs_no_other_league(
     assert ran.err.splitlines()[-1].endswith("the league ATP/WTA")
 
 
+async def test_a_league_whose_read_fails_fails_the_whole_list(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    for league in ("NBA", "NFL"):
+        add_game(fake_exchange, league=league)
+    fake_exchange.inject(faults.Respond(b'{"error": "no"}', 403), endpoint="getGames")
+    ran = await run("games")
+    assert (ran.status, ran.out) == (1, "")
+
+
 async def test_a_search_shows_the_likeliest_game_first(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
@@ -154,6 +177,14 @@ async def test_a_book_has_a_row_for_each_price_the_best_for_a_taker_first(
     ]
 
 
+async def test_an_order_without_odds_is_shown_last(fake_exchange: FakeExchange, run: Run) -> None:
+    entries = [{"sumUntaken": 10}, {"odds": 0, "sumUntaken": 20}, {"odds": 150}]
+    document = {"data": {"game": {"id": "g", "sport": "golf", "homeMoneylines": entries}}}
+    respond(fake_exchange, "getSingleOrderbook", document)
+    rows = cells((await run("book", "g")).out)
+    assert [row[4:6] for row in rows] == [["+150", "?"], ["+0", "20.00"], ["?", "10.00"]]
+
+
 async def test_the_book_of_a_period_comes_after_that_of_its_game(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
@@ -185,6 +216,16 @@ async def test_the_book_of_a_soccer_game_has_the_three_way_market(
         for side in ("draw", "draw no", "home")
     ]
     assert len(json.loads((await run("book", game.game_id, "--json")).out)["game"]["draw_1x2"]) == 2
+
+
+async def test_the_three_way_market_of_another_game_is_not_shown(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    game = add_game(fake_exchange, league="EPL", sport="soccer")
+    other = {"id": "other", "draw1x2": [{"market": "draw", "side": "yes"}]}
+    respond(fake_exchange, "getOrderbook", {"data": {"games": [other]}})
+    ran = await run("book", game.game_id)
+    assert (ran.status, ran.out) == (0, "")
 
 
 async def test_an_unknown_game_is_one_line_and_exit_1(
@@ -335,7 +376,7 @@ async def test_without_a_time_it_is_the_last_24_hours(
     ],
 )
 async def test_a_day_begins_at_midnight_utc_and_a_time_without_a_zone_is_in_utc(
-    run: Run, given: str, since: str
+    run: Run, elsewhere: None, given: str, since: str
 ) -> None:
     ran = await run("graded", "--since", given, "--json")
     assert json.loads(ran.out)["since"] == since
@@ -561,12 +602,12 @@ async def test_words_of_others_forge_no_row_and_reach_no_terminal(
 async def test_an_output_that_lacks_a_letter_gets_its_escape(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
-    add_game(fake_exchange, home="São Paulo", away="日本")
+    add_game(fake_exchange, home="São Paulo", away="日本🏀")
     ran = await run("games", charset="latin-1")
-    assert cells(ran.out)[0][-1] == r"\u65e5\u672c @ São Paulo"
+    assert cells(ran.out)[0][-1] == r"\u65e5\u672c\U0001f3c0 @ São Paulo"
     ran = await run("games", "--json", charset="latin-1")
     teams = json.loads(ran.out)["games"][0]["participants"]
-    assert [team["long_name"] for team in teams] == ["日本", "São Paulo"]
+    assert [team["long_name"] for team in teams] == ["日本🏀", "São Paulo"]
     assert (await run("cancel-games", "--help", charset="latin-1")).status == 0
 
 
