@@ -1,21 +1,24 @@
 """The composition root: a session's ways to the exchange, what they share, and their end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
+from attrs import evolve
 from yarl import URL
 
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
-from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.client import HttpClient
 from fourcasters_async._http.pool import Pool
 from fourcasters_async._websocket import frames
+from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async._websocket.connection import Connection
+from fourcasters_async._websocket.feed_connection import FeedConnection
 from fourcasters_async._websocket.handshake import Handshake
 from fourcasters_async._websocket.reconnecting import Reconnecting
 from fourcasters_async.dead_man import Beat
@@ -26,6 +29,14 @@ from fourcasters_async.orders.heartbeat import heartbeat_policy
 _SILENCE = 1.0
 
 
+class _Closing(Protocol):
+    """What sends: it is told to send nothing more, and then closed."""
+
+    def end(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class Transports:
     """The ways to the exchange that one account has."""
 
@@ -33,6 +44,7 @@ class Transports:
         self,
         address: URL,
         orders_address: URL,
+        streaming_address: URL,
         auth: Auth,
         clients: AiohttpClients,
         *,
@@ -41,11 +53,12 @@ class Transports:
         retry: RetryPolicy,
         rate_limit: RateLimit,
     ) -> None:
-        for each in (address, orders_address):
+        for each in (address, orders_address, streaming_address):
             # A proxy that is no address is told at once.
             clients.proxy_of_environment(each)
         self.address = address
         self._orders_address = orders_address
+        self._streaming_address = streaming_address
         self._auth = auth
         self._clients = clients
         self._timeout = timeout
@@ -53,7 +66,7 @@ class Transports:
         self._rate_limit = rate_limit
         self._home = HomeLoop()
         self.http = self._http(max_connections, timeout=timeout, retry=retry, rate_limit=rate_limit)
-        self._more: set[Sender] = set()
+        self._more: set[_Closing] = set()
         self._beats: dict[int, Beats] = {}
         self._closed = False
 
@@ -67,7 +80,7 @@ class Transports:
             sender.end()
         # From the last to the first, also if the task that closes is cancelled meanwhile.
         async with AsyncExitStack() as stack:
-            parts: tuple[Auth | Sender, ...] = (self._auth, *senders)
+            parts: tuple[Auth | _Closing, ...] = (self._auth, *senders)
             for part in parts:
                 stack.push_async_callback(part.close)
 
@@ -106,18 +119,9 @@ class Transports:
     async def orders_socket(self) -> AsyncIterator[WebSocketClient]:
         """Give the Orders WebSocket, connected."""
         self.http.ensure_usable()
-        handshake = Handshake(
-            self._orders_address,
-            self._clients,
-            self._auth,
-            self._home,
-            timeout=self._timeout,
-            retry=self._retry,
-            rate_limit=self._rate_limit,
-        )
         silence = min(_SILENCE, 0.75 * self._retry.attempt_timeout)
         connections = Reconnecting(
-            handshake,
+            self._handshake(self._orders_address),
             lambda socket: Connection(socket, self._read_frame, silence=silence),
             retry=self._retry,
         )
@@ -134,10 +138,62 @@ class Transports:
             await client.open()
             yield client
 
+    @asynccontextmanager
+    async def feed(
+        self, path: str, take: Callable[[FeedConnection, bytes], None]
+    ) -> AsyncIterator[Reconnecting[FeedConnection]]:
+        """Give the connections to a feed at a path, the first of them made.
+
+        `take` is called with each frame and the connection that it came over.
+        """
+        self.http.ensure_usable()
+
+        def carry(socket: BufferedWebSocket) -> FeedConnection:
+            return FeedConnection(
+                socket, lambda made, frame: take(made, self._auth.without_secrets(frame))
+            )
+
+        address = self._streaming_address.joinpath(path, encoded=True)
+        connections = Reconnecting(self._handshake(address), carry, retry=self._retry)
+        async with AsyncExitStack() as stack:
+            self._close_with(stack, connections)
+            await connections.open()
+            yield connections
+
+    @asynccontextmanager
+    async def replays(self) -> AsyncIterator[HttpClient]:
+        """Give what asks the address of the feeds over HTTP, each request once.
+
+        After a failure the feed asks again, over its next connection.
+        """
+        address = self._streaming_address
+        scheme = {"ws": "http", "wss": "https"}[address.scheme]
+        http = self._http(
+            1,
+            address=address.with_scheme(scheme),
+            timeout=self._timeout,
+            retry=evolve(self._retry, max_attempts=1),
+            rate_limit=self._rate_limit,
+        )
+        async with AsyncExitStack() as stack:
+            self._close_with(stack, http)
+            yield http
+
+    def _handshake(self, address: URL) -> Handshake:
+        return Handshake(
+            address,
+            self._clients,
+            self._auth,
+            self._home,
+            timeout=self._timeout,
+            retry=self._retry,
+            rate_limit=self._rate_limit,
+        )
+
     def _read_frame(self, frame: bytes) -> frames.Answer | None:
         return frames.read(self._auth.without_secrets(frame))
 
-    def _close_with(self, stack: AsyncExitStack, sender: Sender) -> None:
+    def _close_with(self, stack: AsyncExitStack, sender: _Closing) -> None:
         # It is forgotten only once it is closed.
         self._more.add(sender)
         if self._closed:
@@ -152,8 +208,9 @@ class Transports:
         timeout: float,
         retry: RetryPolicy,
         rate_limit: RateLimit,
+        address: URL | None = None,
     ) -> HttpClient:
-        pool = Pool(self.address, self._clients, max_connections=max_connections)
+        pool = Pool(address or self.address, self._clients, max_connections=max_connections)
         return HttpClient(
             pool, self._auth, self._home, timeout=timeout, retry=retry, rate_limit=rate_limit
         )

@@ -1,11 +1,10 @@
 """AsyncSession: an account at the exchange, its settings, its lifetime and its sign-in."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from signal import Signals
-from typing import NoReturn, Self, TypedDict, Unpack, cast
+from typing import NoReturn, Self, Unpack, cast
 
 import aiohttp
 from attrs import fields
@@ -23,11 +22,21 @@ from fourcasters_async._core.validation import (
     check_url,
 )
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
+from fourcasters_async._settings import (
+    BASE_URL,
+    ORDERS_URL,
+    STREAMING_URL,
+    SessionOptions,
+    settings_from_env,
+)
 from fourcasters_async._sign_in import check_credentials, login_request, logout_request
 from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
+from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_orders import LiveOrders
+from fourcasters_async.feeds.user import KEEP, UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
@@ -35,28 +44,7 @@ from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
 from fourcasters_async.orders.socket import OrdersSocket
 
-BASE_URL = "https://api.4casters.io"
-ORDERS_URL = "wss://orders-api.4casters.io/orders/ws"
-
 _LEAST_HEARTBEAT = 6
-
-
-class SessionOptions(TypedDict, total=False):
-    """The options that `AsyncSession` takes beside a user name and a password."""
-
-    token: str | None
-    base_url: str
-    orders_url: str
-    client_session: aiohttp.ClientSession | None
-    proxy: str | None
-    middlewares: Sequence[aiohttp.ClientMiddlewareType] | None
-    timeout: float
-    max_connections: int
-    retry: RetryPolicy | None
-    rate_limit: RateLimit | None
-    on_token: OnToken | None
-    late_effect: float
-    read_lag: float
 
 
 class AsyncSession(HaltingOrders):
@@ -69,12 +57,13 @@ class AsyncSession(HaltingOrders):
     exchange sends in place of an old one: a function, or a coroutine function. What it raises is
     logged and has no other effect.
 
-    `base_url` is the REST address and `orders_url` that of the Orders WebSocket: `https` and `wss`,
-    unless they are on this machine. `client_session` is an `aiohttp.ClientSession` of yours, used
-    and never closed: its connector, headers, tracing, proxy and middlewares are taken, its cookies
-    are not. `proxy` is the address of an HTTP proxy, and `middlewares` are aiohttp's client
-    middlewares; each replaces that of `client_session`. A middleware that repeats a place or an
-    edit gets an error: it must not take effect twice.
+    `base_url` is the REST address, `orders_url` that of the Orders WebSocket, and `streaming_url`
+    that of the feeds, without a path: `https` and `wss`, unless they are on this machine.
+    `client_session` is an `aiohttp.ClientSession` of yours, used and never closed: its connector,
+    headers, tracing, proxy and middlewares are taken, its cookies are not. `proxy` is the address
+    of an HTTP proxy, and `middlewares` are aiohttp's client middlewares; each replaces that of
+    `client_session`. A middleware that repeats a place or an edit gets an error: it must not take
+    effect twice.
 
     `timeout` is the seconds that one verb may take, repetitions included. `max_connections` bounds
     the requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
@@ -103,6 +92,7 @@ class AsyncSession(HaltingOrders):
         password: str | None = None,
         base_url: str = BASE_URL,
         orders_url: str = ORDERS_URL,
+        streaming_url: str = STREAMING_URL,
         client_session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None,
@@ -117,6 +107,7 @@ class AsyncSession(HaltingOrders):
         # A mistake in any argument shows the locals of this frame.
         token, password, proxy = hidden(token), hidden(password), hidden(proxy)
         base_url, orders_url = hidden(base_url), hidden(orders_url)
+        streaming_url = hidden(streaming_url)
         if not isinstance(client_session, aiohttp.ClientSession | None):
             raise InvalidRequestError("client_session: must be an aiohttp.ClientSession")
         if (username is None) != (password is None):
@@ -133,6 +124,7 @@ class AsyncSession(HaltingOrders):
         self._transports = Transports(
             check_url(base_url, "base_url", "https"),
             check_url(orders_url, "orders_url", "wss"),
+            check_url(streaming_url, "streaming_url", "wss"),
             self._auth,
             AiohttpClients(
                 client_session,
@@ -169,23 +161,11 @@ class AsyncSession(HaltingOrders):
         """Make a session with settings from the environment.
 
         Reads `FOURCASTERS_TOKEN`, or `FOURCASTERS_USERNAME` and `FOURCASTERS_PASSWORD`, or all of
-        them, and `FOURCASTERS_BASE_URL` and `FOURCASTERS_ORDERS_URL` where they are set.
-        `options` are those of `AsyncSession`; a `token` among them is used in place of the
-        environment's.
-        Raises `InvalidRequestError` if there is nothing to log in with.
+        them, and `FOURCASTERS_BASE_URL`, `FOURCASTERS_ORDERS_URL` and `FOURCASTERS_STREAMING_URL`
+        where they are set. `options` are those of `AsyncSession`; a `token` among them is used in
+        place of the environment's. Raises `InvalidRequestError` if there is nothing to log in with.
         """
-        token = hidden(options.get("token") or os.environ.get("FOURCASTERS_TOKEN")) or None
-        password = hidden(os.environ.get("FOURCASTERS_PASSWORD")) or None
-        username = os.environ.get("FOURCASTERS_USERNAME") or None
-        if token is None and (username is None or password is None):
-            raise InvalidRequestError(
-                "FOURCASTERS_TOKEN: not set; set it to your token, or set FOURCASTERS_USERNAME "
-                "and FOURCASTERS_PASSWORD"
-            )
-        options.setdefault("base_url", os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL)
-        options.setdefault("orders_url", os.environ.get("FOURCASTERS_ORDERS_URL") or ORDERS_URL)
-        options["token"] = token
-        return cls(username=username, password=password, **options)
+        return cls(**settings_from_env(options))
 
     async def __aenter__(self) -> Self:
         """Return the session itself. Raises `SessionClosedError` for one that was closed."""
@@ -279,6 +259,34 @@ class AsyncSession(HaltingOrders):
         """
         async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
+
+    def user_feed(self, cursor: str | CursorFile | None = None, *, keep: int = KEEP) -> UserFeed:
+        """Return what happens to the account's orders: `async with session.user_feed() as feed`.
+
+        `async for event in feed` yields placed and cancelled orders and fills, each once and in
+        order, also across reconnections: `GET /v2/user`, a WebSocket, and `GET /v2/user/messages`
+        for what was missed. A feed begins after `cursor`, the `cursor` of an earlier feed or a
+        `CursorFile` that holds it; without one, it begins now. A `Gap` says that events may be
+        missing. Up to `keep` events wait for a slow consumer; then the oldest are dropped, and a
+        `Lagged` says how many. Entering raises as `orders_socket` does.
+        """
+        return UserFeed(self._transports, cursor, keep=keep)
+
+    def live_orders(self, *, audit: float = 60.0) -> LiveOrders:
+        """Return the account's own orders, at every moment: `async with session.live_orders()`.
+
+        They come from the user feed (`GET /v2/user`), from the answers to this session's requests,
+        and from `GET /user/getUnmatched`, which is read every `audit` seconds too. Entering raises
+        as `orders_socket` and `account.get_unmatched` do. A session has one at a time.
+        """
+        return LiveOrders(
+            self._transports,
+            self.account.get_unmatched,
+            self._gate,
+            self._reads.follow,
+            read_lag=self._gate.read_lag,
+            audit=audit,
+        )
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

@@ -88,6 +88,7 @@ BAD: dict[str, list[Any]] = {
     "end": DATES,
     "since": DATES,
     "cursor": TEXTS,
+    "keep": [None, 0, -1, 1.5, "1", True],
     "bet_id": IDS,
     "tx_id": IDS,
     "wager_request_id": [None, *IDS],
@@ -239,6 +240,7 @@ URLS = [
 SETTINGS: dict[str, list[Any]] = {
     "base_url": URLS,
     "orders_url": [*URLS, "https://api.4casters.io"],
+    "streaming_url": [*URLS, "https://api.4casters.io"],
     "proxy": [*URLS, "socks5://127.0.0.1:1"],
     "client_session": [5, "session", {}],
     "middlewares": [5, "text", [5], [None]],

@@ -91,6 +91,10 @@ class Reconnecting(Generic[C]):
         self._current = self._carry(cast(BufferedWebSocket, made.value))
         self._keeping = asyncio.create_task(self._keep())
 
+    def end(self) -> None:
+        """Make no more connections."""
+        self._handshake.end()
+
     async def close(self) -> None:
         """Close the connection, for good."""
         first, self.closed = not self.closed, True

@@ -8,10 +8,11 @@ from attrs import frozen
 
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import is_local
+from fourcasters_async._settings import BASE_URL
 from fourcasters_async.cli.kept_token import TokenFile
 from fourcasters_async.cli.terminal import say, usage_error
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.session import BASE_URL, AsyncSession
+from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
 

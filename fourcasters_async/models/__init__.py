@@ -28,6 +28,7 @@ from fourcasters_async.models.order_book import (
     OrderBook,
     SingleOrderBook,
 )
+from fourcasters_async.models.order_change import ChangeSource, OrderChange
 from fourcasters_async.models.place import (
     EditResult,
     EditStatus,
@@ -39,9 +40,25 @@ from fourcasters_async.models.place import (
     UnmatchedOffer,
 )
 from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
-from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.report import (
+    CancelReport,
+    FlatReport,
+    GameOutcome,
+    OutcomeStatus,
+    ProofSource,
+)
 from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
+from fourcasters_async.models.user_event import (
+    FeedEvent,
+    FeedOrder,
+    Gap,
+    Lagged,
+    OrderCancelled,
+    OrderFilled,
+    OrderPlaced,
+    UserEvent,
+)
 
 __all__ = [
     "AffiliateCommission",
@@ -53,8 +70,11 @@ __all__ = [
     "CancelReport",
     "CancelResult",
     "CancelResults",
+    "ChangeSource",
     "EditResult",
     "EditStatus",
+    "FeedEvent",
+    "FeedOrder",
     "FlatReport",
     "FoundGame",
     "Game",
@@ -63,11 +83,13 @@ __all__ = [
     "GameOrders",
     "GameOutcome",
     "GamePrices",
+    "Gap",
     "GradedBet",
     "GradedBets",
     "GradedPage",
     "GradedSummary",
     "Halted",
+    "Lagged",
     "LeagueCancelAccepted",
     "MarketType",
     "MatchedBet",
@@ -76,8 +98,12 @@ __all__ = [
     "NewOrder",
     "OpenOrder",
     "OrderBook",
+    "OrderCancelled",
+    "OrderChange",
     "OrderDetail",
     "OrderFate",
+    "OrderFilled",
+    "OrderPlaced",
     "OrderType",
     "OutcomeExposure",
     "OutcomeStatus",
@@ -85,10 +111,12 @@ __all__ = [
     "ParticipantSummary",
     "PlaceErrorType",
     "PlaceResult",
+    "ProofSource",
     "ReconciledOrder",
     "SingleOrderBook",
     "UndecidedOrder",
     "UnmatchedOffer",
     "User",
+    "UserEvent",
     "UserType",
 ]

@@ -10,16 +10,16 @@ from typing import Self
 from aiohttp import web
 
 from fourcasters_async.testing.answers import Answer, body_of
-from fourcasters_async.testing.book import Book, ReadLag
+from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Call, Fault, HttpCall, respond
 from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
-from fourcasters_async.testing.limit import RequestLimit
+from fourcasters_async.testing.limit import RequestLimits
 from fourcasters_async.testing.orders_channel import Message, OrdersChannel
 from fourcasters_async.testing.placing import live_delay
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
-from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder, ReadLag
 from fourcasters_async.testing.rest import RestService
 from fourcasters_async.testing.settings import (
     check_count,
@@ -39,9 +39,10 @@ class FakeExchange:
 
     `latency` is the seconds before each answer. `tls` serves `https` with a certificate made for
     it (extra `tls`), which `ssl_context` trusts. `rate_limit` is how many requests in how many
-    seconds are served; the others are answered with 429. A connection that is idle for
-    `keep_alive` seconds is closed. `port` is a free one by default. A token that is thirty days old
-    is replaced by the next request over REST that uses it, and stops working at once.
+    seconds are served; the others are answered with 429, as are more of the graded reads than an
+    account may make. A connection that is idle for `keep_alive` seconds is closed. `port` is a
+    free one by default. A token that is thirty days old is replaced by the next request over REST
+    that uses it, and stops working at once.
 
     `getUnmatched` and `getOrdersForGame` show the book as it was `read_lag` seconds ago. To that
     `appear_lag` adds seconds for new orders, `vanish_lag` for cancels and fills. All three can be
@@ -90,7 +91,7 @@ class FakeExchange:
         self._rest = RestService(self._book)
         self._channel = OrdersChannel(self._book)
         self._sockets = OrdersSockets(self._answer, self._do, self._clock)
-        self._limit = None if rate_limit is None else RequestLimit(*rate_limit)
+        self._limits = RequestLimits(rate_limit)
         self._server = HttpServer(self._serve, tls=tls, keep_alive=keep_alive, port=port)
         self._runner = self._server.runner
 
@@ -123,7 +124,7 @@ class FakeExchange:
     @property
     def refused_by_limit(self) -> int:
         """How many requests were answered with 429 because of `rate_limit`."""
-        return 0 if self._limit is None else self._limit.refused
+        return self._limits.refused
 
     @property
     def sockets(self) -> int:
@@ -239,7 +240,7 @@ class FakeExchange:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         content = await request.read()
         authorization = request.headers.get("Authorization", "")
-        account = self._rest.account(authorization)
+        account = self._rest.account(authorization, content)
         received = Received(request.method, request.path, request.headers, content, account)
 
         def commit() -> Answer:
@@ -257,7 +258,7 @@ class FakeExchange:
                 ),
             )
 
-        refusal = None if self._limit is None else self._limit.refusal(self.now())
+        refusal = self._limits.refusal(request.path, account, self.now())
         response = await self._answer(
             received, HttpCall(request, commit, self._clock), refusal=refusal
         )
