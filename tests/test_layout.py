@@ -76,7 +76,10 @@ def test_an_id_is_whole_on_a_terminal_of_any_sensible_width(name: str) -> None:
         written = on_terminal(width, show, records)
         assert all(each in written for each in IDS), width
         assert "…" not in written
-        assert max(map(cell_len, written.splitlines())) <= width
+        lines = written.splitlines()
+        assert max(map(cell_len, lines)) <= width
+        # A table with lines has its right one.
+        assert {line[-1] for line in lines} <= set("┓┃┩│┤┘") or "┏" not in written
 
 
 def test_a_number_is_not_broken_at_80_columns() -> None:
