@@ -1,1 +1,1 @@
-"""The feeds: the account's own orders and the prices, pushed by the exchange."""
+"""The feeds: what the exchange pushes, the own orders and the prices, kept up by themselves."""

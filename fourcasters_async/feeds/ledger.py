@@ -7,23 +7,16 @@ it does no harm to hear it twice. Only a read can say against that, and is then 
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import cast
 
 from attrs import evolve, fields, frozen
 
+from fourcasters_async.feeds.open_order import OrderEvent, from_event
 from fourcasters_async.models import (
     ChangeSource,
-    FeedOrder,
-    Game,
-    MarketType,
     OpenOrder,
     OrderCancelled,
     OrderChange,
-    OrderFilled,
-    OrderPlaced,
 )
-
-OrderEvent = OrderPlaced | OrderCancelled | OrderFilled
 
 # Less than a cent is noise of the arithmetic.
 _CENT = 0.01
@@ -95,7 +88,7 @@ class Ledger:
         if event.order is None:
             # What a taker takes never rests.
             return None
-        order, key = _open_order(event), event.order.order_id.casefold()
+        order, key = from_event(event), event.order.order_id.casefold()
         nothing_left = order.remaining is not None and order.remaining < _CENT
         closing = isinstance(event, OrderCancelled) or nothing_left
         if (owed := self._owed.get(key)) is not None and (closing or not owed.closing):
@@ -148,12 +141,12 @@ class Ledger:
                 if said < seen:
                     changes.append(self._overrule(key, order, now))
             elif (change := self._hold(order, now, ChangeSource.READ)) is not None:
-                changes.append(change)
+                changes.append(evolve(change, disagreement=complete))
                 if complete:
                     self._owed.setdefault(key, _Owed(now, _game(order), closing=False))
         for key in [k for k, at in self._heard.items() if k not in named and at < seen]:
             if (change := self._close(key, now, ChangeSource.READ)) is not None:
-                changes.append(change)
+                changes.append(evolve(change, disagreement=complete))
                 if complete:
                     self._owed[key] = _Owed(now, _game(change.order), closing=True)
         return changes
@@ -181,6 +174,13 @@ class Ledger:
         return "" not in owed and all(
             self._closed_on.get(game, float("-inf")) >= since and game not in owed for game in games
         )
+
+    def expects_closing(self, games: frozenset[str] | None) -> bool:
+        """Whether the feed has still to tell of a closing on games, or of any with `None`."""
+        if games is None:
+            return bool(self._owed or self._open)
+        owed = {each.game for each in self._owed.values()}
+        return not games.isdisjoint(owed | self._by_game.keys())
 
     def _overrule(self, key: str, order: OpenOrder, now: float) -> OrderChange:
         """Hold an order as a read shows it, against what was held."""
@@ -238,45 +238,6 @@ class Ledger:
         del on_game[key]
         if not on_game:
             del self._by_game[_game(order)]
-
-
-def _open_order(event: OrderEvent) -> OpenOrder:
-    """Return an order as a read would show it, from an event about it."""
-    order = cast(FeedOrder, event.order)
-    team = order.side if order.type in (MarketType.MONEYLINE, MarketType.SPREAD) else None
-    remaining = order.remaining
-    if remaining is None and isinstance(event, OrderPlaced):
-        remaining = order.offered
-    filled = None
-    if remaining is not None and order.offered is not None:
-        filled = max(order.offered - remaining, 0.0)
-    return OpenOrder(
-        order_id=order.order_id,
-        type=order.type,
-        bet=order.offered,
-        odds=order.odds,
-        spread=order.number if order.type == MarketType.SPREAD else None,
-        total=order.number if order.type == MarketType.TOTAL else None,
-        participant_id=team,
-        market=order.market,
-        side=None if team is not None else order.side,
-        filled=filled,
-        offered=order.offered,
-        remaining=remaining,
-        expiry=order.expiry,
-        created_at=order.created_at,
-        user_reference=order.user_reference,
-        wager_request_id=order.wager_request_id,
-        game=Game(
-            game_id=event.game_id,
-            league=event.league,
-            sport=event.sport,
-            start=event.start,
-            event_name=event.event_name,
-            parent_game_id=event.parent_game_id,
-            live=event.live,
-        ),
-    )
 
 
 def _merged(one: OpenOrder, other: OpenOrder) -> OpenOrder:

@@ -1,9 +1,8 @@
 """What the order verbs tell those who follow the account's orders by a feed, and ask of them."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from fourcasters_async.models import CancelResult, OpenOrder, UnmatchedOffer
+from fourcasters_async.models import OpenOrder, UnmatchedOffer
 
 
 class Follower(Protocol):
@@ -13,8 +12,8 @@ class Follower(Protocol):
         """Take note of an order that an answer puts into the book."""
         ...
 
-    def cancelled(self, results: Sequence[CancelResult]) -> None:
-        """Take note of the results of a cancel."""
+    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
+        """Take note of an order that an answer says is cancelled, `just_now` or before."""
         ...
 
     async def shown(

@@ -36,7 +36,8 @@ class Gate:
         self._late_effect = late_effect
         # Reads may lack an order for `read_lag` after it came into the book.
         self._undecided_for = late_effect + read_lag
-        self._read_lag = read_lag
+        self.read_lag = read_lag
+        """The seconds by which a read of the open orders may trail the book."""
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
@@ -173,7 +174,9 @@ class Gate:
         """Record the results of a cancel: the orders had come into the book, or still rest."""
         if self.follower is not None:
             results = tuple(results)
-            self.follower.cancelled(results)
+            for r in results:
+                if r.order_id and (r.success or already_cancelled(r)):
+                    self.follower.gone(r.order_id, r.game_id, just_now=r.success)
         if not self.acknowledged and not self.tickets:
             return
         # A failure without an id may say that no order has the reference yet.

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 
-from fourcasters_async.errors import NotSentError
-from fourcasters_async.models import OpenOrder, ProofSource
+from fourcasters_async.errors import InvalidRequestError, NotSentError
+from fourcasters_async.models import ChangeSource, OpenOrder, OrderChange, ProofSource
+from fourcasters_async.orders.follower import Follower
 from fourcasters_async.orders.gate import Gate
 
 # Seconds for which a read waits for the one before it, so that many callers share one.
@@ -43,6 +44,19 @@ class SharedReads:
         self._running: set[asyncio.Task[BookRead]] = set()
         self._waiting: dict[asyncio.Task[BookRead], int] = {}
         self._until = float("-inf")
+
+    def follow(self, follower: Follower | None) -> None:
+        """Let a follower be told of answers and asked for proof; with `None` nothing is."""
+        if follower is not None and self._gate.follower is not None:
+            raise InvalidRequestError("this session has live orders already: use those")
+        self._gate.follower = follower
+
+    def note(self, change: OrderChange) -> None:
+        """Take note of what a follower knows: own orders have come into the book, or left it."""
+        if change.closed:
+            self._gate.forget([change.order.order_id])
+        elif change.opened and change.source is ChangeSource.FEED:
+            self._gate.see([change.order])
 
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float

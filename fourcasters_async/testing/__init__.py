@@ -8,10 +8,11 @@ would pass its own tests.
 Inside, from the bottom up:
 
 - `records`, `book`: accounts, games and orders, and what can happen to them. No I/O, no clock.
+- `matching`, `settling`, `liability`, `money`, `open_orders`: the rules of the book. No I/O.
   `book_events`: what the book tells of as it happens.
 - `placing`, `wire`: how requests become orders, and how orders are written.
-- `answers`, `rest` (with `rest_orders`, `rest_account`, `rest_markets`), `orders_channel`: the
-  services, a request and the book in, an answer out. No I/O.
+- `answers`, `rest` (with `rest_orders`, `rest_account`, `rest_markets`, `graded`, `pausing`),
+  `orders_channel`: the services, a request and the book in, an answer out. No I/O.
 - `clock`, `limit`, `received`: the time, the rate limit, and what was received.
 - `calls`, `injected`, `faults` (with `http_faults`, `socket_faults`): the faults, and which
   requests they strike.

@@ -10,7 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from fourcasters_async.testing.answers import Answer, body_of
-from fourcasters_async.testing.book import Book, ReadLag
+from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Call, Fault, respond
 from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.feeds import Feeds
@@ -20,7 +20,7 @@ from fourcasters_async.testing.limit import RequestLimits
 from fourcasters_async.testing.orders_channel import Message, OrdersChannel
 from fourcasters_async.testing.placing import live_delay
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
-from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
+from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder, ReadLag
 from fourcasters_async.testing.rest import RestService
 from fourcasters_async.testing.settings import (
     check_count,
@@ -258,7 +258,7 @@ class FakeExchange:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         content = await request.read()
         authorization = self.feeds.authorization(request)
-        account = self._rest.account(authorization)
+        account = self._rest.account(authorization, content)
         received = Received(request.method, request.path, request.headers, content, account)
         route = f"{request.method} {request.path}"
 

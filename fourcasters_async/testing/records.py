@@ -1,9 +1,13 @@
 """What the book holds: accounts, games and orders."""
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from attrs import define, evolve, field, frozen
+
+NOTHING = 0.005
+"""Less than this, half a cent, is a rounding error."""
 
 _OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -54,7 +58,7 @@ class BookAccount:
     password: str = field(default="", repr=False)
     barred: bool = False
     max_liability: float = math.inf
-    """The most that one order may risk."""
+    """The most that it may risk on one game, in account currency."""
     balance: float = math.inf
     """What it has, in account currency. Bets count once they are settled."""
     commission: float = 0.01
@@ -128,6 +132,11 @@ class BookOrder:
         return payout(self.odds)
 
     @property
+    def line(self) -> tuple[object, ...]:
+        """What it bets on: all that tells one side of a line on a game from others."""
+        return self.type, self.market, self.side, self.number
+
+    @property
     def created_at(self) -> datetime:
         """When it was placed. Aware."""
         return moment(self.placed_at)
@@ -140,7 +149,7 @@ class BookOrder:
     @property
     def open(self) -> bool:
         """Whether the order rests in the book."""
-        return self.remaining > 0
+        return not self.cancelled and self.filled < self.offered
 
     @property
     def matched(self) -> bool:
@@ -154,4 +163,32 @@ class BookOrder:
         if not later and cancelled == self.cancelled:
             return self
         fills = [fill for fill in self.fills if fill.at <= time]
-        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)
+        filled = round(self.filled - later, 6)
+        return evolve(self, filled=filled, fills=fills, cancelled=cancelled)
+
+    def take(self, fill: BookFill) -> None:
+        """Count a fill. What is left is nothing if it is less than half a cent."""
+        filled = round(self.filled + fill.risk, 6)
+        self.filled = self.offered if self.offered - filled < NOTHING else filled
+        self.fills.append(fill)
+
+
+@frozen
+class ReadLag:
+    """How many seconds reads trail the book: `appear` for new orders, `vanish` for changes."""
+
+    appear: float = 0.0
+    vanish: float = 0.0
+
+    def shown(self, orders: Iterable[BookOrder], now: float) -> list[BookOrder]:
+        """Return orders as a read shows them now."""
+        placed_by, changed_by = now - self.appear, now - self.vanish
+        return [order.at(changed_by) for order in orders if order.placed_at <= placed_by]
+
+
+@frozen
+class Paused:
+    """An order that was taken out of the book, as it rested, and whether its game was live then."""
+
+    order: BookOrder
+    live: bool
