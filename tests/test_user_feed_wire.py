@@ -316,6 +316,69 @@ async def test_more_than_is_kept_during_a_replay_costs_the_connection_and_no_eve
         assert server.connections == 2
 
 
+async def test_what_was_not_pushed_is_told_late_after_a_gap(
+    server: FeedServer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session.user_feed(audit=0.05) as feed:
+        await server.tell(message(1))
+        server.kept.append(message(2))
+        await server.tell(message(3))
+        events = await take(feed, 4)
+        assert ids(events) == [message_id(1), message_id(3), "Gap", message_id(2)]
+        await server.connected(2)
+        await until(lambda: feed.live)
+    assert "1 messages were not pushed" in caplog.text
+
+
+async def test_a_line_that_is_open_and_says_nothing_is_found_out(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async with session.user_feed(audit=0.05) as feed:
+        await server.tell(message(1))
+        await take(feed, 1)
+        server.kept += [message(2), message(3)]
+        assert ids(await take(feed, 2)) == [message_id(2), message_id(3)]
+        await server.connected(2)
+
+
+async def test_what_was_not_pushed_before_a_reconnection_is_told_after_it(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async with session.user_feed() as feed:
+        await server.tell(message(1))
+        server.kept.append(message(2))
+        await server.tell(message(3))
+        await take(feed, 2)
+        await server.drop()
+        assert ids(await take(feed, 2)) == ["Gap", message_id(2)]
+        assert feed.cursor == message_id(3)
+
+
+async def test_a_quiet_feed_stays_connected_though_its_cursor_has_expired(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async with session.user_feed(audit=0.02) as feed:
+        await server.tell(message(1))
+        await take(feed, 1)
+        server.kept, server.expired = [], True
+        await until(lambda: len(server.asked) > 3)
+        assert feed.live
+        server.expired = False
+        await server.tell(message(2))
+        assert ids(await take(feed, 1)) == [message_id(2)]
+    assert server.connections == 1
+
+
+async def test_a_look_that_fails_costs_nothing(server: FeedServer, session: AsyncSession) -> None:
+    server.answers = [answering({}, 500)] * 3
+    async with session.user_feed(audit=0.02) as feed:
+        await server.tell(message(1))
+        await take(feed, 1)
+        await until(lambda: len(server.asked) > 3)
+        assert feed.live
+    assert server.connections == 1
+
+
 REFUSALS = [(401, AuthenticationError), (403, NotSentError), (429, RateLimitedError)]
 
 
