@@ -286,8 +286,8 @@ class AsyncSession(HaltingOrders):
         return LiveOrders(
             self._transports,
             self.account.get_unmatched,
-            self._gate,
             self._reads.follow,
+            self._reads.note,
             read_lag=self._gate.read_lag,
             audit=audit,
         )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, Self
+from typing import Self
 
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
@@ -20,23 +20,10 @@ from fourcasters_async.models import (
     OpenOrder,
     OrderChange,
     OrderFilled,
-    OrderPlaced,
     UnmatchedOffer,
 )
 
 _log = logging.getLogger("fourcasters_async")
-
-
-class OwnBook(Protocol):
-    """What else keeps account of the session's own orders."""
-
-    def see(self, orders: Iterable[OpenOrder]) -> None:
-        """Take note of orders that have come into the book."""
-        ...
-
-    def forget(self, order_ids: Iterable[str | None]) -> None:
-        """Take note of orders that do not rest."""
-        ...
 
 
 class LiveOrders:
@@ -57,16 +44,16 @@ class LiveOrders:
         self,
         lines: Lines,
         read: Callable[[], Awaitable[list[OpenOrder]]],
-        book: OwnBook,
         follow: Callable[["LiveOrders | None"], None],
+        note: Callable[[OrderChange], None],
         *,
         read_lag: float,
         audit: float,
     ) -> None:
         self._core = UserFeedCore(lines, self._take, on_state=self._note_state)
         self._read = read
-        self._book = book
         self._follow = follow
+        self._note = note
         self._ledger = Ledger(read_lag=read_lag)
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
@@ -219,10 +206,6 @@ class LiveOrders:
             change = self._ledger.apply(event, _now())
             if isinstance(event, OrderFilled):
                 self._fills.put(event)
-            if change is not None and change.closed:
-                self._book.forget([change.order.order_id])
-            elif isinstance(event, OrderPlaced) and change is not None:
-                self._book.see([change.order])
             self._tell(change)
 
     def _note_state(self) -> None:
@@ -234,6 +217,7 @@ class LiveOrders:
 
     def _tell(self, change: OrderChange | None) -> None:
         if change is not None:
+            self._note(change)
             self._changes.put(change)
         self._note_news()
 

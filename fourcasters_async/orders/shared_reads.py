@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import frozen
 
 from fourcasters_async.errors import InvalidRequestError, NotSentError
-from fourcasters_async.models import OpenOrder, ProofSource
+from fourcasters_async.models import ChangeSource, OpenOrder, OrderChange, ProofSource
 from fourcasters_async.orders.follower import Follower
 from fourcasters_async.orders.gate import Gate
 
@@ -50,6 +50,13 @@ class SharedReads:
         if follower is not None and self._gate.follower is not None:
             raise InvalidRequestError("this session has live orders already: use those")
         self._gate.follower = follower
+
+    def note(self, change: OrderChange) -> None:
+        """Take note of what a follower knows: own orders have come into the book, or left it."""
+        if change.closed:
+            self._gate.forget([change.order.order_id])
+        elif change.opened and change.source is ChangeSource.FEED:
+            self._gate.see([change.order])
 
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float
