@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from attrs import evolve
 from feed_server import (
     TOKEN,
     FeedServer,
@@ -38,7 +39,6 @@ from fourcasters_async import (
     OrderPlaced,
     RateLimitedError,
     SessionClosedError,
-    UserFeed,
 )
 
 
@@ -514,30 +514,26 @@ async def test_the_feed_is_live_only_while_it_is_connected(
     assert not feed.live
 
 
-async def warnings_of_an_outage(feed: UserFeed, server: FeedServer, tries: int) -> None:
-    server.refusals = [503] * tries
-    await server.drop()
-    await until(lambda: not feed.connected)
-    await until(lambda: feed.live)
-
-
 @pytest.mark.virtual_time
+@pytest.mark.parametrize(("seconds", "warnings"), [(4, 0), (60, 1)])
 async def test_a_connection_that_does_not_come_back_is_a_warning_once(
-    server: FeedServer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+    server: FeedServer, caplog: pytest.LogCaptureFixture, seconds: float, warnings: int
 ) -> None:
+    slow = evolve(QUICK, backoff_base=0.5, backoff_cap=0.5)
     with caplog.at_level(logging.DEBUG, "fourcasters_async"):
-        async with session.user_feed() as feed:
+        async with (
+            AsyncSession(TOKEN, streaming_url=server.url, retry=slow) as session,
+            session.user_feed() as feed,
+        ):
             await until(lambda: feed.live)
-            await warnings_of_an_outage(feed, server, 1)
-            assert not [each for each in caplog.records if each.levelno > logging.DEBUG]
             server.refusals = [503] * 10_000
             await server.drop()
-            await asyncio.sleep(60)
+            await asyncio.sleep(seconds)
             server.refusals = []
             await until(lambda: feed.live)
     warned = [each for each in caplog.records if each.levelno > logging.DEBUG]
-    assert [each.levelname for each in warned] == ["WARNING"]
-    assert "503" in warned[0].getMessage()
+    assert [each.levelname for each in warned] == ["WARNING"] * warnings
+    assert all("503" in each.getMessage() for each in warned)
 
 
 async def test_a_cursor_file_lets_another_process_go_on(

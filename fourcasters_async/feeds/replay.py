@@ -113,13 +113,16 @@ class Timeline:
             return [Gap(reason="a message came after a newer one"), *events]
         return events
 
-    def expire(self) -> None:
-        """Let the next message be the newest, whatever its id: the cursor leads to nothing.
+    def expire(self, left: Iterable[Message]) -> None:
+        """Take note that the cursor leads to nothing, and that these messages are left.
 
-        It may have come from elsewhere, such as another account. Until that message is told, the
-        cursor stays: a replay after it is expired again, and that is said again.
+        If all of them are older, or there are none, it may have come from elsewhere, such as
+        another account: then the next message is the newest, whatever its id.
         """
-        self._newest, self._floor = None, _FIRST
+        self._floor = _FIRST
+        last = max((each.key for each in left if each.key is not None), default=None)
+        if last is None or self._newest is None or last < self._newest:
+            self._newest = None
 
     def _is_first(self, event: FeedEvent) -> bool:
         """Whether an event is not a fill that another message told of."""

@@ -239,7 +239,7 @@ class UserFeedCore:
             replayed = replay.found
             self._verified = newest(replayed) or after
             if not replay.complete:
-                self._timeline.expire()
+                self._timeline.expire(replayed)
                 self._hand(Gap(reason="the exchange no longer has all that happened"))
                 return replayed
             # The answer may be a part of what there is: the next one then has more.
