@@ -37,6 +37,7 @@ from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.feeds.cursor_file import CursorFile
 from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.user import KEEP, UserFeed
+from fourcasters_async.feeds.user_core import AUDIT
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
@@ -260,7 +261,9 @@ class AsyncSession(HaltingOrders):
         async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
 
-    def user_feed(self, cursor: str | CursorFile | None = None, *, keep: int = KEEP) -> UserFeed:
+    def user_feed(
+        self, cursor: str | CursorFile | None = None, *, keep: int = KEEP, audit: float = AUDIT
+    ) -> UserFeed:
         """Return what happens to the account's orders: `async with session.user_feed() as feed`.
 
         `async for event in feed` yields placed and cancelled orders and fills, each once and in
@@ -268,9 +271,10 @@ class AsyncSession(HaltingOrders):
         for what was missed. A feed begins after `cursor`, the `cursor` of an earlier feed or a
         `CursorFile` that holds it; without one, it begins now. A `Gap` says that events may be
         missing. Up to `keep` events wait for a slow consumer; then the oldest are dropped, and a
-        `Lagged` says how many. Entering raises as `orders_socket` does.
+        `Lagged` says how many. Every `audit` seconds the feed asks for what was not pushed though
+        the line is open; that comes late, after a `Gap`. Entering raises as `orders_socket` does.
         """
-        return UserFeed(self._transports, cursor, keep=keep)
+        return UserFeed(self._transports, cursor, keep=keep, audit=audit)
 
     def live_orders(self, *, audit: float = 60.0) -> LiveOrders:
         """Return the account's own orders, at every moment: `async with session.live_orders()`.
