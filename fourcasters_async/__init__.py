@@ -25,6 +25,8 @@ from fourcasters_async.errors import (
     SessionClosedError,
     UnsettledCancelsError,
 )
+from fourcasters_async.feeds.live_book import LiveBook
+from fourcasters_async.feeds.prices import PriceFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
@@ -47,6 +49,7 @@ __all__ = [  # the records follow, from where they are declared
     "FourcastersError",
     "HaltedError",
     "InvalidRequestError",
+    "LiveBook",
     "Markets",
     "NotFoundError",
     "NotSentError",
@@ -54,6 +57,7 @@ __all__ = [  # the records follow, from where they are declared
     "OrdersNotCancelledError",
     "OrdersSocket",
     "OutcomeUnknownError",
+    "PriceFeed",
     "RateLimit",
     "RateLimitedError",
     "RetryPolicy",

@@ -34,6 +34,7 @@ from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
+from fourcasters_async.feeds.prices import PriceFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
@@ -256,6 +257,30 @@ class AsyncSession(HaltingOrders):
         """
         async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
+
+    def price_feed(
+        self,
+        games: Iterable[str] | None = None,
+        leagues: Iterable[str] | None = None,
+        sports: Iterable[str] | None = None,
+        *,
+        keep: int = 10_000,
+    ) -> PriceFeed:
+        """Return the price feed, `GET /price-stream`: what changes in the books of games.
+
+        `async with session.price_feed() as feed` gives everything; with games, leagues or sports
+        only what happens there, as `feed.subscribe(…, replace=True)` says. A list that is empty
+        is not everything: alone, it asks for nothing. `keep` is how many events are kept for a slow
+        consumer. Raises `InvalidRequestError`; `PriceFeed` says the rest.
+        """
+        return PriceFeed(
+            self._transports.feed,
+            lambda game_id: self.markets.get_orderbook(game_id=game_id),
+            games=games,
+            leagues=leagues,
+            sports=sports,
+            keep=keep,
+        )
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

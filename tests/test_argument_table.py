@@ -64,6 +64,9 @@ BAD: dict[str, list[Any]] = {
     "hedge": SECONDS,
     "orders": [None, *LISTS, [GAME], [{}]],
     "league": [None, *IDS],
+    "leagues": LISTS,
+    "sports": LISTS,
+    "keep": [None, 0, -1, 1.0, "1", True],
     "sport": IDS,
     "side": IDS,
     "market": IDS,
@@ -136,7 +139,16 @@ ALTERNATIVES = {
     "graded_since": ("since", "cursor"),
 }
 # What an iterable of the caller raises while it is read is the caller's own error.
-ITERABLES = ("games", "orders", "order_ids", "user_references", "signals", "middlewares")
+ITERABLES = (
+    "games",
+    "leagues",
+    "sports",
+    "orders",
+    "order_ids",
+    "user_references",
+    "signals",
+    "middlewares",
+)
 REQUIRED = inspect.Parameter.empty
 
 

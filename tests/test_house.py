@@ -65,6 +65,9 @@ PURE = {
     "_core/validation.py",
     "_http/response.py",
     "_websocket/frames.py",
+    "feeds/order_book.py",
+    "feeds/price_frames.py",
+    "feeds/subscriptions.py",
     "orders/answers.py",
     "orders/arguments.py",
 }

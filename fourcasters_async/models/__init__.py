@@ -38,6 +38,12 @@ from fourcasters_async.models.place import (
     PlaceResult,
     UnmatchedOffer,
 )
+from fourcasters_async.models.price_event import (
+    GameUpdate,
+    MatchedVolumeUpdate,
+    OrderUpdate,
+    PriceEvent,
+)
 from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
 from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
 from fourcasters_async.models.undecided import Halted, UndecidedOrder
@@ -75,6 +81,7 @@ __all__ = [
     "GameOrders",
     "GameOutcome",
     "GamePrices",
+    "GameUpdate",
     "Gap",
     "GradedBet",
     "GradedBets",
@@ -87,6 +94,7 @@ __all__ = [
     "MatchedBet",
     "MatchedFill",
     "MatchedVolume",
+    "MatchedVolumeUpdate",
     "NewOrder",
     "OpenOrder",
     "OrderBook",
@@ -96,12 +104,14 @@ __all__ = [
     "OrderFilled",
     "OrderPlaced",
     "OrderType",
+    "OrderUpdate",
     "OutcomeExposure",
     "OutcomeStatus",
     "Participant",
     "ParticipantSummary",
     "PlaceErrorType",
     "PlaceResult",
+    "PriceEvent",
     "ReconciledOrder",
     "SingleOrderBook",
     "UndecidedOrder",
