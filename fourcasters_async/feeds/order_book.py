@@ -37,6 +37,8 @@ class _Resting:
     # Heard of since the last restart. No read is newer than that.
     heard: bool = False
     epoch: float | None = None
+    # Whether the feed said of the whole game what it holds, after the update of that epoch.
+    told_again: bool = False
 
 
 class KeptBook:
@@ -97,7 +99,7 @@ class KeptBook:
         sides = _sides_of(book)
         for side, held in self._sides.items():
             held.orders = sides.pop(side, [])
-            held.heard = True
+            held.heard = held.told_again = True
         for side, orders in sides.items():
             self._sides[side] = _Resting(orders, heard=True)
         self.complete = self._told_all = True
@@ -143,10 +145,12 @@ class KeptBook:
             self._sides[side] = _Resting(orders, heard=True, epoch=epoch)
             return True
         if epoch is not None:
-            if held.epoch is not None and epoch < held.epoch:
+            if held.epoch is not None and (
+                epoch < held.epoch or (epoch == held.epoch and held.told_again)
+            ):
                 return False
             held.epoch = epoch
-        held.orders, held.heard = orders, True
+        held.orders, held.heard, held.told_again = orders, True, False
         return True
 
     def _remember(self, update: OrderUpdate) -> None:
@@ -207,13 +211,14 @@ def _list_of(side: Side, game: OrderBook) -> str | None:
         return _NAMES.get((side.type, side.of or ""))
     soccer = side.type == MarketType.MONEYLINE_1X2
     backed = side.market if soccer else side.of
-    for name in ("home", "away"):
-        team = getattr(game, name)
-        if team is not None and team.participant_id == backed:
-            break
-    else:
-        name = "draw"
-    return _NAMES.get((side.type, name))
+    teams = {_team(game, name): name for name in ("home", "away")}
+    return _NAMES.get((side.type, teams.get(backed, "draw")))
+
+
+def _team(game: OrderBook, name: str) -> str | None:
+    """Return the id of the home or the away side."""
+    team = game.home if name == "home" else game.away if name == "away" else None
+    return None if team is None else team.participant_id
 
 
 def _lines_of(side: Side, orders: list[BookEntry]) -> dict[Side, list[BookEntry]]:
@@ -242,8 +247,7 @@ def _sides_of(book: OrderBook) -> dict[Side, list[BookEntry]]:
 
 def _placed(order: BookEntry, kind: MarketType, of: str, book: OrderBook) -> BookEntry:
     """Return an order with what only the name of its list says."""
-    team = getattr(book, of, None)
-    participant_id = None if team is None else team.participant_id
+    participant_id = _team(book, of)
     if kind == MarketType.TOTAL:
         return evolve(order, type=kind, over_under=of)
     if kind == MarketType.MONEYLINE_1X2:
