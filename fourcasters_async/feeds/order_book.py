@@ -212,7 +212,7 @@ def _list_of(side: Side, game: OrderBook) -> str | None:
     soccer = side.type == MarketType.MONEYLINE_1X2
     backed = side.market if soccer else side.of
     teams = {_team(game, name): name for name in ("home", "away")}
-    return _NAMES.get((side.type, teams.get(backed, "draw")))
+    return _NAMES.get((side.type, "draw" if backed is None else teams.get(backed, "draw")))
 
 
 def _team(game: OrderBook, name: str) -> str | None:
