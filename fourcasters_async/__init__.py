@@ -25,8 +25,11 @@ from fourcasters_async.errors import (
     SessionClosedError,
     UnsettledCancelsError,
 )
+from fourcasters_async.feeds.cursor_file import CursorFile
 from fourcasters_async.feeds.live_book import LiveBook
+from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.prices import PriceFeed
+from fourcasters_async.feeds.user import UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
@@ -41,6 +44,7 @@ __all__ = [  # the records follow, from where they are declared
     "AuthenticationError",
     "BadRequestError",
     "ConflictError",
+    "CursorFile",
     "DeadManState",
     "DeadManSwitch",
     "DecodeError",
@@ -50,6 +54,7 @@ __all__ = [  # the records follow, from where they are declared
     "HaltedError",
     "InvalidRequestError",
     "LiveBook",
+    "LiveOrders",
     "Markets",
     "NotFoundError",
     "NotSentError",
@@ -64,6 +69,7 @@ __all__ = [  # the records follow, from where they are declared
     "ServerError",
     "SessionClosedError",
     "UnsettledCancelsError",
+    "UserFeed",
     "__version__",
 ]
 __all__ += models.__all__

@@ -71,11 +71,12 @@ class GradedReads:
 
         The window goes from `start` to just before `end`, both timezone-aware; without an `end`
         until now, without a `start` over the whole history. The exchange refuses a window of more
-        than 35 days (`BadRequestError`) and more than 60 requests a minute. To follow what is
-        graded, use `graded_since`. Raises what `Account.get_unmatched` raises.
+        than 35 days (`BadRequestError`). The session sends at most 60 of these in a minute, and
+        then waits. To follow what is graded, use `graded_since`. Raises what
+        `Account.get_unmatched` raises.
         """
         return await self._sender.call(
-            _graded_in("GET /user/v2/getGraded", start, end), deadline=deadline
+            _graded_in("GET /user/v2/getGraded", Kind.GRADED, start, end), deadline=deadline
         )
 
     async def get_graded_wagers(
@@ -90,7 +91,7 @@ class GradedReads:
         As `get_graded`, which is to be preferred.
         """
         return await self._sender.call(
-            _graded_in("GET /user/getGradedWagers", start, end), deadline=deadline
+            _graded_in("GET /user/getGradedWagers", Kind.READ, start, end), deadline=deadline
         )
 
     async def get_graded_since(
@@ -103,7 +104,8 @@ class GradedReads:
         """Return one page of what was graded, in that order: `GET /user/v2/getGradedSince`.
 
         Begin with `since`, which is timezone-aware, and go on with the `cursor` of the page before.
-        A page has up to 100 bets. `graded_since` reads page after page. Raises what `get_unmatched`
+        A page has up to 100 bets. The session asks for at most 10 in 5 seconds, and then waits.
+        `graded_since` reads page after page. Raises what `get_unmatched`
         raises, `BadRequestError` for a cursor that is not the account's, and `InvalidRequestError`
         unless exactly one of the two is given.
         """
@@ -114,7 +116,9 @@ class GradedReads:
             if cursor is None
             else {"cursor": check_text(cursor, "cursor")}
         )
-        request = Request("GET /user/v2/getGradedSince", GradedPage, Kind.READ, params=params)
+        request = Request(
+            "GET /user/v2/getGradedSince", GradedPage, Kind.GRADED_SINCE, params=params
+        )
         return await self._sender.call(request, deadline=deadline)
 
     def graded_since(
@@ -139,11 +143,13 @@ class GradedReads:
         return GradedSince(partial(self.get_graded_since, deadline=deadline), since, cursor)
 
 
-def _graded_in(endpoint: str, start: datetime | None, end: datetime | None) -> Request[GradedBets]:
+def _graded_in(
+    endpoint: str, kind: Kind, start: datetime | None, end: datetime | None
+) -> Request[GradedBets]:
     window = {"startDate": (start, "start"), "endDate": (end, "end")}
     params = {
         key: check_moment(moment, name)
         for key, (moment, name) in window.items()
         if moment is not None
     }
-    return Request(endpoint, GradedBets, Kind.READ, params=params)
+    return Request(endpoint, GradedBets, kind, params=params)

@@ -58,6 +58,8 @@ class Markets:
     ) -> list[Game]:
         """Return the active games of a league, without prices: `GET /exchange/v2/getGames`.
 
+        A game whose id cannot be read comes as a record without values, here and in the books.
+
         `league` is a code of `get_leagues`, or `"upcoming"` for the upcoming games of all. Raises
         what `get_leagues` raises.
         """

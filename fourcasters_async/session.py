@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from signal import Signals
-from typing import NoReturn, Self, Unpack, cast
+from typing import NoReturn, Self, Unpack
 
 import aiohttp
 from attrs import fields
@@ -16,12 +16,11 @@ from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
     check_kind,
-    check_list,
     check_seconds,
     check_token,
     check_url,
 )
-from fourcasters_async._http.aiohttp_clients import AiohttpClients
+from fourcasters_async._http.aiohttp_clients import AiohttpClients, check_middlewares
 from fourcasters_async._settings import (
     BASE_URL,
     ORDERS_URL,
@@ -34,7 +33,11 @@ from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
+from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.prices import PriceFeed
+from fourcasters_async.feeds.subscriptions import Given
+from fourcasters_async.feeds.user import KEEP, UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
@@ -127,7 +130,7 @@ class AsyncSession(HaltingOrders):
             AiohttpClients(
                 client_session,
                 proxy=None if proxy is None else check_url(proxy, "proxy", "http", "https"),
-                middlewares=None if middlewares is None else _check_middlewares(middlewares),
+                middlewares=None if middlewares is None else check_middlewares(middlewares),
                 connect_timeout=retry.connect_timeout,
             ),
             timeout=check_seconds(timeout, "timeout"),
@@ -259,27 +262,45 @@ class AsyncSession(HaltingOrders):
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
 
     def price_feed(
-        self,
-        games: Iterable[str] | None = None,
-        leagues: Iterable[str] | None = None,
-        sports: Iterable[str] | None = None,
-        *,
-        keep: int = 10_000,
+        self, games: Given = None, leagues: Given = None, sports: Given = None, *, keep: int = KEEP
     ) -> PriceFeed:
-        """Return the price feed, `GET /price-stream`: what changes in the books of games.
+        """Return what changes in the books of games: `async with session.price_feed() as feed`.
 
-        `async with session.price_feed() as feed` gives everything; with games, leagues or sports
-        only what happens there, as `feed.subscribe(…, replace=True)` says. A list that is empty
-        is not everything: alone, it asks for nothing. `keep` is how many events are kept for a slow
-        consumer. Raises `InvalidRequestError`; `PriceFeed` says the rest.
+        `async for event in feed` yields it: `GET /price-stream`, a WebSocket. Without arguments
+        that is everything, and otherwise as `feed.subscribe(…, replace=True)` says: an empty list
+        alone is nothing. `feed.order_book(game_id)` keeps a book. Up to `keep` events wait for a
+        slow consumer, as on the user feed. Entering raises as `orders_socket` does.
         """
         return PriceFeed(
-            self._transports.feed,
-            lambda game_id: self.markets.get_orderbook(game_id=game_id),
-            games=games,
-            leagues=leagues,
-            sports=sports,
-            keep=keep,
+            self._transports.feed, self.markets.get_orderbook, games, leagues, sports, keep=keep
+        )
+
+    def user_feed(self, cursor: str | CursorFile | None = None, *, keep: int = KEEP) -> UserFeed:
+        """Return what happens to the account's orders: `async with session.user_feed() as feed`.
+
+        `async for event in feed` yields placed and cancelled orders and fills, each once and in
+        order, also across reconnections: `GET /v2/user`, a WebSocket, and `GET /v2/user/messages`
+        for what was missed. A feed begins after `cursor`, the `cursor` of an earlier feed or a
+        `CursorFile` that holds it; without one, it begins now. A `Gap` says that events may be
+        missing. Up to `keep` events wait for a slow consumer; then the oldest are dropped, and a
+        `Lagged` says how many. Entering raises as `orders_socket` does.
+        """
+        return UserFeed(self._transports, cursor, keep=keep)
+
+    def live_orders(self, *, audit: float = 60.0) -> LiveOrders:
+        """Return the account's own orders, at every moment: `async with session.live_orders()`.
+
+        They come from the user feed (`GET /v2/user`), from the answers to this session's requests,
+        and from `GET /user/getUnmatched`, which is read every `audit` seconds too. Entering raises
+        as `orders_socket` and `account.get_unmatched` do. A session has one at a time.
+        """
+        return LiveOrders(
+            self._transports,
+            self.account.get_unmatched,
+            self._reads.follow,
+            self._reads.note,
+            read_lag=self._gate.read_lag,
+            audit=audit,
         )
 
     def flat_on_exit(
@@ -306,12 +327,3 @@ class AsyncSession(HaltingOrders):
 
     async def _log_in(self, credentials: Credentials) -> Secret:
         return check_token((await self._http.call(login_request(credentials))).auth)
-
-
-def _check_middlewares(
-    middlewares: Sequence[aiohttp.ClientMiddlewareType],
-) -> list[aiohttp.ClientMiddlewareType]:
-    checked = check_list(middlewares, "middlewares")
-    if not all(map(callable, checked)):
-        raise InvalidRequestError("middlewares: must be middlewares as aiohttp takes them")
-    return cast(list[aiohttp.ClientMiddlewareType], checked)

@@ -265,6 +265,11 @@ class _Interceptor(HttpClient):
         raise InterceptedError(request)
 
 
+def interceptor() -> type[HttpClient]:
+    """Return what stands in for the client, and raises what it was to send."""
+    return _Interceptor
+
+
 async def request_of(path: str, arguments: Spec) -> Request[Any] | None:
     """Return what the verb would send. It waits for nothing."""
     with patch("fourcasters_async._transports.HttpClient", _Interceptor):

@@ -16,7 +16,9 @@ from fourcasters_async import (
     GradedBet,
     InvalidRequestError,
     MatchedBet,
+    NotSentError,
     OpenOrder,
+    RateLimitedError,
 )
 from fourcasters_async.testing import BookOrder, FakeExchange, faults
 
@@ -160,6 +162,34 @@ async def test_graded_bets_come_page_by_page_each_once(
     bets = [bet async for bet in session.account.graded_since(LONG_AGO)]
     assert len({bet.tx_id for bet in bets}) == len(bets) == len(orders)
     assert fake_exchange.received("getGradedSince") == 3
+
+
+async def test_many_pages_are_read_within_the_limit_that_they_have_of_their_own(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    orders = graded_bets(fake_exchange, 2_450)
+    bets = [bet async for bet in session.account.graded_since(LONG_AGO)]
+    assert len({bet.tx_id for bet in bets}) == len(orders)
+    assert fake_exchange.received("getGradedSince") == 25
+
+
+async def test_a_read_that_its_own_limit_leaves_no_time_for_is_not_sent(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    await asyncio.gather(*(session.account.get_graded() for _ in range(60)))
+    with pytest.raises(NotSentError, match="its own limit of 60 requests in 60 s"):
+        await session.account.get_graded(deadline=1.0)
+    assert fake_exchange.received("getGraded") == 60
+
+
+async def test_a_429_to_a_graded_read_holds_no_other_read_back(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    fault = faults.TooManyRequests(retry_after="9")
+    fake_exchange.inject(fault, endpoint="getGradedSince")
+    with pytest.raises(RateLimitedError):
+        await session.account.get_graded_since(LONG_AGO, deadline=1.0)
+    assert (await session.account.get_me(deadline=1.0)).username == fake_exchange.account
 
 
 async def test_the_cursor_goes_on_where_the_last_iteration_ended(

@@ -6,6 +6,7 @@ import pytest
 from fake_client import ask, place
 
 from fourcasters_async.testing import BookOrder, FakeExchange
+from fourcasters_async.testing.records import moment
 
 LEAGUES = "GET /exchange/getLeagues"
 UNMATCHED = "GET /user/getUnmatched"
@@ -279,3 +280,41 @@ def test_what_rests_in_the_book_is_found_on_some_games_whoever_placed_it() -> No
     assert exchange.book.resting(games, account="another") == [foreign]
     assert len(exchange.book.resting()) == 3
     assert third.game_id not in {order.game_id for order in exchange.book.resting(games)}
+
+
+@pytest.mark.parametrize(
+    "path", ["/user/getGradedWagers", "/user/v2/getGraded", "/user/v2/getGradedSince"]
+)
+async def test_what_is_graded_can_be_asked_for_in_a_body(
+    fake_exchange: FakeExchange, order: BookOrder, path: str
+) -> None:
+    fake_exchange.book.fill(order.order_id, 100.0)
+    fake_exchange.book.settle(order.game_id, away=1, home=2)
+    fake_exchange.book.games[order.game_id].start = moment(0.0)
+    since = {"since": "2020-01-01T00:00:00Z"} if path.endswith("Since") else {}
+    shown, asked = [await ask(fake_exchange, f"{m} {path}", **since) for m in ("GET", "POST")]
+    assert asked.data == shown.data
+    assert len(asked.data["graded"]) == 1
+
+
+@pytest.mark.parametrize(("outcome", "fee"), [("winner", "1.00"), ("half-loss", "0.50")])
+async def test_a_graded_bet_shows_the_fee_that_was_charged(
+    fake_exchange: FakeExchange, outcome: str, fee: str
+) -> None:
+    book, game = fake_exchange.book, fake_exchange.add_game()
+    book.place("another", game.game_id, side=game.home_id, odds=100, offered=100.0)
+    placed = await place(fake_exchange, game.game_id, side=game.away_id, odds=100, bet=100.0)
+    (fill,) = placed["matched"]
+    (mine,) = book.orders_of(fake_exchange.account)
+    book.grade(mine.order_id, outcome)
+    since = {"since": "2020-01-01T00:00:00Z"}
+    (row,) = (await ask(fake_exchange, "GET /user/v2/getGradedSince", **since)).data["graded"]
+    assert (row["txID"], row["fee"]) == (fill["txID"], fee)
+
+
+async def test_what_is_left_of_an_order_is_cancelled_when_it_is_graded(
+    fake_exchange: FakeExchange, order: BookOrder
+) -> None:
+    fake_exchange.book.fill(order.order_id, 40.0)
+    fake_exchange.book.grade(order.order_id)
+    assert await shown(fake_exchange) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -72,8 +73,16 @@ async def test_a_socket_that_the_client_closed_is_no_longer_open(
     assert fake_exchange.sockets == 0
 
 
-@pytest.mark.parametrize("authorization", ["Bearer {}", "unknown", ""])
-async def test_a_token_that_is_not_bare_or_not_known_is_refused_over_http(
+async def test_a_handshake_may_have_bearer_before_the_token(
+    fake_exchange: FakeExchange, connect: Connect
+) -> None:
+    async with await connect(f"Bearer {fake_exchange.token}") as socket:
+        place(fake_exchange)
+        assert len((await ask(socket, "cancelAll"))["data"]) == 1
+
+
+@pytest.mark.parametrize("authorization", ["Bearer unknown", "unknown", ""])
+async def test_a_token_that_is_not_known_is_refused_over_http(
     fake_exchange: FakeExchange, client: aiohttp.ClientSession, authorization: str
 ) -> None:
     headers = {"Authorization": authorization.format(fake_exchange.token)}
@@ -276,7 +285,7 @@ async def test_a_heartbeat_is_acknowledged_and_runs_out(
     place(fake_exchange)
     ack = (await ask(socket, "heartbeat", requestTimeout=2.5))["data"]
     assert (ack["type"], ack["timeoutSec"]) == ("heartbeatAck", 2.5)
-    assert type(ack["serverTime"]) is int
+    assert re.fullmatch(r"2026-01-01T00:00:\d\d\.\d{9}Z", ack["serverTime"])
     fake_exchange.move_clock(3.0)
     assert not fake_exchange.open_orders()
 

@@ -71,6 +71,12 @@ async def error_of(session: AsyncSession) -> BaseException:
     return caught.value
 
 
+async def test_the_token_of_a_handshake_is_bare(fake_exchange: FakeExchange) -> None:
+    async with session_at(fake_exchange) as session, session.orders_socket():
+        handshake = fake_exchange.requests[0]
+    assert (handshake.endpoint, handshake.headers["Authorization"]) == ("ws", fake_exchange.token)
+
+
 async def test_the_token_stands_bare_on_the_handshake(fake_exchange: FakeExchange) -> None:
     async with opened(session_at(fake_exchange)):
         assert fake_exchange.sockets == 1

@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = {
     "errors.py",
     "exposure.py",
+    "feeds/ledger.py",
     "models",
     "search.py",
     "_json",
@@ -68,6 +69,10 @@ PURE = {
     "feeds/order_book.py",
     "feeds/price_frames.py",
     "feeds/subscriptions.py",
+    "feeds/messages.py",
+    "feeds/open_order.py",
+    "feeds/upkeep.py",
+    "feeds/replay.py",
     "orders/answers.py",
     "orders/arguments.py",
 }

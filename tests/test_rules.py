@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 import support
@@ -23,13 +24,17 @@ from fourcasters_async.testing import FakeExchange, faults
 
 NAME, PASSWORD = "trader", "correct horse"
 GAME = "f" * 24
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 ORDER = NewOrder(GAME, "moneyline", "a", odds=-110, bet=1.0)
 
 # Written out once more: what a 429 to the first holds back.
+READS = {Kind.READ, Kind.GRADED, Kind.GRADED_SINCE}
 HELD = {
-    Kind.CANCEL: {Kind.CANCEL, Kind.VERIFY, Kind.READ, Kind.PLACE},
-    Kind.VERIFY: {Kind.VERIFY, Kind.READ},
-    Kind.READ: {Kind.READ},
+    Kind.CANCEL: {Kind.CANCEL, Kind.VERIFY, *READS, Kind.PLACE},
+    Kind.VERIFY: {Kind.VERIFY, *READS},
+    Kind.READ: READS,
+    Kind.GRADED: {Kind.GRADED},
+    Kind.GRADED_SINCE: {Kind.GRADED_SINCE},
     Kind.PLACE: {Kind.PLACE},
     Kind.LOGIN: {Kind.LOGIN, Kind.LOGOUT},
     Kind.LOGOUT: {Kind.LOGIN, Kind.LOGOUT},
@@ -57,6 +62,11 @@ OVER_REST: dict[Kind, tuple[str, Call]] = {
     Kind.CANCEL: ("cancelAllOrders", AsyncSession.cancel_all_orders),
     Kind.VERIFY: ("getUnmatched", verify),
     Kind.READ: ("getMe", lambda session: session.account.get_me()),
+    Kind.GRADED: ("getGraded", lambda session: session.account.get_graded()),
+    Kind.GRADED_SINCE: (
+        "getGradedSince",
+        lambda session: session.account.get_graded_since(LONG_AGO),
+    ),
     Kind.PLACE: ("place", lambda session: session.place([ORDER])),
     Kind.LOGIN: ("login", lambda session: session.login(NAME, PASSWORD)),
     Kind.LOGOUT: ("logout", AsyncSession.logout),

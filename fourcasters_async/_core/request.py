@@ -18,6 +18,10 @@ class Kind(Enum):
     VERIFY = auto()
     """A read that proves a cancel."""
     READ = auto()
+    GRADED = auto()
+    """`GET /user/v2/getGraded`."""
+    GRADED_SINCE = auto()
+    """`GET /user/v2/getGradedSince`."""
     PLACE = auto()
     LOGIN = auto()
     LOGOUT = auto()
@@ -28,6 +32,7 @@ class Kind(Enum):
 
 MANY_ORDERS = 16 * 2**20
 """The bytes of the results of cancelling or placing as many orders as one call may name."""
+_READS = (Kind.READ, Kind.GRADED, Kind.GRADED_SINCE)
 # Bytes of the open orders of an account.
 _ALL_ORDERS = 96 * 2**20
 
@@ -52,12 +57,15 @@ class Rules:
     """Whether an error's text may be shown: that to a login can hold the password in any form."""
     answer_limit: int = 2**20
     """The bytes that an answer may have, decompressed. A larger one is given up, for good."""
+    limit: tuple[int, float] | None = None
+    """The limit that requests of this kind have of their own: so many in so many seconds."""
     bytes_per_record: int = BYTES_PER_RECORD
     """The bytes that a record of an answer takes at least, on average, if there are many."""
 
 
 # The exchange has limits of their own for single reads, for logins and for placing. So a 429 holds
-# back what it can be about, and what is in doubt is not held back: a cancel least of all.
+# back what it can be about, and what is in doubt is not held back: a cancel least of all. Only the
+# limits of the graded reads are documented.
 #
 # An open order is about 1 KB and the result of a cancel 300 bytes. The limits leave room for an
 # account of 60,000 open orders, and for 10,000 on one game.
@@ -65,18 +73,20 @@ RULES: Mapping[Kind, Rules] = {
     Kind.CANCEL: Rules(
         has_effect=True,
         uses_reserve=True,
-        holds_back=(Kind.CANCEL, Kind.VERIFY, Kind.READ, Kind.PLACE),
+        holds_back=(Kind.CANCEL, Kind.VERIFY, *_READS, Kind.PLACE),
         answer_limit=4 * 2**20,
     ),
     Kind.VERIFY: Rules(
-        uses_reserve=True, holds_back=(Kind.VERIFY, Kind.READ), answer_limit=_ALL_ORDERS
+        uses_reserve=True, holds_back=(Kind.VERIFY, *_READS), answer_limit=_ALL_ORDERS
     ),
     Kind.READ: Rules(
-        holds_back=(Kind.READ,),
+        holds_back=_READS,
         answer_limit=_ALL_ORDERS,
         # Order books have small ones.
         bytes_per_record=16,
     ),
+    Kind.GRADED: Rules(holds_back=(Kind.GRADED,), answer_limit=_ALL_ORDERS, limit=(60, 60.0)),
+    Kind.GRADED_SINCE: Rules(holds_back=(Kind.GRADED_SINCE,), limit=(10, 5.0)),
     # Not idempotent: repeated only if provably unsent.
     Kind.PLACE: Rules(
         has_effect=True, repeatable=False, holds_back=(Kind.PLACE,), answer_limit=MANY_ORDERS
@@ -112,8 +122,9 @@ class Request(Generic[T]):
     with `None`, or whose token was refused and is replaced, with the refusal. `unite` makes one
     answer of the rows of several answers, oldest first, that could not be used as a whole: `None`
     stands in the place of a row that could not be read. With an `empty` an empty body stands for
-    that JSON value. `answer_limit` is the bytes that the answer may have, by default those of the
-    kind.
+    that JSON value. With `reads_status` the answer has the `status` of its envelope as a field, and
+    `check` decides about it. `answer_limit` is the bytes that the answer may have, by default those
+    of the kind.
     """
 
     endpoint: str
@@ -133,6 +144,7 @@ class Request(Generic[T]):
     # For a request whose answer can be larger than that of others of its kind.
     answer_limit: int | None = field(default=None, kw_only=True, repr=False)
     unite: Callable[[Sequence[Any]], Any] | None = field(default=None, kw_only=True, repr=False)
+    reads_status: bool = field(default=False, kw_only=True, repr=False)
 
 
 def limit_of(request: Request[Any]) -> int:

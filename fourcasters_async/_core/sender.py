@@ -4,6 +4,7 @@ It reads from the outside in, and each layer can be read alone:
 
 - `send` repeats attempts until one decides the request or its time is up;
 - `_authorised` has a token before an attempt, and another one after a 401;
+- `_limited` keeps to the limit that its kind of request has of its own, if it has one;
 - `_admitted` waits until the exchange and the rate limit let an attempt go;
 - `_attempt` is one attempt, over a transport. It is the only part that a transport has to write.
 """
@@ -11,8 +12,6 @@ It reads from the outside in, and each layer can be read alone:
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TypeVar, cast
 
@@ -28,8 +27,9 @@ from fourcasters_async._core.rate_limit import RateLimit, time_now
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
-from fourcasters_async._core.tasks import Cancellation, Closable, HomeLoop
+from fourcasters_async._core.tasks import Closable, HomeLoop
 from fourcasters_async._core.validation import check_seconds
+from fourcasters_async._core.waits import Waits
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
@@ -41,7 +41,6 @@ from fourcasters_async.errors import (
 )
 
 T = TypeVar("T")
-_Waiter = asyncio.Future[None]
 
 _log = logging.getLogger("fourcasters_async")
 
@@ -49,7 +48,7 @@ _log = logging.getLogger("fourcasters_async")
 _TOO_LATE = 0.005
 
 
-class Sender(ABC):
+class Sender(Waits, ABC):
     """Sends requests until they are decided.
 
     `timeout` is the seconds that one request may take. Without a `rate_limit` nothing is counted.
@@ -69,25 +68,24 @@ class Sender(ABC):
         rate_limit: RateLimit | None,
         lent: Closable | None = None,
     ) -> None:
+        super().__init__()
         self.timeout = timeout
         self._lent = lent
         self._auth = auth
         self._home = home
         self._retry = retry
         self._rate_limit = rate_limit
+        # They are per account, which a sender has one of.
+        self._own_limits = {
+            kind: RateLimit(*rules.limit, reserve=0)
+            for kind, rules in RULES.items()
+            if rules.limit is not None and rate_limit is not None
+        }
         self._holds = Holds()
-        self._resting: set[_Waiter] = set()
-        self._closed = False
 
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more: it was closed, or the caller's client was."""
         return self._closed or (self._lent is not None and self._lent.closed)
-
-    def end(self) -> None:
-        """Send nothing any more, and let go of what waits."""
-        self._closed = True
-        for each in self._resting:
-            each.cancel()
 
     async def close(self) -> None:
         """Send nothing any more, and close what belongs to this sender."""
@@ -180,7 +178,7 @@ class Sender(ABC):
             missing = await self._auth.renew(None, attempts.deadline)
             if missing is not None:
                 return not_attempted(missing)
-        result = await self._admitted(attempts)
+        result = await self._limited(attempts)
         if attempts.token is None or not _is_refused(result, AuthenticationError):
             return result
         if not attempts.renewed:
@@ -193,11 +191,32 @@ class Sender(ABC):
         if unable is None:
             attempts.renewed = True
             attempts.note(result)
-            return await self._admitted(attempts)
+            return await self._limited(attempts)
         # A login that was refused is as final as the 401; one that failed is not.
         attempts.refused, attempts.renewed = result, isinstance(unable, ApiError)
         status = AttemptStatus.REFUSED if attempts.renewed else AttemptStatus.NOT_SENT
         return AttemptResult(status, error=unable)
+
+    async def _limited(self, attempts: Attempts[T]) -> AttemptResult[T]:
+        """Make an attempt within the limit that its kind has of its own, if it has one."""
+        limit = self._own_limits.get(attempts.request.kind)
+        if limit is None:
+            return await self._admitted(attempts)
+        if not await self._place(limit, attempts):
+            if self.is_closed():
+                closed = f"{attempts.request.endpoint}: {self._CLOSED}"
+                return not_attempted(SessionClosedError(closed))
+            own = f"its own limit of {limit.requests} requests in {limit.window:g} s"
+            return not_attempted(
+                _not_sent(attempts.request, f"{own} left no place before the deadline")
+            )
+        counted = True
+        try:
+            result = await self._admitted(attempts)
+            counted = result.status is not AttemptStatus.NOT_SENT
+            return result
+        finally:
+            _give_back(limit, attempts, counted=counted)
 
     async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt once it may go, and give its place in the rate limit back."""
@@ -225,9 +244,7 @@ class Sender(ABC):
     def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:
         """Give the place of an attempt in the rate limit back."""
         if self._rate_limit is not None:
-            urgent = RULES[attempts.request.kind].uses_reserve
-            if self._rate_limit.leave(urgent=urgent, now=time_now(), counted=counted):
-                self._rate_limit.serve()
+            _give_back(self._rate_limit, attempts, counted=counted)
 
     @abstractmethod
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
@@ -288,29 +305,11 @@ class Sender(ABC):
             return await rate_limit.wait(place, urgent=urgent, until=attempts.deadline)
         return False
 
-    async def _rest(self, until: float, arrange: Callable[[_Waiter], None] | None = None) -> None:
-        """Wait until the loop time `until`, what `arrange` arranges, or the sender's end."""
-        if self._closed:
-            return
-        with suppress(TimeoutError), self._waiting() as rest:
-            if arrange is not None:
-                arrange(rest)
-            async with asyncio.timeout_at(until):
-                await rest
 
-    @contextmanager
-    def _waiting(self) -> Iterator[_Waiter]:
-        """Give a future to wait for, which `close` cancels; the wait then ends without an error."""
-        future = asyncio.get_running_loop().create_future()
-        cancellation = Cancellation()
-        self._resting.add(future)
-        try:
-            yield future
-        except asyncio.CancelledError:
-            if not self._closed or cancellation.requested:
-                raise
-        finally:
-            self._resting.discard(future)
+def _give_back(limit: RateLimit, attempts: Attempts[T], *, counted: bool) -> None:
+    urgent = RULES[attempts.request.kind].uses_reserve
+    if limit.leave(urgent=urgent, now=time_now(), counted=counted):
+        limit.serve()
 
 
 def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:

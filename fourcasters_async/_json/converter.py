@@ -33,7 +33,14 @@ from fourcasters_async._json.hooks import (
 )
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import AnyBet, BookEntry, CancelResult, OrderUpdate, PlaceResult
+from fourcasters_async.models import (
+    AnyBet,
+    BookEntry,
+    CancelResult,
+    Game,
+    OrderUpdate,
+    PlaceResult,
+)
 
 T = TypeVar("T")
 
@@ -173,7 +180,8 @@ class Dialect:
     def _list_hook(self, kind: Any, *, lenient_items: bool = False) -> Hook:
         (item,) = get_args(kind)
         structure = self._converter.get_structure_hook(item)
-        if lenient_items:
+        if lenient_items or (attrs.has(item) and issubclass(item, Game)):
+            # One game that cannot be read must not cost the others.
             structure = lenient(structure, attrs.Factory(item), "", self._odd_places)
         return list_hook(structure, item, self._odd_places, keep_rows=item in _ROWS)
 

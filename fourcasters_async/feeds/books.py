@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async.errors import DecodeError, FourcastersError
@@ -13,7 +14,14 @@ from fourcasters_async.models import GameUpdate, OrderBook, OrderUpdate
 
 _log = logging.getLogger("fourcasters_async")
 
-ReadBook = Callable[[str], Awaitable[list[OrderBook]]]
+
+class ReadBook(Protocol):
+    """Reads the book of a game: `session.markets.get_orderbook`."""
+
+    async def __call__(self, *, game_id: str) -> list[OrderBook]:
+        """Return the book of the game, or nothing if there is none."""
+        ...
+
 
 # Reads under way at a time: after a reconnection, hundreds of books are read at once.
 _READS = 16
@@ -175,7 +183,7 @@ class Books:
     async def _read_once(self, book: LiveBook) -> None:
         generation = book.kept.generation
         try:
-            found = await self._read(book.game_id)
+            found = await self._read(game_id=book.game_id)
         except FourcastersError as error:
             book.error = error
             _log.debug("the book of game %s was not read: %s", book.game_id, error)

@@ -34,7 +34,7 @@ from fourcasters_async.feeds.price_frames import (
     payload_of,
     update_of,
 )
-from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
+from fourcasters_async.feeds.subscriptions import Given, Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
 
 _log = logging.getLogger("fourcasters_async")
@@ -70,10 +70,10 @@ class PriceFeed:
         self,
         connect: Connect,
         read_book: ReadBook,
+        games: Given,
+        leagues: Given,
+        sports: Given,
         *,
-        games: Iterable[str] | None,
-        leagues: Iterable[str] | None,
-        sports: Iterable[str] | None,
         keep: int,
     ) -> None:
         self._connect = connect
@@ -104,7 +104,7 @@ class PriceFeed:
         self._books = Books(self._read_book, self._send_for)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._end_books)
-            connect = self._connect(_ENDPOINT.removeprefix("GET /"), self._take)
+            connect = self._connect(_ENDPOINT.partition("/")[2], self._take)
             connections = await stack.enter_async_context(connect)
             if (first := connections.current) is not None:
                 await self._lay(first)

@@ -28,6 +28,7 @@ from fourcasters_async.models.order_book import (
     OrderBook,
     SingleOrderBook,
 )
+from fourcasters_async.models.order_change import ChangeSource, OrderChange
 from fourcasters_async.models.place import (
     EditResult,
     EditStatus,
@@ -45,7 +46,13 @@ from fourcasters_async.models.price_event import (
     PriceEvent,
 )
 from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
-from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.report import (
+    CancelReport,
+    FlatReport,
+    GameOutcome,
+    OutcomeStatus,
+    ProofSource,
+)
 from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
 from fourcasters_async.models.user_event import (
@@ -69,6 +76,7 @@ __all__ = [
     "CancelReport",
     "CancelResult",
     "CancelResults",
+    "ChangeSource",
     "EditResult",
     "EditStatus",
     "FeedEvent",
@@ -99,6 +107,7 @@ __all__ = [
     "OpenOrder",
     "OrderBook",
     "OrderCancelled",
+    "OrderChange",
     "OrderDetail",
     "OrderFate",
     "OrderFilled",
@@ -112,6 +121,7 @@ __all__ = [
     "PlaceErrorType",
     "PlaceResult",
     "PriceEvent",
+    "ProofSource",
     "ReconciledOrder",
     "SingleOrderBook",
     "UndecidedOrder",

@@ -57,15 +57,15 @@ class OrderBook(Game):
     `open_interest` and `matched_volume` are in account currency.
     """
 
-    home_moneylines: list[BookEntry] = field(factory=list)
-    away_moneylines: list[BookEntry] = field(factory=list)
-    home_spreads: list[BookEntry] = field(factory=list)
-    away_spreads: list[BookEntry] = field(factory=list)
-    over: list[BookEntry] = field(factory=list)
-    under: list[BookEntry] = field(factory=list)
-    home_moneylines_1x2: list[BookEntry] = field(factory=list)
-    away_moneylines_1x2: list[BookEntry] = field(factory=list)
-    draw_1x2: list[BookEntry] = field(factory=list)
+    home_moneylines: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    away_moneylines: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    home_spreads: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    away_spreads: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    over: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    under: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    home_moneylines_1x2: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    away_moneylines_1x2: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
+    draw_1x2: list[BookEntry] = field(factory=list, metadata=wire(strict=False))
     main_home_spread: float | None = None
     main_away_spread: float | None = None
     main_total: float | None = None
@@ -98,9 +98,9 @@ class SingleOrderBook:
     """
 
     game: OrderBook
-    order_summary: list[dict[str, object]] = field(factory=list)
-    child_games: list[OrderBook] = field(factory=list)
-    prop_games: list[OrderBook] = field(factory=list)
+    order_summary: list[dict[str, object]] = field(factory=list, metadata=wire(strict=False))
+    child_games: list[OrderBook] = field(factory=list, metadata=wire(strict=False))
+    prop_games: list[OrderBook] = field(factory=list, metadata=wire(strict=False))
 
 
 @frozen(kw_only=True)

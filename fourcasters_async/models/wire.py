@@ -18,7 +18,8 @@ def wire(
 
     A `strict` field decides about money: a value of another type makes the whole record malformed.
     Any other field only informs: a value of another type is taken as missing. A field without a
-    default is strict, and so is a list, unless it says otherwise.
+    default is strict, and so is a list, unless it says otherwise: then an item of it that cannot
+    be read is a record without values, as is a game in any list of games.
 
     With `number_as_text` a whole number in place of a text is its digits: an order has to be found
     by its reference, however the exchange writes it.

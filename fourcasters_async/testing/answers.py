@@ -8,7 +8,7 @@ import orjson
 from attrs import field, frozen
 
 from fourcasters_async.testing import wire
-from fourcasters_async.testing.book import ReadLag
+from fourcasters_async.testing.records import ReadLag
 
 # How deep a document may be nested. Requests are three deep.
 _DEPTH = 64

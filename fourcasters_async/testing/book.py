@@ -7,39 +7,25 @@ from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from fourcasters_async.testing.matching import Match
+from fourcasters_async.testing.book_events import BookEventKind, BookEvents
+from fourcasters_async.testing.matching import Match, opposite_of
+from fourcasters_async.testing.money import Ledger, fee_for
+from fourcasters_async.testing.open_orders import OpenOrders
 from fourcasters_async.testing.records import (
     BookAccount,
     BookFill,
     BookGame,
     BookOrder,
+    Paused,
     moment,
     seconds_at,
 )
-from fourcasters_async.testing.settling import outcome_of, result_of
+from fourcasters_async.testing.settling import outcome_of
 
 # Seconds from the opening of the book to the start of its games, so that tests may move the clock.
 _UNTIL_START = 365 * 24 * 3600.0
-
-
-@frozen
-class ReadLag:
-    """How many seconds reads trail the book: `appear` for new orders, `vanish` for changes."""
-
-    appear: float = 0.0
-    vanish: float = 0.0
-
-
-@frozen
-class Settled:
-    """A fill that is graded: which it is of its order, when it was graded, and where it comes."""
-
-    order_id: str
-    fill: int
-    at: float
-    position: int
 
 
 @define
@@ -55,15 +41,22 @@ class Book:
     """When a token was issued, in seconds of the exchange's clock. One without a time is young."""
     failed_logins: dict[str, int] = field(factory=dict, repr=False)
     """How many logins in a row have failed, for each username."""
-    settled: dict[tuple[str, int], Settled] = field(factory=dict, repr=False)
-    """The fills that are graded, in the order in which they were."""
+    paused: dict[str, list[Paused]] = field(factory=dict, repr=False)
+    """What each account has taken out of the book to put it back later."""
+    ledger: Ledger = field(factory=Ledger, init=False, repr=False)
+    """The bets that are graded and those that are not, and the fees."""
+    min_bet: float = 1.0
+    """The least that an order may risk, in account currency. The exchange documents none: this one
+    is the sandbox's own."""
     commission: dict[str, dict[str, float]] = field(factory=dict, repr=False)
     """What was paid to each account for each player whom it invited, in account currency."""
     now: float = 0.0
     """The time that has passed in the book, in seconds of the exchange's clock."""
+    events: BookEvents = field(factory=BookEvents, repr=False)
+    """Tells of every change of an order or a game, right after it."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
-    _positions: Iterator[int] = field(factory=lambda: count(1), init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
+    _open: OpenOrders = field(factory=OpenOrders, init=False, repr=False)
     _expiring: list[tuple[float, str]] = field(factory=list, init=False, repr=False)
     _starting: list[tuple[float, str]] = field(factory=list, init=False, repr=False)
 
@@ -103,6 +96,7 @@ class Book:
         self.games[new_id] = game
         self._on_game[new_id] = []
         heappush(self._starting, (seconds_at(game.start), new_id))
+        self.events.tell(BookEventKind.OPENED, self.now, game)
         return game
 
     def place(
@@ -147,12 +141,15 @@ class Book:
         self.add(order)
         return order
 
-    def add(self, order: BookOrder) -> None:
-        """Put an order in the book as it is."""
+    def add(self, order: BookOrder, *, rests: bool = True) -> None:
+        """Put an order in the book as it is. One that is matched at once never `rests`."""
         self.orders[order.order_id] = order
         if order.expiry is not None:
             heappush(self._expiring, (seconds_at(order.expiry), order.order_id))
         self._on_game[order.game_id].append(order)
+        self._open.add(order)
+        if rests:
+            self.events.tell(BookEventKind.PLACED, self.now, self.games[order.game_id], order)
 
     def fill(self, order_id: str, amount: float) -> None:
         """Match `amount` of an order, or what is left of it, with nobody."""
@@ -163,7 +160,7 @@ class Book:
     def match(self, taker: BookOrder, match: Match) -> None:
         """Fill a taker's order and the one that it takes, each with the other."""
         maker, risk, win = match.maker, match.taker_risk, match.maker_risk
-        fee = round(self.account(taker.account).commission * min(risk, win), 2)
+        fee = fee_for(self.account(taker.account), match)
         odds = maker.odds
         made = BookFill(self.new_id(), self.now, odds, win, risk, other=taker.order_id)
         took = BookFill(
@@ -173,40 +170,46 @@ class Book:
         self._fill(taker, took)
 
     def _fill(self, order: BookOrder, fill: BookFill) -> None:
-        order.filled += fill.risk
-        order.fills.append(fill)
+        game = self.games[order.game_id]
+        order.take(fill)
+        self.ledger.hold(order, game, fill)
+        self.events.tell(BookEventKind.FILLED, fill.at, game, order, fill)
 
-    def at_risk(self, account: str) -> float:
-        """Return what an account can lose on its open orders and its bets that are not graded."""
-        orders = self.orders_of(account)
-        return sum(o.remaining + (o.filled if o.matched else 0.0) for o in orders)
+    def at_risk(self, account: str, game_id: str | None = None) -> float:
+        """Return what an account can lose, on one game or on all, in account currency.
+
+        That is the liability of its bets, fees included, and all that its open orders would risk.
+        An order makes up for nothing as long as it is open.
+        """
+        resting = sum(order.remaining for order in self.open_orders(account, game_id))
+        return round(resting - self.ledger.liability(account, game_id), 2)
 
     def available(self, account: str) -> float:
-        """Return what an account can still risk, in account currency."""
+        """Return what an account can still risk: its balance less what is at risk."""
         balance = self.account(account).balance
-        return balance if math.isinf(balance) else balance - self.at_risk(account)
+        return balance if math.isinf(balance) else round(balance - self.at_risk(account), 2)
 
     def cancel(self, order: BookOrder, *, at: float | None = None) -> float:
         """Cancel an order that rests, now or `at` a time, and return the risk that it releases."""
         released = order.remaining
         order.cancelled = True
         order.cancelled_at = self.now if at is None else at
+        game = self.games[order.game_id]
+        self.events.tell(BookEventKind.CANCELLED, order.cancelled_at, game, order)
         return released
 
     def grade(self, order_id: str, outcome: str = "winner") -> None:
         """Grade what was filled of an order, or grade it again: the balance follows.
 
-        The outcome is `winner`, `loser`, `half-win`, `half-loss`, `push` or `refund`.
+        What was not filled of it is cancelled. The outcome is `winner`, `loser`, `half-win`,
+        `half-loss`, `push` or `refund`.
         """
         order = self.orders[order_id]
-        before, order.outcome = order.outcome, outcome
+        if order.open:
+            self.cancel(order)
         account = self.account(order.account)
-        for index, fill in enumerate(order.fills):
-            account.balance += result_of(fill, outcome) - result_of(fill, before)
-            # A new outcome comes after what was graded meanwhile.
-            self.settled.pop((order_id, index), None)
-            position = next(self._positions)
-            self.settled[order_id, index] = Settled(order_id, index, self.now, position)
+        change = self.ledger.grade(order, outcome, self.now)
+        account.balance = round(account.balance + change, 2)
 
     def start(self, game_id: str, *, at: float | None = None) -> None:
         """Let a game begin, now or `at` a time: it is live, and what rests on it is cancelled."""
@@ -216,6 +219,7 @@ class Book:
         game.live = True
         for order in self.resting([game_id]):
             self.cancel(order, at=at)
+        self.events.tell(BookEventKind.STARTED, self.now if at is None else at, game)
 
     def settle(self, game_id: str, *, away: int, home: int) -> None:
         """End a game with a score: what rests on it is cancelled, and every bet is graded."""
@@ -226,16 +230,20 @@ class Book:
                 self.cancel(order)
             if order.filled:
                 self.grade(order.order_id, outcome_of(order, game, away, home))
-
-    def game_of(self, settled: Settled) -> BookGame:
-        """Return the game of a fill that is graded."""
-        return self.games[self.orders[settled.order_id].game_id]
+        self.events.tell(BookEventKind.ENDED, self.now, game)
 
     def resting(
         self, game_ids: Iterable[str] | None = None, *, account: str | None = None
     ) -> list[BookOrder]:
         """Return what rests in the book, on some games or on all, of one account or of all."""
-        return [order for order in self.orders_of(account, game_ids) if order.open]
+        if game_ids is None:
+            return self._open.all() if account is None else self._open.of(account)
+        orders = (order for each in game_ids for order in self._open.on(each))
+        return [order for order in orders if account in (None, order.account)]
+
+    def facing(self, order: BookOrder) -> list[BookOrder]:
+        """Return what rests on the other side of the line that an order is on."""
+        return self._open.on(order.game_id, opposite_of(order, self.games[order.game_id]))
 
     def open_orders(
         self,
@@ -257,10 +265,13 @@ class Book:
             orders = (order for each in game_ids for order in self._on_game.get(each, ()))
         return (order for order in orders if account in (None, order.account))
 
-    def as_read(self, orders: Iterable[BookOrder], lag: ReadLag) -> list[BookOrder]:
-        """Return orders as a read shows them that trails the book by `lag`."""
-        placed_by, changed_by = self.now - lag.appear, self.now - lag.vanish
-        return [order.at(changed_by) for order in orders if order.placed_at <= placed_by]
+    @property
+    def due(self) -> float:
+        """When something can next happen by itself, in seconds of the clock, or infinity."""
+        beats = [account.heartbeat_until for account in self.accounts.values()]
+        times = [until for until in beats if until is not None]
+        times += [queue[0][0] for queue in (self._expiring, self._starting) if queue]
+        return min(times, default=math.inf)
 
     def pass_time(self, now: float) -> None:
         """Let time pass: orders expire, games start, and missing heartbeats cancel all orders."""
@@ -281,7 +292,11 @@ class Book:
         self.now = max(self.now, now)
 
     def forget_closed(self) -> None:
-        """Drop the orders that no longer rest, so that a long run does not fill the memory."""
+        """Drop the orders that no longer rest, and their bets: a long run fills no memory."""
+        for order in self.orders.values():
+            if not order.open:
+                self.ledger.forget(order)
+        self._open.forget_closed()
         self.orders = {order_id: order for order_id, order in self.orders.items() if order.open}
         for game_id, orders in self._on_game.items():
             self._on_game[game_id] = [order for order in orders if order.open]

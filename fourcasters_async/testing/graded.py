@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.answers import Asked, RefusedError
-from fourcasters_async.testing.book import Book, Settled
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.money import Settled
 from fourcasters_async.testing.records import BookGame, moment, seconds_at
 
 _PAGE = 100
@@ -22,7 +23,7 @@ def get_graded(book: Book, asked: Asked) -> object:
     if start is not None and end - start > _WIDEST:
         raise RefusedError(400, "The window is wider than 35 days")
     begins = start or datetime.min.replace(tzinfo=UTC)
-    settled = [each for each in _settled(book, asked) if begins <= book.game_of(each).start < end]
+    settled = [each for each in _settled(book, asked) if begins <= _game_of(book, each).start < end]
     rows = [_row(book, each) for each in settled]
     return {"graded": rows, "summary": _summary(rows)}
 
@@ -48,8 +49,12 @@ def get_graded_since(book: Book, asked: Asked) -> object:
 
 def _settled(book: Book, asked: Asked) -> list[Settled]:
     """Return what was graded of the account, in that order."""
-    settled = book.settled.values()
+    settled = book.ledger.settled.values()
     return [each for each in settled if book.orders[each.order_id].account == asked.account]
+
+
+def _game_of(book: Book, each: Settled) -> BookGame:
+    return book.games[book.orders[each.order_id].game_id]
 
 
 def _summary(rows: Iterable[wire.Document]) -> wire.Document:
@@ -62,7 +67,7 @@ def _summary(rows: Iterable[wire.Document]) -> wire.Document:
 
 def _row(book: Book, each: Settled) -> wire.Document:
     """Write a fill that is graded. Its own document names fewer fields, and leaves out nulls."""
-    order, game = book.orders[each.order_id], book.game_of(each)
+    order, game = book.orders[each.order_id], _game_of(book, each)
     fill = order.fills[each.fill]
     row = wire.graded(order, game, moment(each.at))[each.fill] | {
         "id": order.order_id,

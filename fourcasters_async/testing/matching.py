@@ -8,14 +8,12 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from fourcasters_async.testing.records import BookGame, BookOrder, payout
+from fourcasters_async.testing.records import NOTHING, BookGame, BookOrder, payout
 
 # In account currency: a `fillOrKill` of which no more is left counts as filled.
 _RESIDUAL = 10.0
 # How far the odds of a match may be from those of a `postArb`.
 _ARB = 0.01
-# Less than half a cent is a rounding error.
-_NOTHING = 0.005
 
 
 class NoMatchError(Exception):
@@ -36,14 +34,12 @@ def meets(order: BookOrder, resting: Iterable[BookOrder], game: BookGame) -> lis
 
     They are on the other side of the same line, of other accounts, and pay as much as it wants.
     """
-    opposite = _opposite(order, game)
+    opposite = opposite_of(order, game)
     wanted = payout(order.odds)
     met = [
         each
         for each in resting
-        if _bet_on(each) == opposite
-        and each.account != order.account
-        and payout(-each.odds) >= wanted
+        if each.line == opposite and each.account != order.account and payout(-each.odds) >= wanted
     ]
     # `sorted` keeps the order of equals, which is that of time.
     return sorted(met, key=lambda each: -payout(-each.odds))
@@ -71,14 +67,14 @@ def _taken(order: BookOrder, met: list[BookOrder]) -> list[Match]:
     taken: list[Match] = []
     left = order.offered
     for maker in met:
-        if left < _NOTHING:
+        if left < NOTHING:
             break
-        pays = payout(-maker.odds)
-        whole = round(maker.remaining / pays, 2)
+        pays, there = payout(-maker.odds), round(maker.remaining, 2)
+        whole = round(there / pays, 2)
         match = (
-            Match(maker, maker.remaining, whole)
+            Match(maker, there, whole)
             if whole <= left
-            else Match(maker, min(round(left * pays, 2), maker.remaining), left)
+            else Match(maker, min(round(left * pays, 2), there), left)
         )
         taken.append(match)
         left = round(left - match.taker_risk, 2)
@@ -89,11 +85,8 @@ def _far(maker: BookOrder, order: BookOrder) -> bool:
     return abs(-maker.odds - order.odds) > _ARB * abs(order.odds)
 
 
-def _bet_on(order: BookOrder) -> tuple[object, ...]:
-    return order.type, order.market, order.side, order.number
-
-
-def _opposite(order: BookOrder, game: BookGame) -> tuple[object, ...]:
+def opposite_of(order: BookOrder, game: BookGame) -> tuple[object, ...]:
+    """Return the other side of the line that an order is on."""
     others = {"over": "under", "under": "over", "yes": "no", "no": "yes"}
     teams = {game.home_id: game.away_id, game.away_id: game.home_id}
     number = order.number

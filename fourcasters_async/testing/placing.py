@@ -2,14 +2,16 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from attrs import evolve, frozen
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.matching import Match, NoMatchError, matches, meets
+from fourcasters_async.testing.money import fee_for
 from fourcasters_async.testing.records import BookGame, BookOrder, moment
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
@@ -57,16 +59,22 @@ def place_each(
     `game` and `error` are the keys of a game's id and of the `errorType`, which differ between
     the transports.
     """
-    results: list[wire.Document] = []
-    for order in orders:
-        try:
-            if not isinstance(order, dict):
-                raise RejectedError("order must be an object")  # noqa: TRY301  # one bad order of many
-            placed = place(book, account, order.get(game), order)
-            results.append(wire.placed(placed.took, placed.resting))
-        except RejectedError as rejected:
-            results.append({"error": str(rejected), error: rejected.kind})
-    return results
+
+    def place_one(order: object) -> Placed:
+        if not isinstance(order, dict):
+            raise RejectedError("order must be an object")
+        return place(book, account, order.get(game), order)
+
+    return [written(partial(place_one, order), error=error) for order in orders]
+
+
+def written(placing: Callable[[], Placed], *, error: str) -> wire.Document:
+    """Place an order, and write what came of it or why it was rejected."""
+    try:
+        placed = placing()
+    except RejectedError as rejected:
+        return {"error": str(rejected), error: rejected.kind}
+    return wire.placed(placed.took, placed.resting)
 
 
 def place(
@@ -74,8 +82,13 @@ def place(
     account: str,
     game_id: object,
     fields: Mapping[str, object],
+    *,
+    released: float = 0.0,
 ) -> Placed:
-    """Match an order, and put the rest in the book."""
+    """Match an order, and put the rest in the book.
+
+    `released` is the risk of another order, which this one takes the place of.
+    """
     game = book.games.get(game_id) if isinstance(game_id, str) else None
     if game is None or game.ended:
         raise RejectedError("game not found")
@@ -89,10 +102,8 @@ def place(
     expiry: datetime | None = None
     if "expirationMinutes" in fields:
         expiry = moment(book.now) + _minutes(fields["expirationMinutes"])
-    if bet > book.account(account).max_liability:
-        raise RejectedError("bet exceeds the maximum liability", "rejected_liability")
-    if bet > book.available(account):
-        raise RejectedError("insufficient balance", "rejected_liability")
+    if bet < book.min_bet:
+        raise RejectedError("bet is below the minimum")
     wanted = BookOrder(
         book.new_id(),
         account,
@@ -106,13 +117,36 @@ def place(
         user_reference=reference or None,
         placed_at=book.now,
         expiry=expiry,
+        post_arb=order_type == "postArb",
     )
+    return put(book, wanted, order_type, released=released)
+
+
+def put(book: Book, wanted: BookOrder, order_type: str, *, released: float = 0.0) -> Placed:
+    """Match an order that is valid, and put the rest in the book if its account has the money."""
     try:
-        met = meets(wanted, book.resting([game.game_id]), game)
+        met = meets(wanted, book.facing(wanted), book.games[wanted.game_id])
         taken = matches(wanted, met, order_type)
     except NoMatchError as error:
         raise RejectedError(str(error), "rejected_order_type_rules") from None
+    _check_money(book, wanted, taken, released)
     return _carry_out(book, wanted, taken, rests=order_type not in _TAKERS)
+
+
+def _check_money(book: Book, wanted: BookOrder, taken: list[Match], released: float) -> None:
+    """Refuse an order that could lose more than its account may.
+
+    An order costs what it risks and the fees of what it takes, whatever the account holds already:
+    a bet makes up for others only once it is matched. The cost, less what is `released`, must be
+    available, and with what is at risk on the game it must be within the maximum liability.
+    """
+    account = book.account(wanted.account)
+    cost = round(wanted.offered + sum(fee_for(account, match) for match in taken) - released, 2)
+    most = account.max_liability
+    if not math.isinf(most) and book.at_risk(account.name, wanted.game_id) + cost > most:
+        raise RejectedError("bet exceeds the maximum liability", "rejected_liability")
+    if cost > book.available(account.name):
+        raise RejectedError("insufficient balance", "rejected_liability")
 
 
 def live_delay(book: Book, account: str, fields: Mapping[str, object]) -> float:
@@ -138,7 +172,7 @@ def _delay(book: Book, account: str, fields: Mapping[str, object]) -> float:
     wanted = BookOrder(
         "", account, game.game_id, type_, odds, bet, number=number, side=side, market=market
     )
-    takes = meets(wanted, book.resting([game.game_id]), game)
+    takes = meets(wanted, book.facing(wanted), game)
     return _LIVE_DELAYS.get(game.league, _LONGEST_DELAY) if takes else 0.0
 
 
@@ -149,7 +183,7 @@ def _carry_out(book: Book, wanted: BookOrder, taken: list[Match], *, rests: bool
     took = None
     if taken:
         took = evolve(wanted, offered=risk, fills=[])
-        book.add(took)
+        book.add(took, rests=False)
         for match in taken:
             book.match(took, match)
     if not rests or left <= 0:
@@ -188,7 +222,7 @@ def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Plac
         raise RejectedError("invalid expiryChange")
     if int(minutes) or book.games[order.game_id].live:
         fields["expirationMinutes"] = int(minutes) or _LIVE_MINUTES
-    return place(book, order.account, order.game_id, fields)
+    return place(book, order.account, order.game_id, fields, released=order.remaining)
 
 
 def has_other_side(book: Book, order: BookOrder) -> bool:
@@ -234,7 +268,8 @@ def _terms(type_: str, fields: Mapping[str, object]) -> tuple[int, float, float 
         number = number_in(fields.get("number"))
         if number is None:
             raise RejectedError("invalid number")
-    return odds, bet, number
+    # The sandbox counts in whole cents.
+    return odds, round(bet, 2), number
 
 
 def _minutes(value: object) -> timedelta:

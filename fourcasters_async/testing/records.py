@@ -1,9 +1,13 @@
 """What the book holds: accounts, games and orders."""
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from attrs import define, evolve, field, frozen
+
+NOTHING = 0.005
+"""Less than this, half a cent, is a rounding error."""
 
 _OPENED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -54,7 +58,7 @@ class BookAccount:
     password: str = field(default="", repr=False)
     barred: bool = False
     max_liability: float = math.inf
-    """The most that one order may risk."""
+    """The most that it may risk on one game, in account currency."""
     balance: float = math.inf
     """What it has, in account currency. Bets count once they are settled."""
     commission: float = 0.01
@@ -92,7 +96,8 @@ class BookOrder:
     of the exchange's clock. `outcome` is set once what was filled is graded.
 
     `Book.cancel` cancels an order and `Book.fill` fills it. To set `cancelled` works too, but then
-    the order counts as cancelled from the start: reads that lag do not show it.
+    the order counts as cancelled from the start: reads that lag do not show it, and the feeds do
+    not tell of it.
     """
 
     order_id: str
@@ -114,6 +119,8 @@ class BookOrder:
     fills: list[BookFill] = field(factory=list, repr=False)
     wager_request_id: str = ""
     """What ties together all that came of one order that was placed."""
+    post_arb: bool = False
+    """Whether it was placed as a `postArb`."""
 
     def __attrs_post_init__(self) -> None:
         """Give an order that comes of no other an id of its own."""
@@ -123,6 +130,11 @@ class BookOrder:
     def payout(self) -> float:
         """What a risk of 1 wins, by the odds."""
         return payout(self.odds)
+
+    @property
+    def line(self) -> tuple[object, ...]:
+        """What it bets on: all that tells one side of a line on a game from others."""
+        return self.type, self.market, self.side, self.number
 
     @property
     def created_at(self) -> datetime:
@@ -137,7 +149,7 @@ class BookOrder:
     @property
     def open(self) -> bool:
         """Whether the order rests in the book."""
-        return self.remaining > 0
+        return not self.cancelled and self.filled < self.offered
 
     @property
     def matched(self) -> bool:
@@ -151,4 +163,32 @@ class BookOrder:
         if not later and cancelled == self.cancelled:
             return self
         fills = [fill for fill in self.fills if fill.at <= time]
-        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)
+        filled = round(self.filled - later, 6)
+        return evolve(self, filled=filled, fills=fills, cancelled=cancelled)
+
+    def take(self, fill: BookFill) -> None:
+        """Count a fill. What is left is nothing if it is less than half a cent."""
+        filled = round(self.filled + fill.risk, 6)
+        self.filled = self.offered if self.offered - filled < NOTHING else filled
+        self.fills.append(fill)
+
+
+@frozen
+class ReadLag:
+    """How many seconds reads trail the book: `appear` for new orders, `vanish` for changes."""
+
+    appear: float = 0.0
+    vanish: float = 0.0
+
+    def shown(self, orders: Iterable[BookOrder], now: float) -> list[BookOrder]:
+        """Return orders as a read shows them now."""
+        placed_by, changed_by = now - self.appear, now - self.vanish
+        return [order.at(changed_by) for order in orders if order.placed_at <= placed_by]
+
+
+@frozen
+class Paused:
+    """An order that was taken out of the book, as it rested, and whether its game was live then."""
+
+    order: BookOrder
+    live: bool

@@ -5,9 +5,25 @@ To add an endpoint, write its handler and add a line to `ENDPOINTS`.
 
 from collections.abc import Callable, Mapping
 
-from fourcasters_async.testing import graded, rest_account, rest_markets, rest_orders, wire
-from fourcasters_async.testing.answers import Answer, Asked, RefusedError, object_in, unauthorized
-from fourcasters_async.testing.book import Book, ReadLag
+from fourcasters_async.testing import (
+    graded,
+    pausing,
+    rest_account,
+    rest_markets,
+    rest_orders,
+    wire,
+)
+from fourcasters_async.testing.answers import (
+    Answer,
+    Asked,
+    Body,
+    RefusedError,
+    body_of,
+    object_in,
+    unauthorized,
+)
+from fourcasters_async.testing.book import Book
+from fourcasters_async.testing.records import ReadLag
 
 __all__ = ["TOKEN_LIFE", "Answer", "RestService"]
 
@@ -38,6 +54,8 @@ ENDPOINTS: Mapping[str, Handler] = {
     "POST /session/cancelMultiple": rest_orders.cancel_multiple,
     "POST /session/editOrder": rest_orders.edit_order,
     "GET /session/lookupOrder": rest_orders.lookup_order,
+    "POST /session/pauseOrders": pausing.pause_orders,
+    "POST /session/resumeOrders": pausing.resume_orders,
     "POST /session/v3/place": rest_orders.place,
     "POST /session/v4/editOrder": rest_orders.edit_order_v4,
     "GET /user/getBetByID": rest_account.get_bet_by_id,
@@ -45,12 +63,16 @@ ENDPOINTS: Mapping[str, Handler] = {
     "GET /user/getBetByWagerRequestID": rest_account.get_bet_by_wager_request_id,
     "GET /user/getGameLiability": rest_account.get_game_liability,
     "GET /user/getGradedWagers": graded.get_graded,
+    "POST /user/getGradedWagers": graded.get_graded,
     "GET /user/getMatchedBets": rest_account.get_matched_bets,
     "GET /user/getMe": rest_account.get_me,
+    "POST /user/getme": rest_account.get_me,
     "GET /user/getOrdersForGame": rest_account.get_orders_for_game,
     "GET /user/getUnmatched": rest_account.get_unmatched,
     "GET /user/v2/getGraded": graded.get_graded,
+    "POST /user/v2/getGraded": graded.get_graded,
     "GET /user/v2/getGradedSince": graded.get_graded_since,
+    "POST /user/v2/getGradedSince": graded.get_graded_since,
     "POST /user/logout": rest_account.logout,
     "POST /user/ordersHeartbeat": rest_account.orders_heartbeat,
 }
@@ -62,9 +84,10 @@ class RestService:
     def __init__(self, book: Book) -> None:
         self._book = book
 
-    def account(self, authorization: str) -> str | None:
-        """Return the account of an `Authorization` header. `Bearer` is optional."""
-        return self._book.tokens.get(_token_in(authorization))
+    def account(self, authorization: str, content: bytes = b"") -> str | None:
+        """Return the account of a request: its `Authorization` header, or a token in its body."""
+        body = {} if authorization else body_of(content)
+        return self._book.tokens.get(_token_in(authorization, body))
 
     def answer(
         self,
@@ -79,11 +102,11 @@ class RestService:
         handler = ENDPOINTS.get(route)
         if handler is None:
             return Answer(404, wire.error("Not found"))
-        token = _token_in(authorization)
+        body = object_in(content or b"{}")
+        token = _token_in(authorization, body or {})
         account = self._book.tokens.get(token)
         if account is None and route != _LOGIN:
             return unauthorized()
-        body = object_in(content or b"{}")
         if body is None:
             return Answer(400, wire.error("Invalid JSON"))
         asked = Asked(account or "", token, {**query, **body}, lag)
@@ -95,13 +118,11 @@ class RestService:
         return answer if route == _LOGIN else self._with_fresh_token(answer, token)
 
     def shake_hands(self, authorization: str) -> Answer:
-        """Answer the handshake of a WebSocket, which takes the token without `Bearer`.
+        """Answer the handshake of a WebSocket. It does not replace a token that is past its life.
 
-        It does not replace a token that is past its life.
+        The documents have the token bare here. A client was seen to send `Bearer` as over REST.
         """
-        if authorization not in self._book.tokens:
-            return unauthorized()
-        return Answer(101, None)
+        return unauthorized() if self.account(authorization) is None else Answer(101, None)
 
     def _with_fresh_token(self, answer: Answer, token: str) -> Answer:
         """Replace the token that was used if it is past its life: the old one ends at once."""
@@ -113,5 +134,9 @@ class RestService:
         return Answer(answer.status, answer.document, {**answer.headers, "X-Auth-Token": fresh})
 
 
-def _token_in(authorization: str) -> str:
-    return authorization.removeprefix("Bearer ")
+def _token_in(authorization: str, body: Body) -> str:
+    """Return the token of a request: that of its header if it has one. `Bearer` is optional."""
+    if authorization:
+        return authorization.removeprefix("Bearer ")
+    token = body.get("token")
+    return token if isinstance(token, str) else ""

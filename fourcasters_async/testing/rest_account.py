@@ -24,7 +24,8 @@ def login(book: Book, asked: Asked) -> Answer:
         raise RefusedError(403, "Account banned, locked, or closed")
     book.failed_logins.pop(username, None)
     token = book.issue_token(username)
-    document = {"data": {"user": {**wire.user(account), "auth": token}}}
+    user = wire.user(account, book.ledger.liability(username))
+    document = {"data": {"user": {**user, "auth": token}}}
     return Answer(200, document, {"Set-Cookie": f"auth={token}; Path=/; HttpOnly"})
 
 
@@ -36,14 +37,18 @@ def logout(book: Book, asked: Asked) -> object:
 
 def get_me(book: Book, asked: Asked) -> object:
     """Show the account."""
-    return {"user": wire.user(book.account(asked.account))}
+    liability = book.ledger.liability(asked.account)
+    return {"user": wire.user(book.account(asked.account), liability)}
 
 
 def get_unmatched(book: Book, asked: Asked) -> object:
     """Show every open order of the account. Trails the book by `read_lag`."""
-    orders = book.as_read(book.orders_of(asked.account), asked.lag)
+    # Only a read that lags shows orders that have closed.
+    lags = asked.lag.vanish > 0
+    orders = book.orders_of(asked.account) if lags else book.resting(account=asked.account)
+    shown = asked.lag.shown(orders, book.now)
     return {
-        "unmatched": [wire.unmatched(o, book.games[o.game_id]) for o in orders if o.open],
+        "unmatched": [wire.unmatched(o, book.games[o.game_id]) for o in shown if o.open],
     }
 
 
@@ -52,7 +57,7 @@ def get_orders_for_game(book: Book, asked: Asked) -> object:
     game = book.games.get(str(asked.fields.get("gameID", "")))
     if game is None:
         raise RefusedError(404, "Invalid Game ID")
-    orders = book.as_read(book.orders_of(asked.account, [game.game_id]), asked.lag)
+    orders = asked.lag.shown(book.orders_of(asked.account, [game.game_id]), book.now)
     return {
         "unmatched": [wire.unmatched(order, game) for order in orders if order.open],
         "matched": [bet for o in orders if o.matched for bet in wire.matched(o, game)],
@@ -87,7 +92,7 @@ def orders_heartbeat(book: Book, asked: Asked) -> object:
 
 def get_matched_bets(book: Book, asked: Asked) -> object:
     """Show every fill of the account that is not graded. Trails the book by `read_lag`."""
-    orders = book.as_read(book.orders_of(asked.account), asked.lag)
+    orders = asked.lag.shown(book.orders_of(asked.account), book.now)
     return {
         "matchedBets": [
             bet for o in orders if o.matched for bet in wire.matched(o, book.games[o.game_id])
@@ -129,9 +134,9 @@ def get_bet_by_wager_request_id(book: Book, asked: Asked) -> object:
 
 
 def get_game_liability(book: Book, asked: Asked) -> object:
-    """Show what the account can lose on a game: what its fills risk, none against another."""
-    orders = book.orders_of(asked.account, [str(asked.fields.get("gameID", ""))])
-    return {"liability": -sum((order.filled for order in orders if order.matched), 0.0)}
+    """Show the worst that the account's bets on a game can come to, 0 or less."""
+    game_id = str(asked.fields.get("gameID", ""))
+    return {"liability": book.ledger.liability(asked.account, game_id)}
 
 
 def get_affiliate_commission(book: Book, asked: Asked) -> object:

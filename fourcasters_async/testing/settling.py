@@ -8,9 +8,12 @@ _QUARTER = 0.25
 _SHARES = {
     "winner": (1.0, 0.0),
     "half-win": (0.5, 0.0),
-    "loser": (0.0, 1.0),
+    "push": (0.0, 0.0),
     "half-loss": (0.0, 0.5),
+    "loser": (0.0, 1.0),
 }
+OUTCOMES = tuple(_SHARES)
+"""How a bet can end at a score."""
 
 
 def outcome_of(order: BookOrder, game: BookGame, away: int, home: int) -> str:
@@ -29,10 +32,18 @@ def outcome_of(order: BookOrder, game: BookGame, away: int, home: int) -> str:
 
 
 def result_of(fill: BookFill, outcome: str | None) -> float:
-    """Return what a fill comes to with an outcome, after its fee, in account currency."""
+    """Return what a fill comes to with an outcome, after its fee, in account currency.
+
+    The fee is rounded by itself: so what one side loses is what the other wins, to the cent.
+    """
     won, lost = _SHARES.get(str(outcome), (0.0, 0.0))
-    fee = fill.fee * (won + lost)
-    return round(fill.win * won - fill.risk * lost - fee, 2)
+    gross = round(fill.win * won, 2) - round(fill.risk * lost, 2)
+    return round(gross - fee_of(fill, outcome), 2)
+
+
+def fee_of(fill: BookFill, outcome: str | None) -> float:
+    """Return what the exchange takes of a fill with an outcome: half of the fee of half a bet."""
+    return round(fill.fee * sum(_SHARES.get(str(outcome), ())), 2)
 
 
 def _lead(order: BookOrder, game: BookGame, away: int, home: int) -> float:

@@ -4,10 +4,11 @@ import math
 from datetime import datetime
 
 from fourcasters_async.testing.records import BookAccount, BookFill, BookGame, BookOrder, moment
-from fourcasters_async.testing.settling import result_of
+from fourcasters_async.testing.settling import fee_of, result_of
 
 Document = dict[str, object]
 
+AWAY_ROTATION_NUMBER = "501"
 USER_ID = "5f" * 12
 """The id that every account sees as its own."""
 
@@ -45,13 +46,20 @@ def _offer(order: BookOrder) -> Document:
 
 def _matched(order: BookOrder, fill: BookFill) -> Document:
     return {
-        "amount": fill.risk,
+        **amounts(fill),
         "orderID": fill.other,
         "txID": fill.fill_id,
-        "risk": round(fill.risk + fill.fee, 2),
-        "win": round(fill.win - fill.fee, 2),
         "winWithoutCommission": fill.win,
         **_terms(order, fill.odds),
+    }
+
+
+def amounts(fill: BookFill) -> Document:
+    """Write the amounts of a fill: `risk` and `win` with the commission, `amount` without it."""
+    return {
+        "amount": fill.risk,
+        "risk": round(fill.risk + fill.fee, 2),
+        "win": round(fill.win - fill.fee, 2),
     }
 
 
@@ -69,7 +77,13 @@ def _terms(order: BookOrder, odds: int) -> Document:
 
 def heartbeat(now: float, timeout: float) -> Document:
     """Write the acknowledgement of a heartbeat."""
-    return {"type": "heartbeatAck", "serverTime": int(now * 1000), "timeoutSec": timeout}
+    return {"type": "heartbeatAck", "serverTime": _precise(now), "timeoutSec": timeout}
+
+
+def _precise(now: float) -> str:
+    """Write a time with nanoseconds."""
+    when = moment(int(now))
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{int(now % 1 * 1e9):09d}Z"
 
 
 def described(order: BookOrder) -> str:
@@ -177,7 +191,7 @@ def graded(order: BookOrder, game: BookGame, settled_at: datetime | None = None)
             "graded": True,
             "closed": True,
             "outcome": order.outcome,
-            "fee": f"{fill.fee:.2f}",
+            "fee": f"{fee_of(fill, order.outcome):.2f}",
             "result": f"{result_of(fill, order.outcome):.2f}",
             "settledAt": time(settled_at or order.created_at),
         }
@@ -185,8 +199,8 @@ def graded(order: BookOrder, game: BookGame, settled_at: datetime | None = None)
     ]
 
 
-def user(account: BookAccount) -> Document:
-    """Write an account."""
+def user(account: BookAccount, liability: float) -> Document:
+    """Write an account, and the liability of its bets on all games."""
     return {
         "id": USER_ID,
         "username": account.name,
@@ -194,7 +208,7 @@ def user(account: BookAccount) -> Document:
         "oddsFormat": "american",
         "displayBalance": 10000.0 if math.isinf(account.balance) else account.balance,
         "creditLimit": 0,
-        "liability": 0,
+        "liability": liability,
         "commissionCharged": account.commission,
         "maxLiability": min(account.max_liability, 100000),
         "isAdmin": False,
@@ -241,7 +255,7 @@ def game_document(game: BookGame) -> Document:
 def participants(game: BookGame) -> list[Document]:
     """Write the sides of a game: away first, then home."""
     return [
-        _participant(game.away_id, game.away, "away", "501"),
+        _participant(game.away_id, game.away, "away", AWAY_ROTATION_NUMBER),
         _participant(game.home_id, game.home, "home", "502"),
     ]
 
