@@ -2,6 +2,7 @@
 
 import pytest
 from attrs import asdict
+from feed_client import PRICES, listening
 
 from fourcasters_async import AsyncSession
 from fourcasters_async.testing import Book, FakeExchange
@@ -266,6 +267,17 @@ async def test_every_read_of_an_exchange_with_a_day_shows_something(
     assert len(rows) > 10
     me = await session.account.get_me()
     assert me.display_balance == pytest.approx(BALANCE, abs=2_000)
+
+
+async def test_the_price_feed_tells_how_the_prices_move(fake_exchange: FakeExchange) -> None:
+    day = fake_exchange.fill_day()
+    async with listening(fake_exchange, PRICES) as feed:
+        assert await feed.silent()
+        move(fake_exchange.book, day)
+        type_, payload = await feed.next()
+    assert type_ == "orderUpdate"
+    assert payload["gameID"] in day.views
+    assert payload["sideOrders"]
 
 
 async def test_a_wrong_number_of_games_is_refused(fake_exchange: FakeExchange) -> None:

@@ -301,17 +301,6 @@ class Book:
         for game_id, orders in self._on_game.items():
             self._on_game[game_id] = [order for order in orders if order.open]
 
-    def _expire(self, until: float) -> None:
-        while self._expiring and self._expiring[0][0] <= until:
-            expired_at, order_id = heappop(self._expiring)
-            order = self.orders.get(order_id)
-            if order is not None and order.open:
-                self.cancel(order, at=expired_at)
-
-    def new_id(self) -> str:
-        """Return an id that nothing in the book has."""
-        return f"{0x65B036DF << 64 | next(self._numbers):024x}"
-
     def forget_unfilled(self, accounts: Container[str]) -> None:
         """Drop the orders of some accounts that no longer rest, and of which nothing was filled."""
 
@@ -322,3 +311,14 @@ class Book:
         self.orders = {each: order for each, order in self.orders.items() if is_kept(order)}
         for game_id, orders in self._on_game.items():
             self._on_game[game_id] = list(filter(is_kept, orders))
+
+    def _expire(self, until: float) -> None:
+        while self._expiring and self._expiring[0][0] <= until:
+            expired_at, order_id = heappop(self._expiring)
+            order = self.orders.get(order_id)
+            if order is not None and order.open:
+                self.cancel(order, at=expired_at)
+
+    def new_id(self) -> str:
+        """Return an id that nothing in the book has."""
+        return f"{0x65B036DF << 64 | next(self._numbers):024x}"
