@@ -271,9 +271,8 @@ class AsyncSession(HaltingOrders):
         alone is nothing. `feed.order_book(game_id)` keeps a book. Up to `keep` events wait for a
         slow consumer, as on the user feed. Entering raises as `orders_socket` does.
         """
-        return PriceFeed(
-            self._transports.feed, self.markets.get_orderbook, games, leagues, sports, keep=keep
-        )
+        feed, read, lag = self._transports.feed, self.markets.get_orderbook, self._gate.read_lag
+        return PriceFeed(feed, read, games, leagues, sports, keep=keep, read_lag=lag)
 
     def user_feed(self, cursor: str | CursorFile | None = None, *, keep: int = KEEP) -> UserFeed:
         """Return what happens to the account's orders: `async with session.user_feed() as feed`.
