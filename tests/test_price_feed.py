@@ -129,10 +129,17 @@ async def test_a_game_update_has_the_whole_book_in_any_form(
 async def test_a_message_of_an_unknown_type_is_passed_over(
     server: PriceServer, feed: PriceFeed
 ) -> None:
-    for text in ("[]", "{}", "7", '["news", {}]', '["orderUpdate"]'[:5], '[7, {"gameID": "x"}]'):
+    for text in ("[]", "{}", "7", '["news", {}]', '["order\\n", {}]', '[7, {"gameID": "x"}]'):
         await server.push_text(text)
     await server.push("matchedVolumeUpdate", matched(5))
     assert await next_of(feed) == MatchedVolumeUpdate(game_id=GAME, matched_volume=5.0)
+
+
+async def test_a_type_is_known_in_any_spelling_of_json(
+    server: PriceServer, feed: PriceFeed
+) -> None:
+    await server.push_text(' [ "matched\\u0056olumeUpdate" , {"gameID": "x"} ] ')
+    assert await next_of(feed) == MatchedVolumeUpdate(game_id="x")
 
 
 async def test_a_message_type_of_a_game_update_may_be_any_text(
@@ -186,6 +193,8 @@ async def test_an_odd_field_of_an_order_costs_itself_alone(
 @pytest.mark.parametrize(
     "text",
     [
+        "SSH-2.0-nonsense",
+        '["ord',
         '["orderUpdate", {"epoch": 1',
         '["orderUpdate", 5]',
         '["orderUpdate", {}]',

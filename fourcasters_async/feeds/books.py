@@ -35,9 +35,12 @@ _CATCH_UP_TURNS = 3
 class Books:
     """The books of one feed. It is their pulse: connected or not, and silent since when."""
 
-    def __init__(self, read: ReadBook, prepare: Callable[[LiveBook], Awaitable[None]]) -> None:
+    def __init__(
+        self, read: ReadBook, prepare: Callable[[LiveBook], Awaitable[None]], read_lag: float
+    ) -> None:
         self._read = read
         self._prepare = prepare
+        self._read_lag = read_lag
         self._books: dict[str, LiveBook] = {}
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
@@ -115,7 +118,7 @@ class Books:
             book for book in self._books.values() if game_id is None or book.game_id == game_id
         ]
         for book in missed:
-            book.kept.restart(epochs=False)
+            self._restart(book, epochs=False)
             # One that is under way does not count any more, and is repeated.
             reading = self._reads.get(book.game_id)
             if reading is None or reading.done():
@@ -127,7 +130,7 @@ class Books:
         self._lost = lost
         self._heard = self.time()
         for book in self._books.values():
-            book.kept.restart(epochs=True)
+            self._restart(book, epochs=True)
         self._check(self._books.values())
 
     def read_all(self) -> None:
@@ -162,6 +165,10 @@ class Books:
             self._ending.add(reading)
             reading.add_done_callback(self._ending.discard)
 
+    def _restart(self, book: LiveBook, *, epochs: bool) -> None:
+        book.kept.restart(epochs=epochs)
+        book.since = self.time()
+
     def _end_read(self, game_id: str) -> None:
         reading = self._reads.pop(game_id, None)
         if reading is not None:
@@ -175,27 +182,35 @@ class Books:
                 return
             await self._prepare(book)
             async with self._places:
-                await self._read_once(book)
+                read = await self._read_once(book)
             if book.kept.complete:
                 return
-            failures += 1
+            if read:
+                # The prices are there. Whether they are all is known only by a later read.
+                await asyncio.sleep(book.since + self._read_lag - self.time())
+            else:
+                failures += 1
 
-    async def _read_once(self, book: LiveBook) -> None:
-        generation = book.kept.generation
+    async def _read_once(self, book: LiveBook) -> bool:
+        """Read a book. Returns whether that counts."""
+        generation, trails = book.kept.generation, self.time() < book.since + self._read_lag
         try:
             found = await self._read(game_id=book.game_id)
         except FourcastersError as error:
             book.error = error
             _log.debug("the book of game %s was not read: %s", book.game_id, error)
-            return
+            return False
         one = next((each for each in found if each.game_id == book.game_id), None)
         if one is None:
             book.error = DecodeError(
                 f"the exchange has no book of game {book.game_id}", path="$.data.games"
             )
-        elif book.kept.read(one, generation, self.time()):
+            return False
+        counts = book.kept.read(one, generation, self.time(), trails=trails)
+        if counts:
             book.error = None
             self._check([book])
+        return counts
 
     def _check(self, books: Iterable[LiveBook]) -> None:
         """Tell of what became stale, or current again."""

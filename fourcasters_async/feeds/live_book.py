@@ -52,6 +52,8 @@ class LiveBook:
         self.error: FourcastersError | None = None
         """Why the book could not be read last, `None` if it could."""
         self.kept = KeptBook(game_id)
+        self.since = pulse.time()
+        """Since when, as a loop time, everything that is said of the game is heard."""
         self._pulse = pulse
         self._told = False
         self._given_up: FourcastersError | None = None

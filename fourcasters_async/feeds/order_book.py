@@ -105,8 +105,11 @@ class KeptBook:
         self.complete = self._told_all = True
         self._keep(book, now)
 
-    def read(self, book: OrderBook, generation: int, now: float) -> bool:
-        """Fill in a read that was begun in a generation. Returns whether it still counts."""
+    def read(self, book: OrderBook, generation: int, now: float, *, trails: bool = False) -> bool:
+        """Fill in a read that was begun in a generation. Returns whether it still counts.
+
+        One that `trails` may lack what was said before the generation: it makes nothing complete.
+        """
         if generation != self.generation:
             return False
         if not self._told_all:
@@ -117,7 +120,7 @@ class KeptBook:
                     held.orders = orders
             for side, orders in sides.items():
                 self._sides[side] = _Resting(orders)
-        self.complete = True
+            self.complete = self.complete or not trails
         self._keep(book, now)
         return True
 

@@ -27,19 +27,21 @@ _START = re.compile(rb'\s*\[\s*"([^"\\]{1,64})"\s*,')
 
 
 def kind_of(frame: bytes) -> type[Update] | None:
-    """Return what a frame holds, from its first bytes; `None` if its type is not known."""
+    """Return what a frame holds, mostly from its first bytes; `None` if its type is not known.
+
+    Raises `DecodeError` for what is no JSON: nobody knows what it stands for.
+    """
     start = _START.match(frame)
-    return None if start is None else _KINDS.get(start[1])
+    if start is not None:
+        return _KINDS.get(start[1])
+    document = _document(frame)
+    name = document[0] if type(document) is list and document else None
+    return _KINDS.get(name.encode()) if type(name) is str else None
 
 
 def payload_of(frame: bytes) -> dict[str, object]:
     """Return the payload of a frame of a known type, or raise `DecodeError`."""
-    if is_too_dense(frame):
-        raise DecodeError("far more records than a message of this size has", path="$")
-    try:
-        document = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        raise DecodeError("not JSON", path="$") from None
+    document = _document(frame)
     payload = document[1] if type(document) is list and len(document) > 1 else None
     if type(payload) is not dict:
         raise DecodeError("$[1]: not an object", path="$[1]")
@@ -62,12 +64,21 @@ def update_of(kind: type[Update], payload: dict[str, object]) -> Update:
     return REST.structure(payload, kind, "$[1]", "price feed: ")
 
 
+def _document(frame: bytes) -> object:
+    if is_too_dense(frame):
+        raise DecodeError("far more records than a message of this size has", path="$")
+    try:
+        return orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        raise DecodeError("a message is no JSON", path="$") from None
+
+
 def event_of(frame: bytes) -> PriceEvent:
     """Return the event of a frame of a known type: a `Gap` in the place of what cannot be read."""
-    kind = kind_of(frame)
-    if kind is None:
-        return Gap(reason="a message of an unknown type was kept")
     try:
-        return update_of(kind, payload_of(frame))
+        kind = kind_of(frame)
+        if kind is not None:
+            return update_of(kind, payload_of(frame))
     except DecodeError as error:
         return Gap(reason=str(error))
+    return Gap(reason="a message of an unknown type was kept")

@@ -75,8 +75,10 @@ class PriceFeed:
         sports: Given,
         *,
         keep: int,
+        read_lag: float,
     ) -> None:
         self._connect = connect
+        self._read_lag = read_lag
         self._read_book = read_book
         self._keep = check_count(keep, "keep")
         self._subscriptions = Subscriptions()
@@ -101,7 +103,7 @@ class PriceFeed:
         """Connect, and subscribe. Raises what the handshake ended in."""
         if self._books is not None:
             raise InvalidRequestError("this feed was entered before; make another")
-        self._books = Books(self._read_book, self._send_for)
+        self._books = Books(self._read_book, self._send_for, self._read_lag)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._end_books)
             connect = self._connect(_ENDPOINT.partition("/")[2], self._take)
@@ -196,7 +198,8 @@ class PriceFeed:
     ) -> LiveBook:
         """Return the book of a game, kept from now on: read over REST, then from the feed.
 
-        The game is subscribed to, unless everything is. The book is not current before it was read:
+        The game is subscribed to, unless everything is. The book is current once it was read, at
+        least the session's `read_lag` after that, since a read may trail what the feed said before:
         `await book.wait_until_current()`. Called again for a game, it returns the same book, and
         changes only the settings that are given. Books are kept until `unsubscribe(games=…)`.
 
@@ -233,21 +236,21 @@ class PriceFeed:
             # Its first frames may come before anybody knows of it.
             self._adopt(connection, books)
         books.hear()
-        kind = kind_of(frame)
-        if kind is None:
-            return
         event: PriceEvent | bytes = frame
-        if books:
-            game_id = None
-            try:
+        game_id: str | None = None
+        try:
+            kind = kind_of(frame)
+            if kind is None:
+                return
+            if books:
                 payload = payload_of(frame)
                 game_id = game_of(payload)
                 if game_id is None or game_id in books:
                     event = update_of(kind, payload)
                     books.take(event)
-            except DecodeError as error:
-                event = Gap(reason=str(error))
-                books.miss(game_id)
+        except DecodeError as error:
+            event = Gap(reason=str(error))
+            books.miss(game_id)
         if self._queue is not None and connection is self._laid:
             self._queue.put(event)
 
