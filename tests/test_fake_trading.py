@@ -83,6 +83,13 @@ def test_less_than_half_a_cent_does_not_go_on_resting(book: Book, game: BookGame
     assert len(maker.fills) == 1
 
 
+def test_what_is_left_of_an_order_is_taken_in_whole_cents(book: Book, game: BookGame) -> None:
+    maker = rests(book, game, game.home_id, 100, 50.3)
+    for bet in (10.1, 100.0):
+        put(book, TAKER, game, order(game.away_id, 100, bet))
+    assert [fill.risk for fill in maker.fills] == [10.1, 40.2]
+
+
 def test_an_order_is_counted_in_whole_cents(book: Book, game: BookGame) -> None:
     resting = put(book, TAKER, game, order(game.away_id, bet=10.006)).resting
     assert resting is not None

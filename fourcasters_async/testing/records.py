@@ -160,8 +160,7 @@ class BookOrder:
         if not later and cancelled == self.cancelled:
             return self
         fills = [fill for fill in self.fills if fill.at <= time]
-        filled = round(self.filled - later, 6)
-        return evolve(self, filled=filled, fills=fills, cancelled=cancelled)
+        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)
 
     def take(self, fill: BookFill) -> None:
         """Count a fill. What is left is nothing if it is less than half a cent."""
