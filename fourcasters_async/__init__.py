@@ -25,6 +25,9 @@ from fourcasters_async.errors import (
     SessionClosedError,
     UnsettledCancelsError,
 )
+from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_orders import LiveOrders
+from fourcasters_async.feeds.user import UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
@@ -39,6 +42,7 @@ __all__ = [  # the records follow, from where they are declared
     "AuthenticationError",
     "BadRequestError",
     "ConflictError",
+    "CursorFile",
     "DeadManState",
     "DeadManSwitch",
     "DecodeError",
@@ -47,6 +51,7 @@ __all__ = [  # the records follow, from where they are declared
     "FourcastersError",
     "HaltedError",
     "InvalidRequestError",
+    "LiveOrders",
     "Markets",
     "NotFoundError",
     "NotSentError",
@@ -60,6 +65,7 @@ __all__ = [  # the records follow, from where they are declared
     "ServerError",
     "SessionClosedError",
     "UnsettledCancelsError",
+    "UserFeed",
     "__version__",
 ]
 __all__ += models.__all__

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
+from attrs import evolve
 from yarl import URL
 
 from fourcasters_async._core.auth import Auth
@@ -161,14 +162,17 @@ class Transports:
 
     @asynccontextmanager
     async def replays(self) -> AsyncIterator[HttpClient]:
-        """Give what asks the address of the feeds over HTTP."""
+        """Give what asks the address of the feeds over HTTP, each request once.
+
+        After a failure the feed asks again, over its next connection.
+        """
         address = self._streaming_address
         scheme = {"ws": "http", "wss": "https"}[address.scheme]
         http = self._http(
             1,
             address=address.with_scheme(scheme),
             timeout=self._timeout,
-            retry=self._retry,
+            retry=evolve(self._retry, max_attempts=1),
             rate_limit=self._rate_limit,
         )
         async with AsyncExitStack() as stack:

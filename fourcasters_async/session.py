@@ -34,6 +34,9 @@ from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
+from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_orders import LiveOrders
+from fourcasters_async.feeds.user import KEEP, UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
@@ -256,6 +259,34 @@ class AsyncSession(HaltingOrders):
         """
         async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
+
+    def user_feed(self, cursor: str | CursorFile | None = None, *, keep: int = KEEP) -> UserFeed:
+        """Return what happens to the account's orders: `async with session.user_feed() as feed`.
+
+        `async for event in feed` yields placed and cancelled orders and fills, each once and in
+        order, also across reconnections: `GET /v2/user`, a WebSocket, and `GET /v2/user/messages`
+        for what was missed. A feed begins after `cursor`, the `cursor` of an earlier feed or a
+        `CursorFile` that holds it; without one, it begins now. A `Gap` says that events may be
+        missing. Up to `keep` events wait for a slow consumer; then the oldest are dropped, and a
+        `Lagged` says how many. Entering raises as `orders_socket` does.
+        """
+        return UserFeed(self._transports, cursor, keep=keep)
+
+    def live_orders(self, *, audit: float = 60.0) -> LiveOrders:
+        """Return the account's own orders, at every moment: `async with session.live_orders()`.
+
+        They come from the user feed (`GET /v2/user`), from the answers to this session's requests,
+        and from `GET /user/getUnmatched`, which is read every `audit` seconds too. Entering raises
+        as `orders_socket` and `account.get_unmatched` do. A session has one at a time.
+        """
+        return LiveOrders(
+            self._transports,
+            self.account.get_unmatched,
+            self._reads.follow,
+            self._reads.note,
+            read_lag=self._gate.read_lag,
+            audit=audit,
+        )
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

@@ -110,6 +110,7 @@ async def session(fake_exchange: FakeExchange) -> AsyncIterator[AsyncSession]:
         fake_exchange.token,
         base_url=fake_exchange.url,
         orders_url=fake_exchange.orders_url,
+        streaming_url=fake_exchange.streaming_url,
         retry=support.QUICK,
     ) as session:
         yield session

@@ -88,6 +88,7 @@ BAD: dict[str, list[Any]] = {
     "end": DATES,
     "since": DATES,
     "cursor": TEXTS,
+    "keep": [None, 0, -1, 1.5, "1", True],
     "bet_id": IDS,
     "tx_id": IDS,
     "wager_request_id": [None, *IDS],

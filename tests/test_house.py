@@ -19,7 +19,7 @@ LINES = 330
 
 RECORDS = {"errors", "models"}
 TRANSPORTS = {"_http", "_websocket"}
-VERBS = {"account", "markets", "orders", "dead_man", "flatten"}
+VERBS = {"account", "markets", "orders", "dead_man", "flatten", "feeds"}
 # Each package or public module, with those that it may import.
 MAY_IMPORT: dict[str, set[str]] = {
     "_version": set(),
@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
     "_settings": {"_core", "errors"},
     "_sign_in": {"_core", "orders", *RECORDS},
+    "feeds": {"_core", "_websocket", "_json", *RECORDS},
     "session": {"_core", "_http", "_settings", "_sign_in", "_transports", *RECORDS, *VERBS},
     "testing": set(),
     "cli": {"_core", "_settings", "_version", "orders", "session", "testing", *RECORDS},
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = {
     "errors.py",
     "exposure.py",
+    "feeds/ledger.py",
     "models",
     "search.py",
     "_json",
@@ -64,6 +66,10 @@ PURE = {
     "_core/validation.py",
     "_http/response.py",
     "_websocket/frames.py",
+    "feeds/messages.py",
+    "feeds/open_order.py",
+    "feeds/upkeep.py",
+    "feeds/replay.py",
     "orders/answers.py",
     "orders/arguments.py",
 }

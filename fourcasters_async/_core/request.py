@@ -122,8 +122,9 @@ class Request(Generic[T]):
     with `None`, or whose token was refused and is replaced, with the refusal. `unite` makes one
     answer of the rows of several answers, oldest first, that could not be used as a whole: `None`
     stands in the place of a row that could not be read. With an `empty` an empty body stands for
-    that JSON value. `answer_limit` is the bytes that the answer may have, by default those of the
-    kind.
+    that JSON value. With `reads_status` the answer has the `status` of its envelope as a field, and
+    `check` decides about it. `answer_limit` is the bytes that the answer may have, by default those
+    of the kind.
     """
 
     endpoint: str
@@ -143,6 +144,7 @@ class Request(Generic[T]):
     # For a request whose answer can be larger than that of others of its kind.
     answer_limit: int | None = field(default=None, kw_only=True, repr=False)
     unite: Callable[[Sequence[Any]], Any] | None = field(default=None, kw_only=True, repr=False)
+    reads_status: bool = field(default=False, kw_only=True, repr=False)
 
 
 def limit_of(request: Request[Any]) -> int:

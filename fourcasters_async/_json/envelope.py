@@ -68,10 +68,11 @@ def has_error(document: Mapping[str, object]) -> bool:
     return document.get("error") not in (None, "")
 
 
-def denial_in(document: Mapping[str, object]) -> str | None:
+def denial_in(document: Mapping[str, object], *, reads_status: bool = False) -> str | None:
     """Return the key by which a document says that it failed, whatever else it has.
 
-    `None` if there is none. `has_error` tells of the documented errors.
+    `None` if there is none. `has_error` tells of the documented errors. With `reads_status` the
+    status is not looked at.
     """
     success = document.get("success")
     # It has to be a JSON boolean: 1 is none.
@@ -79,7 +80,7 @@ def denial_in(document: Mapping[str, object]) -> str | None:
         return "success"
     if document.get("errors") not in _NOTHING:
         return "errors"
-    if not _is_good_status(document.get("status")):
+    if not reads_status and not _is_good_status(document.get("status")):
         return "status"
     return "code" if _is_error_code(document.get("code")) else None
 
@@ -145,7 +146,7 @@ def _value_at(request: Request[Any], document: object) -> tuple[object, str]:
 def _refuse_denial(request: Request[T], value: object, path: str) -> None:
     """Raise if an envelope says that it failed."""
     if isinstance(value, dict):
-        key = "error" if has_error(value) else denial_in(value)
+        key = "error" if has_error(value) else denial_in(value, reads_status=request.reads_status)
         if key is not None:
             _contradict(request, f"{path}.{key}")
 

@@ -28,6 +28,7 @@ from fourcasters_async.models.order_book import (
     OrderBook,
     SingleOrderBook,
 )
+from fourcasters_async.models.order_change import ChangeSource, OrderChange
 from fourcasters_async.models.place import (
     EditResult,
     EditStatus,
@@ -39,7 +40,13 @@ from fourcasters_async.models.place import (
     UnmatchedOffer,
 )
 from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
-from fourcasters_async.models.report import CancelReport, FlatReport, GameOutcome, OutcomeStatus
+from fourcasters_async.models.report import (
+    CancelReport,
+    FlatReport,
+    GameOutcome,
+    OutcomeStatus,
+    ProofSource,
+)
 from fourcasters_async.models.undecided import Halted, UndecidedOrder
 from fourcasters_async.models.user import User, UserType
 from fourcasters_async.models.user_event import (
@@ -63,6 +70,7 @@ __all__ = [
     "CancelReport",
     "CancelResult",
     "CancelResults",
+    "ChangeSource",
     "EditResult",
     "EditStatus",
     "FeedEvent",
@@ -91,6 +99,7 @@ __all__ = [
     "OpenOrder",
     "OrderBook",
     "OrderCancelled",
+    "OrderChange",
     "OrderDetail",
     "OrderFate",
     "OrderFilled",
@@ -102,6 +111,7 @@ __all__ = [
     "ParticipantSummary",
     "PlaceErrorType",
     "PlaceResult",
+    "ProofSource",
     "ReconciledOrder",
     "SingleOrderBook",
     "UndecidedOrder",

@@ -31,6 +31,15 @@ class OutcomeStatus(StrEnum):
     """Nothing reached the exchange: nothing was cancelled."""
 
 
+class ProofSource(StrEnum):
+    """What has shown which orders rest."""
+
+    READ = "read"
+    """A read of the account's open orders, after the cancel."""
+    FEED = "feed"
+    """The user feed: it has told of each order that left the book since the cancel began."""
+
+
 @frozen
 class GameOutcome:
     """What is known of the cancel on one game, or on one market type of it.
@@ -40,7 +49,8 @@ class GameOutcome:
     cancelled may be missing from `results`. `attempts` is how many times it was tried. `elapsed`
     is the seconds from the call until this was known. `error` says why the status is not
     `CONFIRMED` and is `None` when it is. `resting` is the orders last seen open on the game after
-    the cancel: an empty list is proof that none was, `None` that there is no proof.
+    the cancel: an empty list is proof that none was, `None` that there is no proof. `seen_by` says
+    what has shown `resting`.
     """
 
     game_id: str
@@ -52,6 +62,7 @@ class GameOutcome:
     elapsed: float = 0.0
     error: FourcastersError | None = None
     resting: list[OpenOrder] | None = None
+    seen_by: ProofSource | None = None
 
     @property
     def market(self) -> GameMarket:
@@ -76,8 +87,8 @@ class CancelReport:
 
     `elapsed` is the seconds that the whole call took. `undecided` are own orders that may be on the
     games, or may still come there: while there are some, nothing is proved clear. After a halt of
-    everything `whole_account` is true, and `resting` is what was last seen open on any game: an
-    empty list is proof that nothing was.
+    everything `whole_account` is true, and `resting` is what was last seen open on any game, as
+    `seen_by` has shown it: an empty list is proof that nothing was.
     """
 
     outcomes: tuple[GameOutcome, ...] = ()
@@ -85,6 +96,7 @@ class CancelReport:
     undecided: tuple[UndecidedOrder, ...] = ()
     whole_account: bool = False
     resting: list[OpenOrder] | None = None
+    seen_by: ProofSource | None = None
 
     @property
     def results(self) -> list[CancelResult]:
@@ -191,7 +203,7 @@ class FlatReport:
     that orders may be missing. `resting` is the orders last seen open: an empty list is proof that
     none was, `None` means that nothing is proved. `undecided` are own orders that may still come
     into the book. `error` is the last thing that went wrong, if anything did. `elapsed` is in
-    seconds.
+    seconds. `seen_by` says what has shown `resting`.
     """
 
     results: list[CancelResult] = field(factory=list)
@@ -200,6 +212,7 @@ class FlatReport:
     elapsed: float = 0.0
     complete: bool = True
     undecided: tuple[UndecidedOrder, ...] = ()
+    seen_by: ProofSource | None = None
 
     @property
     def clear(self) -> bool:

@@ -21,9 +21,9 @@ class FeedOrder:
 
     order_id: str
     wager_request_id: str | None = None
-    offered: float | None = None
-    filled: float | None = None
-    remaining: float | None = None
+    offered: float | None = field(default=None, metadata=wire(strict=True))
+    filled: float | None = field(default=None, metadata=wire(strict=True))
+    remaining: float | None = field(default=None, metadata=wire(strict=True))
     odds: int | float | None = None
     type: MarketType | str | None = None
     side: str | None = None
@@ -78,7 +78,7 @@ class OrderFilled(UserEvent):
     """
 
     fill: MatchedFill
-    order: FeedOrder | None = None
+    order: FeedOrder | None = field(default=None, metadata=wire(strict=True))
 
     @property
     def maker(self) -> bool:
@@ -88,7 +88,10 @@ class OrderFilled(UserEvent):
 
 @frozen(kw_only=True)
 class Gap:
-    """Events may be missing here: the exchange no longer has them, or one could not be read.
+    """Events may be missing here, or come too late.
+
+    The exchange no longer has some of them, or a message could not be read, or the next event is
+    older than one before it.
 
     Read the state of the account over REST. `reason` says what happened.
     """

@@ -11,8 +11,17 @@ from typing import Any
 
 from fourcasters_async._core.text import folded
 from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
-from fourcasters_async.models import CancelResult, Halted, OpenOrder, UndecidedOrder
+from fourcasters_async.models import (
+    CancelResult,
+    Halted,
+    OpenOrder,
+    UndecidedOrder,
+    UnmatchedOffer,
+)
+from fourcasters_async.orders.acknowledged import Acknowledged
 from fourcasters_async.orders.answers import already_cancelled
+from fourcasters_async.orders.follower import Follower
+from fourcasters_async.orders.periods import Periods
 from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
 
 
@@ -27,23 +36,25 @@ class Gate:
         self._late_effect = late_effect
         # Reads may lack an order for `read_lag` after it came into the book.
         self._undecided_for = late_effect + read_lag
-        self._read_lag = read_lag
+        self.read_lag = read_lag
+        """The seconds by which a read of the open orders may trail the book."""
         self.halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
-        # The periods of each game that open orders have named, and the games that were halted with
-        # their periods.
-        self._periods: dict[str, set[str]] = {}
+        self._periods = Periods()
+        # The games that were halted with their periods.
         self._with_periods: set[str] = set()
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
         self._sending: set[asyncio.Task[Any]] = set()
         self._changes = 0
         self._changed: dict[str | None, int] = {}
-        self.acknowledged: dict[str, tuple[str | None, float]] = {}
-        """By id, the game of each order that came into the book a moment ago, and the time."""
+        self.acknowledged = Acknowledged(read_lag)
+        """The orders that came into the book a moment ago."""
         self._game_of: Recent[str, str] = Recent()
         self._decided: Recent[tuple[str | None, str | None], None] = Recent()
+        self.follower: Follower | None = None
+        """What is told of every answer about own orders, if anything is."""
 
     # What may be placed.
 
@@ -76,17 +87,13 @@ class Gate:
 
     def learn_periods(self, open_orders: Iterable[OpenOrder]) -> None:
         """Remember the periods that open orders are on. Halt those whose game is halted."""
-        for order in open_orders:
-            parent = (order.game.parent_game_id if order.game else None) or ""
-            period, known = (order.game_id or "").casefold(), self._periods.get(parent.casefold())
-            if parent and period and (known is None or period not in known):
-                self._periods.setdefault(parent.casefold(), set()).add(period)
-                if parent.casefold() in self._with_periods:
-                    self.halt([period])
+        for game, period in self._periods.learn(open_orders):
+            if game in self._with_periods:
+                self.halt([period])
 
     def with_periods(self, games: Iterable[str]) -> frozenset[str]:
         """Return the games and those of their periods that are known."""
-        return frozenset(each for game in games for each in (game, *self._periods.get(game, ())))
+        return self._periods.and_their_games(games)
 
     def shut(self) -> None:
         """Let nothing be placed any more, on any game, for good."""
@@ -149,27 +156,27 @@ class Gate:
         else:
             self._remove(ticket)
 
-    def acknowledge(self, order_id: str, game: str | None) -> None:
-        """Record that the exchange has just put an order into the book."""
-        now = _now()
-        while self.acknowledged:
-            oldest = next(iter(self.acknowledged))
-            if self.acknowledged[oldest][1] + self._read_lag > now:
-                break
-            del self.acknowledged[oldest]
-        self.acknowledged.pop(order_id.casefold(), None)
-        self.acknowledged[order_id.casefold()] = game, now
+    def acknowledge(
+        self, order_id: str, game: str | None, offer: UnmatchedOffer | None = None
+    ) -> None:
+        """Record that the exchange has just put an order into the book, as `offer` says."""
+        if self.follower is not None:
+            self.follower.rests(order_id, game, offer)
+        self.acknowledged.add(order_id, game, _now())
         if game is not None:
             self._game_of.add(order_id.casefold(), game)
 
     def forget(self, order_ids: Iterable[str | None]) -> None:
         """Record that orders do not rest: an answer has said so."""
-        if self.acknowledged:
-            for order_id in order_ids:
-                self.acknowledged.pop((order_id or "").casefold(), None)
+        self.acknowledged.forget(order_ids)
 
     def hear(self, results: Iterable[CancelResult]) -> None:
         """Record the results of a cancel: the orders had come into the book, or still rest."""
+        if self.follower is not None:
+            results = tuple(results)
+            for r in results:
+                if r.order_id and (r.success or already_cancelled(r)):
+                    self.follower.gone(r.order_id, r.game_id, just_now=r.success)
         if not self.acknowledged and not self.tickets:
             return
         # A failure without an id may say that no order has the reference yet.
@@ -233,14 +240,7 @@ class Gate:
 
         The read began at `read_at`. It may trail the book, so it proves nothing for these games.
         """
-        if not self.acknowledged:
-            return frozenset()
-        shown = {(order.order_id or "").casefold() for order in open_orders}
-        return frozenset(
-            game
-            for order_id, (game, since) in self.acknowledged.items()
-            if read_at < since + self._read_lag and order_id not in shown
-        )
+        return self.acknowledged.not_shown(open_orders, read_at=read_at)
 
     def see(self, orders: Iterable[OpenOrder | CancelResult]) -> None:
         """Decide the undecided orders that an answer shows: they have come into the book."""

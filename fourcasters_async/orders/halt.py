@@ -18,7 +18,8 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.orders.fanout import standing, unite
 from fourcasters_async.orders.gate import Gate
-from fourcasters_async.orders.verify import AccountInDoubt, SharedReads, read_until_clear
+from fourcasters_async.orders.shared_reads import SharedReads
+from fourcasters_async.orders.verify import AccountInDoubt, read_until_clear
 
 
 async def cancel_until_clear(
@@ -57,7 +58,7 @@ async def cancel_until_clear(
     except FourcastersError as failed:
         error = failed
     doubt = AccountInDoubt(gate, cancel)
-    proof = await read_until_clear(doubt, reads, gate, until=until, once=forbidden)
+    proof = await read_until_clear(doubt, reads, gate, since=started, until=until, once=forbidden)
     return FlatReport(
         results,
         proof.resting,
@@ -65,6 +66,7 @@ async def cancel_until_clear(
         clock() - started,
         complete,
         gate.undecided(),
+        proof.source,
     )
 
 
@@ -90,6 +92,7 @@ def by_game(flat: FlatReport) -> CancelReport:
         undecided=flat.undecided,
         whole_account=True,
         resting=flat.resting,
+        seen_by=flat.seen_by,
     )
 
 
@@ -112,6 +115,7 @@ def _outcome_of(
         error=flat.error,
         # Proof is a read that shows no order of the account, and no order that may still come.
         resting=resting if resting or (flat.clear and not undecided) else None,
+        seen_by=flat.seen_by if resting or (flat.clear and not undecided) else None,
     )
     if not results:
         return outcome

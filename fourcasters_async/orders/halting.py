@@ -25,7 +25,8 @@ from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halt import by_game, cancel_until_clear
 from fourcasters_async.orders.reconcile import check_references, reconcile
 from fourcasters_async.orders.rest import RestOrders
-from fourcasters_async.orders.verify import AccountInDoubt, Proof, SharedReads, read_until_clear
+from fourcasters_async.orders.shared_reads import SharedReads
+from fourcasters_async.orders.verify import AccountInDoubt, Proof, read_until_clear
 
 _LEAST_SECONDS = 0.001
 
@@ -150,7 +151,8 @@ class HaltingOrders(RestOrders):
             """Change nothing: the cancels were sent before."""
 
         doubt = AccountInDoubt(self._gate, wait, wanted)
-        return await read_until_clear(doubt, self._reads, self._gate, until=until)
+        since = asyncio.get_running_loop().time()
+        return await read_until_clear(doubt, self._reads, self._gate, since=since, until=until)
 
     async def _halt_everything(self, deadline: float) -> CancelReport:
         return by_game(await self._cancel_until_clear(self._sender.until(deadline)))

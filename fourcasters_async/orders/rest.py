@@ -205,9 +205,9 @@ class RestOrders(Orders):
 
         def acknowledge(result: EditResult) -> None:
             if result.status not in (EditStatus.NOT_CANCELLED, EditStatus.FAILED):
-                self._gate.forget([order_id])
+                self._gate.hear([CancelResult(success=True, order_id=order_id, game_id=named)])
             if result.order_id is not None:
-                self._gate.acknowledge(result.order_id, game)
+                self._gate.acknowledge(result.order_id, game, result.unmatched)
 
         new = UndecidedOrder(named, reference, datetime.now(UTC), order_id)
         return await send_own(

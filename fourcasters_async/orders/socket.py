@@ -26,8 +26,8 @@ from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
 from fourcasters_async.orders.hedge import elsewhere, hedged
 from fourcasters_async.orders.rows import all_rows
+from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.orders.verify import SharedReads
 
 # All of them wait on one connection. Above about a thousand, the garbage collector would take most
 # of the time.

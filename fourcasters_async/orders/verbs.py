@@ -37,7 +37,8 @@ from fourcasters_async.orders.fanout import CancelGame, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
-from fourcasters_async.orders.verify import GamesInDoubt, SharedReads, read_until_clear
+from fourcasters_async.orders.shared_reads import SharedReads
+from fourcasters_async.orders.verify import GamesInDoubt, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
@@ -137,13 +138,13 @@ class Orders(ABC):
         `UNKNOWN`, games not begun `NOT_SENT`. Without it each game has the session's `timeout`.
 
         With `verify`, the account's open orders are read after the last answer, with
-        `GET /user/getUnmatched`; what still rests on the games is cancelled by id, until a read
+        `GET /user/getUnmatched`, or taken from `AsyncSession.live_orders` if those show them
+        (`GameOutcome.seen_by`). What still rests on the games is cancelled by id, until a read
         shows none or the time is up. A quarter of a `deadline` is kept for that, so it happens
-        though a game hangs. The session's own places and edits on the games are waited for, and
-        while one is undecided nothing is called clear: `CancelReport.undecided` names it. So a
-        bot that goes on quoting is never clear; `AsyncSession.halt` stops it first. Places of other
-        sessions and processes of the account are not known: a read shows their orders only once
-        they rest.
+        though a game hangs. Own places and edits on the games are waited for, and while one is
+        undecided nothing is called clear: `CancelReport.undecided` names it. So a bot that goes on
+        quoting is never clear; `AsyncSession.halt` stops it first. Places of other sessions and
+        processes of the account are not known: a read shows their orders only once they rest.
 
         `GameOutcome.resting` and `CancelReport.verified_clear` say what was proved. After an
         `UNKNOWN` attempt a late execution is still possible: it can take orders that you place
@@ -199,7 +200,7 @@ class Orders(ABC):
             doubt = GamesInDoubt(
                 self._gate, outcomes, self._cancel_resting, until=end, periods=periods
             )
-            await read_until_clear(doubt, self._reads, self._gate, until=end)
+            await read_until_clear(doubt, self._reads, self._gate, since=started, until=end)
             outcomes = doubt.settle()
         undecided: tuple[UndecidedOrder, ...] = ()
         if self._gate.tickets:
@@ -211,8 +212,8 @@ class Orders(ABC):
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
         """Cancel every open order on every game and league.
 
-        `POST /session/cancelAllOrders`, or `cancelAll` over the Orders WebSocket. Returns one
-        result an order. `AsyncSession.flatten` also proves that nothing is left.
+        `POST /session/cancelAllOrders`, or `cancelAll`. Returns one result an order.
+        `AsyncSession.flatten` also proves that nothing is left.
         """
         return await self._cancel_list(self._cancel_everything(), deadline)
 
@@ -243,8 +244,8 @@ class Orders(ABC):
 
         def acknowledge(results: list[PlaceResult]) -> None:
             for order, result in zip(new, results, strict=True):
-                if result.order_id is not None:
-                    self._gate.acknowledge(result.order_id, order.game_id.casefold())
+                if (offer := result.unmatched) is not None:
+                    self._gate.acknowledge(offer.order_id, order.game_id.casefold(), offer)
 
         return await send_own(
             self._gate,

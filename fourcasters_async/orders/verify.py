@@ -13,115 +13,38 @@ from fourcasters_async.errors import (
     AuthenticationError,
     ForbiddenError,
     FourcastersError,
-    NotSentError,
     OutcomeUnknownError,
     SessionClosedError,
 )
-from fourcasters_async.models import CancelResults, GameOutcome, MarketType, OpenOrder
+from fourcasters_async.models import (
+    CancelResults,
+    GameOutcome,
+    MarketType,
+    OpenOrder,
+    ProofSource,
+)
 from fourcasters_async.orders.answers import already_cancelled
 from fourcasters_async.orders.fanout import with_results
 from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.shared_reads import BookRead, SharedReads
 
 _log = logging.getLogger("fourcasters_async")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # Seconds that the first read waits for own places in flight; each later one waits twice as long.
 _FIRST_WAIT = 0.5
-# Seconds for which a read waits for the one before it, so that many callers share one.
-_PATIENCE = 0.25
+# Seconds that a feed has to show what became of orders after the answers to their cancel.
+_ECHO = 0.1
 # The part of the time left that is kept for a read.
 _FOR_THE_READ = 0.5
 # Seconds: with less than this left, a read gets all of it.
 _LEAST = 0.25
-# Turns of the loop for a read that was answered while the loop was blocked.
-_CATCH_UP_TURNS = 10
 # After these no other read can be had.
 _FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
 
 
 CancelById = Callable[[list[str], float, Callable[[CancelResults], None]], Awaitable[None]]
 """Cancels orders by id by a loop time, and hands on results as soon as they are known."""
-
-
-@frozen
-class BookRead:
-    """The open orders of the account, as a read showed them that began at the loop time `began`.
-
-    `mark` is the gate's mark at that time.
-    """
-
-    orders: list[OpenOrder]
-    began: float
-    mark: int
-
-
-class SharedReads:
-    """Reads the account's open orders; callers who ask at the same time share one read.
-
-    `read` reads by a loop time. A read under way began too early for who asks now, and they share
-    the next one.
-    """
-
-    def __init__(self, read: Callable[[float], Awaitable[list[OpenOrder]]], gate: Gate) -> None:
-        self._read = read
-        self._gate = gate
-        self._next: asyncio.Task[BookRead] | None = None
-        self._running: set[asyncio.Task[BookRead]] = set()
-        self._waiting: dict[asyncio.Task[BookRead], int] = {}
-        self._until = float("-inf")
-
-    async def read(self, until: float) -> BookRead:
-        """Read by the loop time `until`, or raise the `FourcastersError` that came instead."""
-        loop = asyncio.get_running_loop()
-        self._until = until if self._next is None else max(self._until, until)
-        if self._next is None:
-            self._next = loop.create_task(self._begin(tuple(self._running)))
-            self._running.add(self._next)
-            self._next.add_done_callback(self._end)
-        reading = self._next
-        self._waiting[reading] = self._waiting.get(reading, 0) + 1
-        try:
-            await asyncio.wait([reading], timeout=until - loop.time())
-            for _ in range(_CATCH_UP_TURNS):
-                if not reading.done():
-                    await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            if self._waiting.get(reading) == 1:
-                # Nobody else wants it.
-                reading.cancel()
-            raise
-        finally:
-            if reading in self._waiting:
-                self._waiting[reading] -= 1
-        if reading.cancelled() or not reading.done():
-            raise NotSentError("the open orders were not read before the deadline")
-        return reading.result()
-
-    def _end(self, reading: "asyncio.Task[BookRead]") -> None:
-        self._running.discard(reading)
-        self._waiting.pop(reading, None)
-        if self._next is reading:
-            # It was cancelled before it began.
-            self._next = None
-        if not reading.cancelled():
-            # Those who asked may have given up before it failed.
-            reading.exception()
-
-    async def close(self) -> None:
-        """End the reads under way."""
-        for task in (running := tuple(self._running)):
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
-
-    async def _begin(self, earlier: Sequence["asyncio.Task[BookRead]"]) -> BookRead:
-        # Those who ask in this turn of the loop join, too.
-        await asyncio.sleep(0)
-        if earlier:
-            await asyncio.wait(earlier, timeout=_PATIENCE)
-        self._next = None
-        began, mark = asyncio.get_running_loop().time(), self._gate.mark()
-        return BookRead(await self._read(self._until), began, mark)
 
 
 class Doubt(ABC):
@@ -143,45 +66,53 @@ class Doubt(ABC):
 class Proof:
     """What the reads showed. `resting` is what was seen last; an empty list is proof.
 
-    `error` is the last thing that went wrong, if anything did.
+    `source` says what showed it, and `error` is the last thing that went wrong, if anything did.
     """
 
     resting: list[OpenOrder] | None = None
     error: FourcastersError | None = None
+    source: ProofSource | None = None
 
 
 async def read_until_clear(
-    doubt: Doubt, reads: SharedReads, gate: Gate, *, until: float, once: bool = False
+    doubt: Doubt, reads: SharedReads, gate: Gate, *, since: float, until: float, once: bool = False
 ) -> Proof:
     """Read what is open, cancel what rests, and read again, until a read proves that nothing does.
 
     Own places in flight are waited for before each read, since a read that begins before they are
     answered proves nothing. But it can show what has landed, also if the answer never comes: the
     first wait is short, each later one twice as long, and all leave time for a read. A read that
-    fails proves nothing. Ends at the loop time `until`, or when the account may not read or the
+    fails proves nothing. Where a feed follows the orders and has itself shown what became of them
+    since the loop time `since`, when their cancel began, no read is made: what it has costs no
+    round trip. Ends at the loop time `until`, or when the account may not read or the
     session is closed, or with `once` after one read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
     error: FourcastersError | None = None
+    source: ProofSource | None = None
     pause = 0.0
     patience = math.inf if once else _FIRST_WAIT
     while True:
         wait = min(patience, (1 - _FOR_THE_READ) * (until - clock()))
         await gate.answered(doubt.games, until=clock() + wait)
         patience *= 2
+        read = await reads.shown(
+            doubt.games, since=since, until=min(clock() + _ECHO, until - _LEAST)
+        )
         left = until - clock()
         try:
-            read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
+            if read is None:
+                read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
         except FourcastersError as failed:
             _log.debug("could not read the open orders: %s", failed)
             error, final = failed, isinstance(failed, _FINAL) or is_too_large(failed)
         else:
             final = False
             gate.see(read.orders)
-            resting = doubt.take(read)
+            resting, source = doubt.take(read), read.source
         if resting == [] or final or once or clock() + pause >= until:
-            return Proof(resting, error)
+            return Proof(resting, error, source)
         await asyncio.sleep(pause)
         pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * pause))
         try:
@@ -263,7 +194,11 @@ class GamesInDoubt(Doubt):
             resting = [o for o in by_game.get(game, ()) if _may_be_of_type(o, outcome.type)]
             # An order that does not say which game it is on may be on any.
             proof = "" not in by_game and doubtful.isdisjoint(self._all_of(outcome))
-            self.outcomes[index] = evolve(outcome, resting=resting if resting or proof else None)
+            self.outcomes[index] = evolve(
+                outcome,
+                resting=resting if resting or proof else None,
+                seen_by=read.source if resting or proof else None,
+            )
         resting = [order for outcome in self.outcomes for order in outcome.resting or ()]
         return resting or (None if any(o.resting is None for o in self.outcomes) else [])
 
@@ -287,7 +222,7 @@ class GamesInDoubt(Doubt):
         if changed:
             for index, outcome in enumerate(self.outcomes):
                 if outcome.resting == [] and not changed.isdisjoint(self._all_of(outcome)):
-                    self.outcomes[index] = evolve(outcome, resting=None)
+                    self.outcomes[index] = evolve(outcome, resting=None, seen_by=None)
         return self.outcomes
 
     def _all_of(self, outcome: GameOutcome) -> tuple[str | None, ...]:

@@ -1,26 +1,39 @@
 """A sandbox exchange on this machine, for the tests of bots and of this library.
 
-`FakeExchange` is the exchange, `faults` are the ways in which it can fail, `fixtures` has a pytest
-fixture, and `process` runs an exchange in a process of its own. The sandbox shares no path and no
-converter with the client: a mistake that both made would pass its own tests.
+`FakeExchange` is the exchange, `faults` are the ways in which it can fail and `feed_faults` those
+in which its feeds can. `fixtures` has a pytest fixture, and `process` runs an exchange in a process
+of its own. The sandbox shares no path and no converter with the client: a mistake that both made
+would pass its own tests.
 
 Inside, from the bottom up:
 
 - `records`, `book`: accounts, games and orders, and what can happen to them. No I/O, no clock.
 - `matching`, `settling`, `liability`, `money`, `open_orders`: the rules of the book. No I/O.
+  `book_events`: what the book tells of as it happens.
 - `placing`, `wire`: how requests become orders, and how orders are written.
 - `answers`, `rest` (with `rest_orders`, `rest_account`, `rest_markets`, `graded`, `pausing`),
   `orders_channel`: the services, a request and the book in, an answer out. No I/O.
 - `clock`, `limit`, `received`: the time, the rate limit, and what was received.
 - `calls`, `injected`, `faults` (with `http_faults`, `socket_faults`): the faults, and which
   requests they strike.
+- `user_feed`, `price_feed`: what the feeds say, from the book's events. No I/O.
+- `feed_sockets`, `feeds`, `feed_faults`: their connections, and how they can fail.
 - `http_server`, `sockets`, `exchange`: the servers around it all.
 """
 
-from fourcasters_async.testing import faults
+from fourcasters_async.testing import faults, feed_faults
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.exchange import FakeExchange
 from fourcasters_async.testing.received import Received
 from fourcasters_async.testing.records import BookAccount, BookGame, BookOrder
 
-__all__ = ["Book", "BookAccount", "BookGame", "BookOrder", "FakeExchange", "Received", "faults"]
+__all__ = [
+    "Book",
+    "BookAccount",
+    "BookGame",
+    "BookOrder",
+    "FakeExchange",
+    "Received",
+    "faults",
+    "feed_faults",
+]

@@ -9,6 +9,7 @@ from itertools import count
 
 from attrs import define, evolve, field
 
+from fourcasters_async.testing.book_events import BookEventKind, BookEvents
 from fourcasters_async.testing.matching import Match, opposite_of
 from fourcasters_async.testing.money import Ledger, fee_for
 from fourcasters_async.testing.open_orders import OpenOrders
@@ -51,6 +52,8 @@ class Book:
     """What was paid to each account for each player whom it invited, in account currency."""
     now: float = 0.0
     """The time that has passed in the book, in seconds of the exchange's clock."""
+    events: BookEvents = field(factory=BookEvents, repr=False)
+    """Tells of every change of an order or a game, right after it."""
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _on_game: dict[str, list[BookOrder]] = field(factory=dict, init=False, repr=False)
     _open: OpenOrders = field(factory=OpenOrders, init=False, repr=False)
@@ -93,6 +96,7 @@ class Book:
         self.games[new_id] = game
         self._on_game[new_id] = []
         heappush(self._starting, (seconds_at(game.start), new_id))
+        self.events.tell(BookEventKind.OPENED, self.now, game)
         return game
 
     def place(
@@ -137,13 +141,15 @@ class Book:
         self.add(order)
         return order
 
-    def add(self, order: BookOrder) -> None:
-        """Put an order in the book as it is."""
+    def add(self, order: BookOrder, *, rests: bool = True) -> None:
+        """Put an order in the book as it is. One that is matched at once never `rests`."""
         self.orders[order.order_id] = order
         if order.expiry is not None:
             heappush(self._expiring, (seconds_at(order.expiry), order.order_id))
         self._on_game[order.game_id].append(order)
         self._open.add(order)
+        if rests:
+            self.events.tell(BookEventKind.PLACED, self.now, self.games[order.game_id], order)
 
     def fill(self, order_id: str, amount: float) -> None:
         """Match `amount` of an order, or what is left of it, with nobody."""
@@ -164,8 +170,10 @@ class Book:
         self._fill(taker, took)
 
     def _fill(self, order: BookOrder, fill: BookFill) -> None:
+        game = self.games[order.game_id]
         order.take(fill)
-        self.ledger.hold(order, self.games[order.game_id], fill)
+        self.ledger.hold(order, game, fill)
+        self.events.tell(BookEventKind.FILLED, fill.at, game, order, fill)
 
     def at_risk(self, account: str, game_id: str | None = None) -> float:
         """Return what an account can lose, on one game or on all, in account currency.
@@ -186,6 +194,8 @@ class Book:
         released = order.remaining
         order.cancelled = True
         order.cancelled_at = self.now if at is None else at
+        game = self.games[order.game_id]
+        self.events.tell(BookEventKind.CANCELLED, order.cancelled_at, game, order)
         return released
 
     def grade(self, order_id: str, outcome: str = "winner") -> None:
@@ -209,6 +219,7 @@ class Book:
         game.live = True
         for order in self.resting([game_id]):
             self.cancel(order, at=at)
+        self.events.tell(BookEventKind.STARTED, self.now if at is None else at, game)
 
     def settle(self, game_id: str, *, away: int, home: int) -> None:
         """End a game with a score: what rests on it is cancelled, and every bet is graded."""
@@ -219,6 +230,7 @@ class Book:
                 self.cancel(order)
             if order.filled:
                 self.grade(order.order_id, outcome_of(order, game, away, home))
+        self.events.tell(BookEventKind.ENDED, self.now, game)
 
     def resting(
         self, game_ids: Iterable[str] | None = None, *, account: str | None = None
@@ -252,6 +264,14 @@ class Book:
         else:
             orders = (order for each in game_ids for order in self._on_game.get(each, ()))
         return (order for order in orders if account in (None, order.account))
+
+    @property
+    def due(self) -> float:
+        """When something can next happen by itself, in seconds of the clock, or infinity."""
+        beats = [account.heartbeat_until for account in self.accounts.values()]
+        times = [until for until in beats if until is not None]
+        times += [queue[0][0] for queue in (self._expiring, self._starting) if queue]
+        return min(times, default=math.inf)
 
     def pass_time(self, now: float) -> None:
         """Let time pass: orders expire, games start, and missing heartbeats cancel all orders."""

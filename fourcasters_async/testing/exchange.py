@@ -11,8 +11,9 @@ from aiohttp import web
 
 from fourcasters_async.testing.answers import Answer, body_of
 from fourcasters_async.testing.book import Book
-from fourcasters_async.testing.calls import Call, Fault, HttpCall, respond
+from fourcasters_async.testing.calls import Call, Fault, respond
 from fourcasters_async.testing.clock import Clock
+from fourcasters_async.testing.feeds import Feeds
 from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.limit import RequestLimits
@@ -87,10 +88,12 @@ class FakeExchange:
         self.token = self.add_account(self.account)
         """A token of the account that orders belong to by default."""
         self._log = ReceivedLog()
-        self._injected = InjectedFaults()
+        self._injected: InjectedFaults[Fault] = InjectedFaults()
         self._rest = RestService(self._book)
         self._channel = OrdersChannel(self._book)
         self._sockets = OrdersSockets(self._answer, self._do, self._clock)
+        self.feeds = Feeds(self._book, self._clock, self._log, self._pass_time)
+        """The user feed and the price feed: their connections, and faults of their own."""
         self._limits = RequestLimits(rate_limit)
         self._server = HttpServer(self._serve, tls=tls, keep_alive=keep_alive, port=port)
         self._runner = self._server.runner
@@ -104,6 +107,11 @@ class FakeExchange:
     def orders_url(self) -> str:
         """The address of the Orders WebSocket."""
         return f"{self.url.replace('http', 'ws', 1)}{_ORDERS_PATH}"
+
+    @property
+    def streaming_url(self) -> str:
+        """The address that the paths of both feeds begin with."""
+        return self.url.replace("http", "ws", 1)
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -128,7 +136,7 @@ class FakeExchange:
 
     @property
     def sockets(self) -> int:
-        """How many WebSockets are open."""
+        """How many connections to the Orders WebSocket are open; `len(feeds)` counts the others."""
         return len(self._sockets)
 
     async def __aenter__(self) -> Self:
@@ -142,6 +150,7 @@ class FakeExchange:
         await self._server.stop_listening()
         self._clock.end()
         await self._sockets.end()
+        await self.feeds.end()
         await self._server.stop()
 
     def now(self) -> float:
@@ -209,16 +218,19 @@ class FakeExchange:
     ) -> None:
         """Let `fault` strike requests to an endpoint, the last segment of its path, about a game.
 
-        The endpoint of a message on a WebSocket is its type, that of a handshake is `ws`. A
-        request is about the games that it names, and about those of the orders that it names.
-        The fault lets the first `after` such requests pass and strikes the next `times`, with
-        `None` all. Of several faults that could strike a request, the one injected first does.
+        The endpoint of a message on a WebSocket is its type. That of a handshake is `ws`, `user`
+        or `price-stream`, and that of a replay `messages`. A request is about the games that it
+        names, and about those of the orders that it names. The fault lets the first `after` such
+        requests pass and strikes the next `times`, with `None` all. Of several faults that could
+        strike a request, the one injected first does. What the feeds push has faults of its own:
+        `exchange.feeds.user.inject`.
         """
         self._injected.add(Injected(fault, endpoint, game_id, after, times))
 
     def clear_faults(self) -> None:
-        """Take back every fault that was injected."""
+        """Take back every fault that was injected, also into the feeds."""
         self._injected.clear()
+        self.feeds.clear_faults()
 
     def assert_all_faults_struck(self) -> None:
         """Raise AssertionError if an injected fault has not struck `times` times.
@@ -226,10 +238,16 @@ class FakeExchange:
         With `times=None` it must have struck once. Faults that were taken back do not count.
         """
         self._injected.assert_all_struck()
+        self.feeds.assert_all_faults_struck()
 
-    async def drop_sockets(self, code: int | None = None) -> None:
-        """Close every WebSocket with a close frame, or with `None` abort its connection."""
-        self._sockets.drop(code)
+    async def drop_sockets(self, code: int | None = None, *, endpoint: str | None = None) -> None:
+        """Close every WebSocket with a close frame, or with `None` abort its connection.
+
+        With an `endpoint` (`ws`, `user` or `price-stream`) only those of that one.
+        """
+        if endpoint in (None, "ws"):
+            self._sockets.drop(code)
+        self.feeds.drop(code, endpoint=endpoint)
         # The server learns of an aborted connection in the next turn of the loop.
         await asyncio.sleep(0)
 
@@ -239,32 +257,34 @@ class FakeExchange:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         content = await request.read()
-        authorization = request.headers.get("Authorization", "")
+        authorization = self.feeds.authorization(request)
         account = self._rest.account(authorization, content)
         received = Received(request.method, request.path, request.headers, content, account)
+        route = f"{request.method} {request.path}"
 
         def commit() -> Answer:
             self._pass_time()
             if request.path == _ORDERS_PATH:
                 return self._rest.shake_hands(authorization)
-            return self._rest.answer(
-                f"{request.method} {request.path}",
-                authorization=authorization,
-                content=content,
-                query=request.query,
-                lag=ReadLag(
-                    appear=self.read_lag + self.appear_lag,
-                    vanish=self.read_lag + self.vanish_lag,
-                ),
+            if self.feeds.serves(request):
+                return self.feeds.answer(request, self._rest.account(authorization))
+            lag = ReadLag(
+                appear=self.read_lag + self.appear_lag, vanish=self.read_lag + self.vanish_lag
             )
+            answer = self._rest.answer(
+                route, authorization=authorization, content=content, query=request.query, lag=lag
+            )
+            self.feeds.watch_clock()
+            return answer
 
         refusal = self._limits.refusal(request.path, account, self.now())
-        response = await self._answer(
-            received, HttpCall(request, commit, self._clock), refusal=refusal
-        )
-        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        call = self.feeds.call(request, commit, account)
+        response = await self._answer(received, call, refusal=refusal)
+        if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            return response
+        if request.path == _ORDERS_PATH:
             return await self._sockets.serve(request, response.headers, account or "")
-        return response
+        return await self.feeds.serve(request, account or "")
 
     async def _answer(
         self, received: Received, call: Call, *, refusal: Answer | None = None
@@ -292,7 +312,9 @@ class FakeExchange:
 
     def _do(self, message: Message, account: str) -> Answer:
         self._pass_time()
-        return self._channel.answer(message, account=account)
+        answer = self._channel.answer(message, account=account)
+        self.feeds.watch_clock()
+        return answer
 
     def _pass_time(self) -> None:
         self._clock.catch_up()

@@ -1,16 +1,25 @@
-"""The faults that were injected, and which requests each of them strikes."""
+"""The faults that were injected, and which requests or messages each of them strikes."""
+
+from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
 
-from fourcasters_async.testing.calls import Fault
-from fourcasters_async.testing.received import Received
+F = TypeVar("F")
+
+
+class Strikable(Protocol):
+    """What a fault can strike: a request, or a message."""
+
+    def fits(self, endpoint: str | None, game_id: str | None) -> bool:
+        """Whether it goes to an endpoint and is about a game. `None` fits all."""
+        ...
 
 
 @define
-class Injected:
+class Injected(Generic[F]):
     """A fault, and which requests it strikes. `struck` counts those that it has struck."""
 
-    fault: Fault
+    fault: F
     endpoint: str | None
     game_id: str | None
     after: int
@@ -28,7 +37,7 @@ class Injected:
         where = f"endpoint={self.endpoint!r}, game_id={self.game_id!r}"
         return f"{self.fault} on {where} struck {self.struck} of {wanted}"
 
-    def takes(self, received: Received) -> bool:
+    def takes(self, received: Strikable) -> bool:
         """Whether the fault strikes this request. Counts it if it is one that it could strike."""
         if self.struck == self.times or not received.fits(self.endpoint, self.game_id):
             return False
@@ -40,12 +49,12 @@ class Injected:
 
 
 @define
-class InjectedFaults:
+class InjectedFaults(Generic[F]):
     """The faults that were injected, in their order."""
 
-    _faults: list[Injected] = field(factory=list)
+    _faults: list[Injected[F]] = field(factory=list)
 
-    def add(self, injected: Injected) -> None:
+    def add(self, injected: Injected[F]) -> None:
         """Add a fault behind the others."""
         self._faults.append(injected)
 
@@ -59,6 +68,6 @@ class InjectedFaults:
         if missing:
             raise AssertionError("; ".join(missing))
 
-    def choose(self, received: Received) -> Fault | None:
+    def choose(self, received: Strikable) -> F | None:
         """Return the first fault that strikes a request, if any does."""
         return next((each.fault for each in self._faults if each.takes(received)), None)

@@ -27,7 +27,7 @@ def flat(game: BookGame, orders: Iterable[BookOrder], account: str) -> wire.Docu
     sides = _by_side(game, orders)
     return {
         **wire.game_document(game),
-        **{name: [_entry(order, account) for order in side] for name, side in sides.items()},
+        **{name: [entry(order, account) for order in side] for name, side in sides.items()},
         **_volumes(sides),
     }
 
@@ -39,7 +39,7 @@ def nested(game: BookGame, orders: Iterable[BookOrder], account: str) -> wire.Do
     for name in _BY_NUMBER:
         by_number: dict[str, list[wire.Document]] = {}
         for order in sides[name]:
-            by_number.setdefault(f"{order.number:g}", []).append(_entry(order, account))
+            by_number.setdefault(f"{order.number:g}", []).append(entry(order, account))
         document[name] = by_number
     for name in _SOCCER:
         document.pop(name, None)
@@ -83,7 +83,8 @@ def _side_of(game: BookGame, order: BookOrder) -> str:
     return f"{team}Spreads" if order.type == "spread" else f"{team}Moneylines"
 
 
-def _entry(order: BookOrder, account: str) -> wire.Document:
+def entry(order: BookOrder, account: str) -> wire.Document:
+    """Write an order of the book as an account sees it: its own have `createdBy`."""
     document: wire.Document = {
         "id": order.order_id,
         "type": order.type,
@@ -98,6 +99,8 @@ def _entry(order: BookOrder, account: str) -> wire.Document:
     }
     if order.account == account:
         document["createdBy"] = wire.USER_ID
+    if order.post_arb:
+        document["isPostArb"] = True
     if order.type == "total":
         return document | {"total": order.number, "OU": order.side}
     if order.type == "moneyline1x2":
@@ -106,10 +109,19 @@ def _entry(order: BookOrder, account: str) -> wire.Document:
     return document | {"participantID": order.side} | spread
 
 
+def main_lines(game: BookGame, orders: Iterable[BookOrder]) -> dict[str, float | None]:
+    """Return the lines with the best prices, by their names on the wire."""
+    return _best_lines(_by_side(game, orders))
+
+
+def _best_lines(sides: dict[str, list[BookOrder]]) -> dict[str, float | None]:
+    named = {"mainHomeSpread": "homeSpreads", "mainAwaySpread": "awaySpreads", "mainTotal": "over"}
+    return {name: sides[side][0].number if sides[side] else None for name, side in named.items()}
+
+
 def _main_lines(sides: dict[str, list[BookOrder]]) -> wire.Document:
     """Write the lines with the best prices."""
-    named = {"mainHomeSpread": "homeSpreads", "mainAwaySpread": "awaySpreads", "mainTotal": "over"}
-    best = {name: sides[side][0].number if sides[side] else None for name, side in named.items()}
+    best = _best_lines(sides)
     return {name: None if line is None else f"{line:g}" for name, line in best.items()}
 
 

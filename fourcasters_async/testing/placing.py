@@ -117,6 +117,7 @@ def place(
         user_reference=reference or None,
         placed_at=book.now,
         expiry=expiry,
+        post_arb=order_type == "postArb",
     )
     return put(book, wanted, order_type, released=released)
 
@@ -182,7 +183,7 @@ def _carry_out(book: Book, wanted: BookOrder, taken: list[Match], *, rests: bool
     took = None
     if taken:
         took = evolve(wanted, offered=risk, fills=[])
-        book.add(took)
+        book.add(took, rests=False)
         for match in taken:
             book.match(took, match)
     if not rests or left <= 0:

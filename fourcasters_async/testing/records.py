@@ -96,7 +96,8 @@ class BookOrder:
     of the exchange's clock. `outcome` is set once what was filled is graded.
 
     `Book.cancel` cancels an order and `Book.fill` fills it. To set `cancelled` works too, but then
-    the order counts as cancelled from the start: reads that lag do not show it.
+    the order counts as cancelled from the start: reads that lag do not show it, and the feeds do
+    not tell of it.
     """
 
     order_id: str
@@ -118,6 +119,8 @@ class BookOrder:
     fills: list[BookFill] = field(factory=list, repr=False)
     wager_request_id: str = ""
     """What ties together all that came of one order that was placed."""
+    post_arb: bool = False
+    """Whether it was placed as a `postArb`."""
 
     def __attrs_post_init__(self) -> None:
         """Give an order that comes of no other an id of its own."""

@@ -1,10 +1,11 @@
-"""The server of the Orders WebSocket: its connections and their frames."""
+"""WebSockets of the server: what connections have in common, and those for orders."""
 
 import asyncio
 import json
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from attrs import define, field
@@ -15,6 +16,8 @@ from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.orders_channel import Message
 from fourcasters_async.testing.received import Received
 
+S = TypeVar("S", bound="ServerSocket")
+
 # RFC 6455: what the length in a frame's head is if two or eight bytes with the length follow.
 _TWO_BYTES, _EIGHT_BYTES = 126, 127
 # Seconds in which clients can answer a close frame.
@@ -22,8 +25,8 @@ _GRACE = 0.25
 
 
 @define(eq=False)
-class OrdersSocket:
-    """A connection to the Orders WebSocket.
+class ServerSocket:
+    """A connection to a WebSocket.
 
     On a `mute` connection the server sends nothing more and ignores messages. On a `deaf` one it
     reads nothing either.
@@ -36,8 +39,6 @@ class OrdersSocket:
     deaf: bool = False
     ended: asyncio.Event = field(factory=asyncio.Event)
     _handler: "asyncio.Task[object] | None" = field(factory=asyncio.current_task)
-    _sent: int = 0
-    _news: asyncio.Event = field(factory=asyncio.Event)
 
     @property
     def open(self) -> bool:
@@ -45,27 +46,6 @@ class OrdersSocket:
         transport = self.request.transport
         connected = transport is not None and not transport.is_closing()
         return connected and (self.deaf or not self.mute)
-
-    async def send(self, content: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
-        """Send a frame, unless the connection is mute or has ended."""
-        if self.mute:
-            return
-        with suppress(ConnectionError):
-            await self.stream.send_frame(content, kind)
-        if kind is WSMsgType.TEXT:
-            self.count_sent()
-
-    def count_sent(self) -> None:
-        """Count an answer that was sent."""
-        self._sent += 1
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def until_sent(self, more: int) -> None:
-        """Wait until so many more answers were sent, or the connection has ended."""
-        wanted = self._sent + more
-        while self._sent < wanted and not self.ended.is_set():
-            await self._news.wait()
 
     def write(self, data: bytes) -> None:
         """Write bytes on the connection without the server, unless it is mute or has ended."""
@@ -90,12 +70,45 @@ class OrdersSocket:
     def mark_ended(self) -> None:
         """Wake whoever waits for the end of the connection, which has come."""
         self.ended.set()
-        self._news.set()
 
     def give_up(self) -> None:
         """Drop what is not answered yet."""
         if self._handler is not None:
             self._handler.cancel()
+
+
+@define(eq=False)
+class OrdersSocket(ServerSocket):
+    """A connection to the Orders WebSocket. It counts the answers that were sent."""
+
+    _sent: int = 0
+    _news: asyncio.Event = field(factory=asyncio.Event)
+
+    async def send(self, content: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
+        """Send a frame, unless the connection is mute or has ended."""
+        if self.mute:
+            return
+        with suppress(ConnectionError):
+            await self.stream.send_frame(content, kind)
+        if kind is WSMsgType.TEXT:
+            self.count_sent()
+
+    def count_sent(self) -> None:
+        """Count an answer that was sent."""
+        self._sent += 1
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def until_sent(self, more: int) -> None:
+        """Wait until so many more answers were sent, or the connection has ended."""
+        wanted = self._sent + more
+        while self._sent < wanted and not self.ended.is_set():
+            await self._news.wait()
+
+    def mark_ended(self) -> None:
+        """Wake whoever waits for the end of the connection or for answers on it."""
+        ServerSocket.mark_ended(self)
+        self._news.set()
 
 
 @define
@@ -136,22 +149,11 @@ class SocketCall(Call):
         self.socket.write(data)
 
 
-class OrdersSockets:
-    """The connections to the Orders WebSocket.
+class ServerSockets(Generic[S]):
+    """The connections to a WebSocket."""
 
-    `answer` gives the response to what was received, `do` does what a message asks for an account.
-    """
-
-    def __init__(
-        self,
-        answer: Callable[[Received, Call], Awaitable[web.StreamResponse]],
-        do: Callable[[Message, str], Answer],
-        clock: Clock,
-    ) -> None:
-        self._answer = answer
-        self._do = do
-        self._clock = clock
-        self._open: set[OrdersSocket] = set()
+    def __init__(self) -> None:
+        self._open: set[S] = set()
 
     def __len__(self) -> int:
         """Count the open connections."""
@@ -171,6 +173,24 @@ class OrdersSockets:
                     await socket.ended.wait()
         for socket in self._open:
             socket.give_up()
+
+
+class OrdersSockets(ServerSockets[OrdersSocket]):
+    """The connections to the Orders WebSocket.
+
+    `answer` gives the response to what was received, `do` does what a message asks for an account.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Received, Call], Awaitable[web.StreamResponse]],
+        do: Callable[[Message, str], Answer],
+        clock: Clock,
+    ) -> None:
+        super().__init__()
+        self._answer = answer
+        self._do = do
+        self._clock = clock
 
     async def serve(
         self, request: web.Request, headers: Mapping[str, str], account: str

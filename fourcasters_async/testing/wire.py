@@ -8,6 +8,7 @@ from fourcasters_async.testing.settling import fee_of, result_of
 
 Document = dict[str, object]
 
+AWAY_ROTATION_NUMBER = "501"
 USER_ID = "5f" * 12
 """The id that every account sees as its own."""
 
@@ -45,13 +46,20 @@ def _offer(order: BookOrder) -> Document:
 
 def _matched(order: BookOrder, fill: BookFill) -> Document:
     return {
-        "amount": fill.risk,
+        **amounts(fill),
         "orderID": fill.other,
         "txID": fill.fill_id,
-        "risk": round(fill.risk + fill.fee, 2),
-        "win": round(fill.win - fill.fee, 2),
         "winWithoutCommission": fill.win,
         **_terms(order, fill.odds),
+    }
+
+
+def amounts(fill: BookFill) -> Document:
+    """Write the amounts of a fill: `risk` and `win` with the commission, `amount` without it."""
+    return {
+        "amount": fill.risk,
+        "risk": round(fill.risk + fill.fee, 2),
+        "win": round(fill.win - fill.fee, 2),
     }
 
 
@@ -247,7 +255,7 @@ def game_document(game: BookGame) -> Document:
 def participants(game: BookGame) -> list[Document]:
     """Write the sides of a game: away first, then home."""
     return [
-        _participant(game.away_id, game.away, "away", "501"),
+        _participant(game.away_id, game.away, "away", AWAY_ROTATION_NUMBER),
         _participant(game.home_id, game.home, "home", "502"),
     ]
 

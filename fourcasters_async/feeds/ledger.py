@@ -1,0 +1,267 @@
+"""The account's own orders, from events, answers and reads in whatever order. No I/O, no clock.
+
+An order is placed once, and from then on what is left of it only gets less, until it is closed for
+good: a new size is a new order. So the least that anybody says is right, whoever says it first, and
+it does no harm to hear it twice. Only a read can say against that, and is then believed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from attrs import evolve, fields, frozen
+
+from fourcasters_async.feeds.open_order import OrderEvent, from_event
+from fourcasters_async.models import (
+    ChangeSource,
+    OpenOrder,
+    OrderCancelled,
+    OrderChange,
+)
+
+# Less than a cent is noise of the arithmetic.
+_CENT = 0.01
+# How many closed orders are remembered, so that a late answer or read does not open them again.
+_REMEMBERED = 100_000
+_FIELDS = tuple(field.name for field in fields(OpenOrder))
+
+
+@frozen
+class _Closed:
+    at: float
+    by_feed: bool
+
+
+@frozen
+class _Owed:
+    """What an answer or a read said of an order on a game, and the feed has not said yet."""
+
+    since: float
+    game: str
+    closing: bool
+
+
+class Ledger:
+    """Own orders that rest, by id. Times are those of one clock, in seconds.
+
+    Reads may trail the book by `read_lag` seconds.
+    """
+
+    def __init__(self, *, read_lag: float) -> None:
+        self._read_lag = read_lag
+        self._open: dict[str, OpenOrder] = {}
+        self._by_game: dict[str, dict[str, None]] = {}
+        self._closed: OrderedDict[str, _Closed] = OrderedDict()
+        # When somebody last said that an order rests.
+        self._heard: dict[str, float] = {}
+        # The open orders that the feed has told of.
+        self._told: set[str] = set()
+        self._owed: dict[str, _Owed] = {}
+        self._closed_on: dict[str, float] = {}
+        self._closed_last = float("-inf")
+        self._nameless: list[OpenOrder] = []
+
+    def __len__(self) -> int:
+        """Count the orders that rest."""
+        return len(self._open) + len(self._nameless)
+
+    def orders(self, game_id: str | None = None) -> list[OpenOrder]:
+        """Return the orders that rest, on one game or on all.
+
+        An order whose game is not known may be on any, and so may one without an id.
+        """
+        if game_id is None:
+            return [*self._open.values(), *self._nameless]
+        keys = [*self._by_game.get(game_id.casefold(), ()), *self._by_game.get("", ())]
+        return [*(self._open[key] for key in keys), *self._nameless]
+
+    def get(self, order_id: str) -> OpenOrder | None:
+        """Return an order that rests, `None` if it does not or is not known."""
+        return self._open.get(order_id.casefold())
+
+    @property
+    def nameless(self) -> bool:
+        """Whether the last read shows an order without an id, which cannot be followed."""
+        return bool(self._nameless)
+
+    def apply(self, event: OrderEvent, now: float) -> OrderChange | None:
+        """Take an event of the feed; return what it changes, `None` if that was known."""
+        if event.order is None:
+            # What a taker takes never rests.
+            return None
+        order, key = from_event(event), event.order.order_id.casefold()
+        nothing_left = order.remaining is not None and order.remaining < _CENT
+        closing = isinstance(event, OrderCancelled) or nothing_left
+        if (owed := self._owed.get(key)) is not None and (closing or not owed.closing):
+            del self._owed[key]
+        if closing:
+            return self._close(key, now, ChangeSource.FEED, order)
+        change = self._hold(order, now, ChangeSource.FEED)
+        if key in self._open:
+            self._told.add(key)
+        return change
+
+    def rests(self, order: OpenOrder, now: float) -> OrderChange | None:
+        """Take the answer to a place or an edit: the order rests. The feed is to tell of it too."""
+        key = (order.order_id or "").casefold()
+        if key not in self._closed and key not in self._told:
+            self._owed.setdefault(key, _Owed(now, _game(order), closing=False))
+        return self._hold(order, now, ChangeSource.ANSWER)
+
+    def gone(
+        self, order_id: str, game_id: str | None, now: float, *, just_now: bool
+    ) -> OrderChange | None:
+        """Take the answer to a cancel: the order does not rest.
+
+        If it was cancelled `just_now`, the feed is to tell of it too.
+        """
+        key = order_id.casefold()
+        held, known = self._open.get(key), self._closed.get(key)
+        if just_now and (known is None or not known.by_feed):
+            game = _game(held) if held is not None else (game_id or "").casefold()
+            self._owed[key] = _Owed(now, game, closing=True)
+        return self._close(key, now, ChangeSource.ANSWER)
+
+    def read(
+        self, orders: Iterable[OpenOrder], *, began: float, now: float, complete: bool
+    ) -> list[OrderChange]:
+        """Take a read of the open orders that began at a time.
+
+        It is believed about all that it can know: what was said within `read_lag` before it began,
+        or since, it need not show. With `complete` the feed has told of everything for longer than
+        that, so that it owes what the read shows first.
+        """
+        named = {o.order_id.casefold(): o for o in orders if o.order_id}
+        self._nameless = [order for order in orders if not order.order_id]
+        seen = began - self._read_lag
+        changes: list[OrderChange] = []
+        for key, order in named.items():
+            closed, held = self._closed.get(key), self._open.get(key)
+            if closed is not None or (held is not None and _is_more(order, held)):
+                said = self._heard[key] if closed is None else closed.at
+                if said < seen:
+                    changes.append(self._overrule(key, order, now))
+            elif (change := self._hold(order, now, ChangeSource.READ)) is not None:
+                changes.append(evolve(change, disagreement=complete))
+                if complete:
+                    self._owed.setdefault(key, _Owed(now, _game(order), closing=False))
+        for key in [k for k, at in self._heard.items() if k not in named and at < seen]:
+            if (change := self._close(key, now, ChangeSource.READ)) is not None:
+                changes.append(evolve(change, disagreement=complete))
+                if complete:
+                    self._owed[key] = _Owed(now, _game(change.order), closing=True)
+        return changes
+
+    def forgive(self, *, before: float) -> list[str]:
+        """Have the feed owe nothing of before a time; return the ids of what it owed."""
+        late = [key for key, owed in self._owed.items() if owed.since < before]
+        for key in late:
+            del self._owed[key]
+        return late
+
+    def owed_since(self) -> float | None:
+        """Return since when the feed owes word of an order, `None` if it owes none."""
+        return min((owed.since for owed in self._owed.values()), default=None)
+
+    def closing_seen(self, games: frozenset[str] | None, *, since: float) -> bool:
+        """Whether the feed itself has shown, since a time, what became of the orders on games.
+
+        It has if it told of a closing on each of them since then, and owes no word about any.
+        `None` stands for all games together.
+        """
+        if games is None:
+            return self._closed_last >= since and not self._owed
+        owed = {each.game for each in self._owed.values()}
+        return "" not in owed and all(
+            self._closed_on.get(game, float("-inf")) >= since and game not in owed for game in games
+        )
+
+    def expects_closing(self, games: frozenset[str] | None) -> bool:
+        """Whether the feed has still to tell of a closing on games, or of any with `None`."""
+        if games is None:
+            return bool(self._owed or self._open)
+        owed = {each.game for each in self._owed.values()}
+        return not games.isdisjoint(owed | self._by_game.keys())
+
+    def _overrule(self, key: str, order: OpenOrder, now: float) -> OrderChange:
+        """Hold an order as a read shows it, against what was held."""
+        before = self._open.get(key)
+        self._closed.pop(key, None)
+        self._put(key, order, now)
+        return OrderChange(order=order, before=before, source=ChangeSource.READ, disagreement=True)
+
+    def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
+        """Hold an order, or what is less left of it; return what that changes."""
+        key = (order.order_id or "").casefold()
+        if key in self._closed:
+            return None
+        before = self._open.get(key)
+        if before is None:
+            self._put(key, order, now)
+            return OrderChange(order=order, before=None, source=source)
+        merged = _merged(before, order)
+        self._put(key, merged, now)
+        less = _left(merged) < _left(before) - _CENT / 2
+        return OrderChange(order=merged, before=before, source=source) if less else None
+
+    def _put(self, key: str, order: OpenOrder, now: float) -> None:
+        before = self._open.get(key)
+        if before is not None and _game(before) != _game(order):
+            self._leave_game(key, before)
+        self._open[key] = order
+        self._by_game.setdefault(_game(order), {})[key] = None
+        self._heard[key] = now
+
+    def _close(
+        self, key: str, now: float, source: ChangeSource, told: OpenOrder | None = None
+    ) -> OrderChange | None:
+        """Hold an order no more; return what that changes. `told` is the order as it is told of."""
+        by_feed = source is ChangeSource.FEED
+        before, earlier = self._open.pop(key, None), self._closed.pop(key, None)
+        by_feed_before = earlier is not None and earlier.by_feed
+        self._closed[key] = _Closed(
+            now if earlier is None else earlier.at, by_feed or by_feed_before
+        )
+        if len(self._closed) > _REMEMBERED:
+            self._closed.popitem(last=False)
+        self._told.discard(key)
+        self._heard.pop(key, None)
+        if by_feed:
+            game = _game(told) or _game(before)
+            self._closed_on[game] = self._closed_last = now
+        if before is None:
+            return None
+        self._leave_game(key, before)
+        return OrderChange(order=evolve(before, remaining=0.0), before=before, source=source)
+
+    def _leave_game(self, key: str, order: OpenOrder) -> None:
+        on_game = self._by_game[_game(order)]
+        del on_game[key]
+        if not on_game:
+            del self._by_game[_game(order)]
+
+
+def _merged(one: OpenOrder, other: OpenOrder) -> OpenOrder:
+    """Return what two sources say of an order: what both know, and the least that is left."""
+    lesser, more = (one, other) if _left(one) <= _left(other) else (other, one)
+    missing = {
+        name: value
+        for name in _FIELDS
+        if getattr(lesser, name) is None and (value := getattr(more, name)) is not None
+    }
+    if more.game is not None and more.game.participants:
+        # A read names the sides, an event does not.
+        missing["game"] = more.game
+    return evolve(lesser, **missing) if missing else lesser
+
+
+def _left(order: OpenOrder) -> float:
+    return float("inf") if order.remaining is None else order.remaining
+
+
+def _is_more(order: OpenOrder, held: OpenOrder) -> bool:
+    known = order.remaining is not None and held.remaining is not None
+    return known and _left(order) > _left(held) + _CENT
+
+
+def _game(order: OpenOrder | None) -> str:
+    return ((order.game_id if order is not None else None) or "").casefold()

@@ -1,0 +1,322 @@
+"""LiveOrders: the account's own orders, at every moment."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
+from fourcasters_async.errors import FourcastersError, InvalidRequestError
+from fourcasters_async.feeds.ledger import Ledger
+from fourcasters_async.feeds.open_order import from_offer
+from fourcasters_async.feeds.stream import Stream, Streams
+from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
+from fourcasters_async.feeds.user_core import Lines, UserFeedCore
+from fourcasters_async.models import (
+    FeedEvent,
+    Gap,
+    Lagged,
+    OpenOrder,
+    OrderChange,
+    OrderFilled,
+    UnmatchedOffer,
+)
+
+_log = logging.getLogger("fourcasters_async")
+
+
+class LiveOrders:
+    """The account's own open orders: `async with session.live_orders() as orders`.
+
+    They are united from the user feed, from the answers to this session's own requests, and from
+    reads of the open orders: when it is entered, after every gap of the feed, and every `audit`
+    seconds. Where a read disagrees with what the feed has told, the read wins, and the change says
+    so (`OrderChange.disagreement`).
+
+    `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
+    take their proof from here where the feed has told of each order that left the book, and need no
+    read. `async for change in orders` yields each `OrderChange` from then on, and `fills()` each
+    fill.
+    """
+
+    def __init__(
+        self,
+        lines: Lines,
+        read: Callable[[], Awaitable[list[OpenOrder]]],
+        follow: Callable[["LiveOrders | None"], None],
+        note: Callable[[OrderChange], None],
+        *,
+        read_lag: float,
+        audit: float,
+    ) -> None:
+        self._core = UserFeedCore(lines, self._take, on_state=self._note_state)
+        self._read = read
+        self._follow = follow
+        self._note = note
+        self._ledger = Ledger(read_lag=read_lag)
+        self._changes: Streams[OrderChange] = Streams()
+        self._fills: Streams[OrderFilled] = Streams()
+        self._keeping: asyncio.Task[None] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
+        self._not_current_since: float | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        """Connect to the feed, and read the open orders once.
+
+        They are `current` after another read, `read_lag` seconds later. Raises what `orders_socket`
+        raises, and what `account.get_unmatched` raises.
+        """
+        if self._keeping is not None:
+            raise InvalidRequestError("these live orders were entered before; make others")
+        self._not_current_since = _now()
+        self._follow(self)
+        try:
+            await self._core.__aenter__()
+            try:
+                await self._look()
+            except BaseException:
+                await self._core.__aexit__()
+                raise
+        except BaseException:
+            self._follow(None)
+            raise
+        self._begin_keeping()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection. What is held stays, and is not current any more."""
+        self._follow(None)
+        self._closed = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        await self._core.__aexit__()
+
+    @property
+    def current(self) -> bool:
+        """Whether this is the account's book at this moment, as far as the feed brought it here.
+
+        It is not while the feed is down, after a gap until it was read again, while the feed owes
+        word of an own order, and while a read shows an order that has no id.
+        """
+        return self._why_not() is None
+
+    @property
+    def not_current_since(self) -> datetime | None:
+        """Since when it is not `current`, in UTC; `None` while it is."""
+        if self.current or self._not_current_since is None:
+            return None
+        return datetime.now(UTC) - timedelta(seconds=_now() - self._not_current_since)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it is not `current`, `None` while it is."""
+        return self._why_not()
+
+    def __len__(self) -> int:
+        """Count the open orders."""
+        return len(self._ledger)
+
+    @property
+    def orders(self) -> list[OpenOrder]:
+        """The open orders of the account."""
+        return self._ledger.orders()
+
+    def get(self, order_id: str) -> OpenOrder | None:
+        """Return an open order, `None` if it does not rest or is not known."""
+        return self._ledger.get(check_id(order_id, "order_id"))
+
+    def on_game(self, game_id: str) -> list[OpenOrder]:
+        """Return the open orders on a game, and those whose game is not known."""
+        return self._ledger.orders(check_id(game_id, "game_id"))
+
+    def by_reference(self, user_reference: str) -> list[OpenOrder]:
+        """Return the open orders with a user reference."""
+        wanted = check_text(user_reference, "user_reference")
+        return [order for order in self._ledger.orders() if order.user_reference == wanted]
+
+    def __aiter__(self) -> Stream[OrderChange]:
+        """Return the changes from now on."""
+        return self._changes.open()
+
+    def fills(self) -> Stream[OrderFilled]:
+        """Return the fills from now on, as maker and as taker, each once.
+
+        A fill that happened while this did not run is not among them: `user_feed` with a cursor has
+        those too.
+        """
+        return self._fills.open()
+
+    async def wait_until_current(self, *, deadline: float = 10.0) -> bool:
+        """Wait until it is `current`; return `False` if it is not after `deadline` seconds."""
+        until = _now() + check_seconds(deadline, "deadline")
+        while not self.current:
+            if not await self._news(until):
+                return self.current
+        return True
+
+    async def wait_until_clear(
+        self, games: Iterable[str] | None = None, *, deadline: float = 10.0
+    ) -> bool:
+        """Wait until it is `current` and no order rests on games; without `games`, on any.
+
+        Returns `False` if that is not so after `deadline` seconds. It cancels nothing.
+        """
+        named = None
+        if games is not None:
+            ids = enumerate(check_list(games, "games"))
+            named = [check_id(game_id, f"games[{index}]") for index, game_id in ids]
+        until = _now() + check_seconds(deadline, "deadline")
+        while not (self.current and self._is_clear(named)):
+            if not await self._news(until):
+                return self.current and self._is_clear(named)
+        return True
+
+    # What the order verbs tell and ask: `orders/follower.py`.
+
+    def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
+        """Take note of an order that an answer puts into the book."""
+        self._tell(self._ledger.rests(from_offer(order_id, game, offer), _now()))
+
+    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
+        """Take note of an order that an answer has cancelled, `just_now` or before."""
+        self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
+
+    async def shown(
+        self, games: frozenset[str] | None, *, since: float, until: float
+    ) -> list[OpenOrder] | None:
+        """Return the open orders once the feed itself has shown what became of those on games."""
+        while self.current:
+            if self._ledger.closing_seen(games, since=since):
+                return self._ledger.orders()
+            if not self._ledger.expects_closing(games) or not await self._news(until):
+                return None
+        return None
+
+    # What the feed tells.
+
+    def _take(self, event: FeedEvent) -> None:
+        if isinstance(event, Gap):
+            self._upkeep.note_gap(_now(), f"the feed has a gap: {event.reason}")
+            self._note_news()
+        elif not isinstance(event, Lagged):
+            change = self._ledger.apply(event, _now())
+            if isinstance(event, OrderFilled):
+                self._fills.put(event)
+            self._tell(change)
+
+    def _note_state(self) -> None:
+        self._upkeep.note_live(_now(), live=self._core.live)
+        if self._core.error is not None:
+            self._changes.end(self._core.error)
+            self._fills.end(self._core.error)
+        self._note_news()
+
+    def _tell(self, change: OrderChange | None) -> None:
+        if change is not None:
+            self._note(change)
+            self._changes.put(change)
+        self._note_news()
+
+    # What is read.
+
+    def _begin_keeping(self) -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            # A program may cancel all of its tasks, and still want to know its orders.
+            if task.cancelled() and not self._closed:
+                self._begin_keeping()
+
+        self._keeping = asyncio.create_task(self._keep())
+        self._keeping.add_done_callback(ended)
+
+    async def _keep(self) -> None:
+        """Read when that is due, until cancelled."""
+        while self._core.error is None:
+            owed = self._ledger.owed_since()
+            due = self._upkeep.due_at(owed)
+            if due > _now():
+                await self._news(due)
+                continue
+            if self._upkeep.is_overdue(_now(), owed):
+                self._warn()
+            if self._upkeep.due(_now(), owed) is Due.RECONNECT:
+                self._core.reconnect(self._upkeep.doubt)
+            try:
+                await self._look()
+            except FourcastersError as error:
+                _log.debug("live orders: could not read the open orders: %s", error)
+                self._upkeep.fail_read(_now())
+
+    async def _look(self) -> None:
+        """Read the open orders, and unite them with what is held."""
+        began, upkeep = _now(), self._upkeep
+        gapless = upkeep.begin_read(began)
+        orders = await self._read()
+        changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
+        upkeep.end_read(began, gapless)
+        for change in changes:
+            if change.disagreement:
+                _log.warning(
+                    "live orders: a read disagrees about order %s on game %s, and wins",
+                    change.order.order_id,
+                    change.order.game_id,
+                )
+            self._tell(change)
+        self._note_news()
+
+    def _warn(self) -> None:
+        late = self._ledger.forgive(before=_now() - ECHO / 2)
+        _log.warning(
+            "live orders: the user feed has not told of %d own orders for %.0f s: %s",
+            len(late),
+            ECHO,
+            ", ".join(late[:5]),
+        )
+
+    def _why_not(self) -> str | None:
+        if self._core.error is not None:
+            return str(self._core.error)
+        if not self._upkeep.complete:
+            return self._upkeep.doubt
+        if not self._core.live:
+            return "the feed is down"
+        if self._ledger.nameless:
+            return "a read shows an order without an id"
+        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
+            return "the feed owes word of an own order"
+        return None
+
+    def _is_clear(self, games: list[str] | None) -> bool:
+        if games is None:
+            return not len(self._ledger)
+        return not any(self._ledger.orders(game_id) for game_id in games)
+
+    async def _news(self, until: float) -> bool:
+        """Wait for anything new; return `False` if the loop time `until` came first."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            async with asyncio.timeout_at(until):
+                await waiting
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(waiting)
+        return True
+
+    def _note_news(self) -> None:
+        """Take the time at which it is not current any more, and wake those who wait for news."""
+        if self.current:
+            self._not_current_since = None
+        elif self._not_current_since is None:
+            self._not_current_since = _now()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,143 @@
+"""The order of the messages of the user feed, across connections and replays. No I/O."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TypeVar
+
+from attrs import field, frozen
+
+from fourcasters_async.feeds.messages import (
+    Message,
+    MessageKey,
+    id_of,
+    key_of,
+    read_document,
+)
+from fourcasters_async.models import FeedEvent, Gap, OrderFilled
+from fourcasters_async.models.wire import wire
+
+T = TypeVar("T")
+
+SUCCESS, EXPIRED = "success", "cache_expired"
+# What every id is after.
+_FIRST: MessageKey = (-1, 0)
+# Messages and fills that are remembered, so that each is told once.
+_REMEMBERED = 20_000
+
+
+@frozen(kw_only=True)
+class Replay:
+    """The answer to a request for what came after a message.
+
+    `success` has all of it in `messages`. `cache_expired` has in `availableMessages` what is left.
+    """
+
+    status: str
+    messages: list[object] | None = field(default=None, metadata=wire(strict=True))
+    available_messages: list[object] | None = field(default=None, metadata=wire(strict=True))
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.status == SUCCESS
+
+    @property
+    def found(self) -> list[Message]:
+        """The messages, as they stand in the answer."""
+        documents = self.messages if self.complete else self.available_messages
+        read = (read_document(each) for each in documents or ())
+        return [each for each in read if each is not None]
+
+
+def mistake_in(replay: Replay) -> str | None:
+    """Return why a replay is not to be believed, `None` if it is."""
+    if replay.status not in (SUCCESS, EXPIRED):
+        return f"status: {replay.status!r} is not known"
+    return "messages: missing" if replay.complete and replay.messages is None else None
+
+
+class Timeline:
+    """Which messages were told, so that each is told once, and the newest of them.
+
+    `cursor` is the newest message before the first one, `None` if that is not known.
+    """
+
+    def __init__(self, cursor: str | None) -> None:
+        self._cursor = self._newest = None if cursor is None else key_of(cursor)
+        # Whatever is not after it was told, or nobody can say.
+        self._floor = _FIRST if self._newest is None else self._newest
+        self._told: dict[MessageKey, None] = {}
+        self._fills: dict[str, None] = {}
+
+    @property
+    def cursor(self) -> str | None:
+        """The id of the newest message that was told. It moves forward, but for `expire`."""
+        return None if self._cursor is None else id_of(self._cursor)
+
+    def is_new(self, message: Message) -> bool:
+        """Whether a message is newer than all that were told."""
+        return message.key is not None and (self._newest is None or message.key > self._newest)
+
+    def take(self, message: Message) -> list[FeedEvent]:
+        """Return what is to be told of a message: nothing if it was told before.
+
+        One that comes after a newer one is told with a gap before it.
+        """
+        key = message.key
+        if key is None:
+            return list(message.events)
+        if key <= self._floor or key in self._told:
+            return []
+        late = not self.is_new(message)
+        if not late:
+            self._cursor = self._newest = key
+        if (forgotten := _remember(self._told, key)) is not None:
+            self._floor = max(self._floor, forgotten)
+        events: list[FeedEvent] = [each for each in message.events if self._is_first(each)]
+        if late and events:
+            return [Gap(reason="a message came after a newer one"), *events]
+        return events
+
+    def expire(self) -> None:
+        """Let the next message be the newest, whatever its id: the cursor leads to nothing.
+
+        It may have come from elsewhere, such as another account. Until that message is told, the
+        cursor stays: a replay after it is expired again, and that is said again.
+        """
+        self._newest, self._floor = None, _FIRST
+
+    def _is_first(self, event: FeedEvent) -> bool:
+        """Whether an event is not a fill that another message told of."""
+        if not isinstance(event, OrderFilled) or event.fill.tx_id is None:
+            return True
+        if event.fill.tx_id in self._fills:
+            return False
+        _remember(self._fills, event.fill.tx_id)
+        return True
+
+
+def in_order(*parts: Iterable[Message]) -> list[Message]:
+    """Return messages in the order of their ids. One without an id stays after its predecessor."""
+    after = _FIRST
+    placed: list[tuple[MessageKey, Message]] = []
+    for each in chain(*parts):
+        after = each.key or after
+        placed.append((after, each))
+    return [each for _, each in sorted(placed, key=lambda pair: pair[0])]
+
+
+def reaches(replayed: Sequence[Message], buffered: Sequence[Message]) -> bool:
+    """Whether a replay goes on to what was pushed meanwhile, so that nothing is between them."""
+    pushed = [each.key for each in buffered if each.key is not None]
+    last = max((each.key for each in replayed if each.key is not None), default=None)
+    return last is not None and bool(pushed) and last >= min(pushed)
+
+
+def _remember(told: dict[T, None], key: T) -> T | None:
+    """Remember a key, and return the oldest one if that is forgotten for it."""
+    told[key] = None
+    if len(told) <= _REMEMBERED:
+        return None
+    oldest = next(iter(told))
+    del told[oldest]
+    return oldest

@@ -1,0 +1,303 @@
+"""UserFeedCore: the user feed without a queue. Each event is given to a function, in order."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Protocol, Self
+
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.sender import Sender
+from fourcasters_async._websocket.feed_connection import FeedConnection
+from fourcasters_async._websocket.reconnecting import Reconnecting
+from fourcasters_async.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    FourcastersError,
+    SessionClosedError,
+)
+from fourcasters_async.feeds.messages import Message, check_cursor, read_frame
+from fourcasters_async.feeds.replay import Replay, Timeline, in_order, mistake_in, reaches
+from fourcasters_async.models import FeedEvent, Gap
+
+_log = logging.getLogger("fourcasters_async")
+
+_FEED = "GET /v2/user"
+_FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
+# Seconds that one wait for a connection takes at most: uvloop takes no endless ones.
+_LONG = 3600.0
+# Seconds after which a connection that is lost is told to the operator.
+_NOT_BACK = 5.0
+# Messages and bytes that are kept during a replay. With more, the connection is made anew.
+_BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
+# Messages that are told without a turn of the loop.
+_WITHOUT_A_TURN = 200
+_ENDED = "the feed has ended"
+
+
+class Lines(Protocol):
+    """The ways to the address of the feeds."""
+
+    def feed(
+        self, path: str, take: Callable[[FeedConnection, bytes], None]
+    ) -> AbstractAsyncContextManager[Reconnecting[FeedConnection]]:
+        """Give the connections to a feed, the first of them made."""
+        ...
+
+    def replays(self) -> AbstractAsyncContextManager[Sender]:
+        """Give what asks over HTTP, once for each request."""
+        ...
+
+
+class UserFeedCore:
+    """The events of the user feed, each given to `take` once and in order, in the event loop.
+
+    `take` must not wait, and must not raise: the feed ends if it does. `on_state` is called after
+    `connected`, `live` or `error` has changed. On each connection, what is pushed is kept until
+    what came before it is asked for, from `cursor` on: `GET /v2/user/messages`. Then both are told,
+    and the feed is live.
+    """
+
+    def __init__(
+        self,
+        lines: Lines,
+        take: Callable[[FeedEvent], None],
+        *,
+        cursor: str | None = None,
+        on_state: Callable[[], None] | None = None,
+    ) -> None:
+        self.cursor = None if cursor is None else check_cursor(cursor)
+        """The newest message of which all was told, the event at hand included."""
+        self.error: FourcastersError | None = None
+        """Why the feed has ended, once it has."""
+        self._lines = lines
+        self._take = take
+        self._on_state = on_state
+        self._timeline = Timeline(cursor)
+        self._resources = AsyncExitStack()
+        self._keeping: asyncio.Task[None] | None = None
+        self._closed = False
+        self._connection: FeedConnection | None = None
+        self._live = False
+        # Whoever enters knows that it is connected.
+        self._told = (True, False)
+        self._buffer: list[Message] = []
+        self._buffered_bytes = 0
+        # Whether events may be missing that no cursor leads to.
+        self._blind = False
+        self._why = "there was no connection yet"
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connection is not None and not self._connection.lost.done()
+
+    @property
+    def live(self) -> bool:
+        """Whether all that happened was told, and what happens now is told at once."""
+        return self._live and self.connected
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises `AuthenticationError`, `RateLimitedError` or `NotSentError`."""
+        async with AsyncExitStack() as resources:
+            replays = await resources.enter_async_context(self._lines.replays())
+            connections = await resources.enter_async_context(
+                self._lines.feed(_FEED.removeprefix("GET /"), self._receive)
+            )
+            resources.push_async_callback(self._end_keeping)
+            if (current := connections.current) is not None:
+                self._begin(current)
+            self._keep(connections, replays)
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection. Nothing more is told."""
+        await self._resources.aclose()
+
+    def reconnect(self, reason: str) -> None:
+        """Make the connection anew, so that what came since the cursor is replayed."""
+        if self._connection is not None:
+            self._connection.lose(reason)
+
+    def _keep(self, connections: Reconnecting[FeedConnection], replays: Sender) -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            if self._closed:
+                return
+            if task.cancelled():
+                # A program may cancel all of its tasks, and still want to know its orders.
+                self._keep(connections, replays)
+            elif (error := task.exception()) is not None:
+                self._fail(error)
+
+        self._set_alarm()
+        self._keeping = asyncio.create_task(self._keep_live(connections, replays))
+        self._keeping.add_done_callback(ended)
+
+    async def _end_keeping(self) -> None:
+        self._closed = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        self._fail(SessionClosedError("the user feed is closed; open another"))
+
+    async def _keep_live(self, connections: Reconnecting[FeedConnection], replays: Sender) -> None:
+        """Bring each connection up to date, until the feed has ended."""
+        while self.error is None:
+            made = await connections.wait(asyncio.get_running_loop().time() + _LONG)
+            if isinstance(made, _FINAL):
+                self._fail(made)
+            elif isinstance(made, FourcastersError):
+                self._why = str(made)
+            elif made is not None:
+                self._begin(made)
+                await self._use(made, replays)
+        connections.end()
+
+    async def _use(self, connection: FeedConnection, replays: Sender) -> None:
+        """Tell what a connection missed, and wait until it is lost."""
+        catching_up = asyncio.create_task(self._catch_up(connection, replays))
+        try:
+            await asyncio.wait((catching_up, connection.lost), return_when=asyncio.FIRST_COMPLETED)
+            if catching_up.done() and not catching_up.cancelled():
+                catching_up.result()
+                await asyncio.wait([connection.lost])
+            self._why = connection.lost.result() if connection.lost.done() else self._why
+        finally:
+            catching_up.cancel()
+            await asyncio.wait([catching_up])
+
+    def _receive(self, connection: FeedConnection, frame: bytes) -> None:
+        """Take a frame: it is told at once, or kept until what came before it is known."""
+        if self.error is not None:
+            connection.lose(_ENDED)
+            return
+        self._begin(connection)
+        message = read_frame(frame)
+        if message is None:
+            _log.debug("user feed: a message of %d bytes is not about orders", len(frame))
+        elif self._live:
+            self._tell(message)
+        else:
+            self._buffer.append(message)
+            self._buffered_bytes += len(frame)
+            if len(self._buffer) > _BUFFERED or self._buffered_bytes > _BUFFERED_BYTES:
+                connection.lose("more was pushed during a replay than is kept")
+
+    def _begin(self, connection: FeedConnection) -> None:
+        """Begin with a connection, whose first message may come before anybody waits for it."""
+        if connection is self._connection:
+            return
+        first = self._connection is None
+        self._connection, self._live = connection, False
+        self._buffer, self._buffered_bytes = [], 0
+        self._blind = not first and self._timeline.cursor is None
+        connection.lost.add_done_callback(lambda _: self._changed())
+        self._changed()
+
+    async def _catch_up(self, connection: FeedConnection, replays: Sender) -> None:
+        """Tell what came before and during the replay, and go live, or lose the connection."""
+        if self._blind:
+            self._hand(Gap(reason="the connection was lost before any message came"))
+            self._blind = False
+        replayed: list[Message] = []
+        while (cursor := self._timeline.cursor) is not None:
+            request = Request(
+                "GET /v2/user/messages",
+                Replay,
+                Kind.READ,
+                data_path=(),
+                params={"afterID": cursor},
+                check=mistake_in,
+                reads_status=True,
+            )
+            outcome = await replays.send(request)
+            replay, error = outcome.value, outcome.error
+            if isinstance(error, _FINAL):
+                self._fail(error)
+            if replay is None:
+                connection.lose(f"the replay failed: {error}")
+                return
+            replayed = replay.found
+            if not replay.complete:
+                self._timeline.expire()
+                self._hand(Gap(reason="the exchange no longer has all that happened"))
+                break
+            # The answer may be a part of what there is: the next one then has more.
+            if reaches(replayed, self._buffer) or not any(map(self._timeline.is_new, replayed)):
+                break
+            await self._tell_all(in_order(replayed))
+            replayed = []
+        while replayed or self._buffer:
+            pushed, self._buffer = self._buffer, []
+            await self._tell_all(in_order(replayed, pushed))
+            replayed = []
+        # Nothing came since the last look at the buffer: there was no turn of the loop.
+        if not connection.lost.done() and self.error is None:
+            self._buffered_bytes, self._live = 0, True
+            self._changed()
+
+    async def _tell_all(self, messages: Iterable[Message]) -> None:
+        for number, message in enumerate(messages, 1):
+            self._tell(message)
+            if number % _WITHOUT_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    def _tell(self, message: Message) -> None:
+        """Tell what a message says. The cursor moves with the last of it."""
+        events = self._timeline.take(message)
+        for event in events[:-1]:
+            self._hand(event)
+        self.cursor = self._timeline.cursor
+        for event in events[-1:]:
+            self._hand(event)
+
+    def _hand(self, event: FeedEvent) -> None:
+        if self.error is None:
+            if isinstance(event, Gap):
+                _log.debug("user feed: a gap: %s", event.reason)
+            try:
+                self._take(event)
+            except Exception as error:  # noqa: BLE001  # without this event, no later one is right
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the feed. Whoever waits for events is told why."""
+        if self.error is not None:
+            return
+        if not isinstance(error, FourcastersError):
+            _log.error("the user feed failed: %s", type(error).__name__)
+            error = SessionClosedError(f"the user feed failed: {type(error).__name__}")
+        self.error = error
+        if self._connection is not None:
+            self._connection.lose(_ENDED)
+        self._changed()
+
+    def _changed(self) -> None:
+        state = (self.connected, self.live)
+        if self.error is not None or self.live:
+            self._clear_alarm()
+        else:
+            self._set_alarm()
+        if state != self._told or self.error is not None:
+            self._told = state
+            if self._on_state is not None:
+                self._on_state()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(_NOT_BACK, self._warn)
+
+    def _clear_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _warn(self) -> None:
+        _log.warning(
+            "the user feed is not live for %.0f s: orders and fills are not told of: %s",
+            _NOT_BACK,
+            self._why,
+        )

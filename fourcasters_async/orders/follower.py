@@ -1,0 +1,27 @@
+"""What the order verbs tell those who follow the account's orders by a feed, and ask of them."""
+
+from typing import Protocol
+
+from fourcasters_async.models import OpenOrder, UnmatchedOffer
+
+
+class Follower(Protocol):
+    """What follows the account's own orders by a feed."""
+
+    def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
+        """Take note of an order that an answer puts into the book."""
+        ...
+
+    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
+        """Take note of an order that an answer says is cancelled, `just_now` or before."""
+        ...
+
+    async def shown(
+        self, games: frozenset[str] | None, *, since: float, until: float
+    ) -> list[OpenOrder] | None:
+        """Return the open orders once the feed itself has shown what became of those on games.
+
+        That is what happened since the loop time `since`. Waits for it until the loop time
+        `until`, and returns `None` if the feed does not show it.
+        """
+        ...
