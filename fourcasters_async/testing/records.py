@@ -144,7 +144,8 @@ class BookOrder:
     @property
     def remaining(self) -> float:
         """The risk that can still be matched."""
-        return 0.0 if self.cancelled else self.offered - self.filled
+        # Rounded, so that amounts in cents stay amounts in cents.
+        return 0.0 if self.cancelled else round(self.offered - self.filled, 6)
 
     @property
     def open(self) -> bool:
