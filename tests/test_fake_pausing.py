@@ -48,8 +48,10 @@ async def test_what_was_paused_comes_back_as_it_was_with_a_new_id(
     fake_exchange: FakeExchange, order: BookOrder
 ) -> None:
     await pause(fake_exchange)
+    fake_exchange.move_clock(60)
     (result,) = await resume(fake_exchange)
     (back,) = fake_exchange.open_orders()
+    assert back.placed_at >= 60
     assert result["unmatched"]["orderID"] == back.order_id != order.order_id
     assert back.line == order.line
     assert (back.odds, back.offered, back.user_reference) == (130, 100.0, "mine")
