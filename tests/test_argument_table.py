@@ -64,6 +64,8 @@ BAD: dict[str, list[Any]] = {
     "hedge": SECONDS,
     "orders": [None, *LISTS, [GAME], [{}]],
     "league": [None, *IDS],
+    "leagues": LISTS,
+    "sports": LISTS,
     "sport": IDS,
     "side": IDS,
     "market": IDS,
@@ -138,7 +140,16 @@ ALTERNATIVES = {
     "graded_since": ("since", "cursor"),
 }
 # What an iterable of the caller raises while it is read is the caller's own error.
-ITERABLES = ("games", "orders", "order_ids", "user_references", "signals", "middlewares")
+ITERABLES = (
+    "games",
+    "leagues",
+    "sports",
+    "orders",
+    "order_ids",
+    "user_references",
+    "signals",
+    "middlewares",
+)
 REQUIRED = inspect.Parameter.empty
 
 

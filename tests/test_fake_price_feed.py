@@ -188,6 +188,16 @@ async def test_epochs_grow(fake_exchange: FakeExchange, game: BookGame, feed: Li
     assert all(before < after for before, after in itertools.pairwise(epochs))
 
 
+async def test_a_side_that_changes_again_is_told_after_what_changed_in_between(
+    fake_exchange: FakeExchange, game: BookGame, feed: Listener
+) -> None:
+    for side in (game.home_id, game.away_id, game.home_id):
+        fake_exchange.book.place("maker", game.game_id, side=side)
+    (_, first), (_, second) = await feed.several(2)
+    assert [first["participantID"], second["participantID"]] == [game.away_id, game.home_id]
+    assert first["epoch"] < second["epoch"]
+
+
 async def test_a_new_game_is_told_as_an_open_market_with_its_ladders(
     fake_exchange: FakeExchange, feed: Listener
 ) -> None:
