@@ -26,7 +26,9 @@ from fourcasters_async.errors import (
     UnsettledCancelsError,
 )
 from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.live_book import LiveBook
 from fourcasters_async.feeds.live_orders import LiveOrders
+from fourcasters_async.feeds.prices import PriceFeed
 from fourcasters_async.feeds.user import UserFeed
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
@@ -51,6 +53,7 @@ __all__ = [  # the records follow, from where they are declared
     "FourcastersError",
     "HaltedError",
     "InvalidRequestError",
+    "LiveBook",
     "LiveOrders",
     "Markets",
     "NotFoundError",
@@ -59,6 +62,7 @@ __all__ = [  # the records follow, from where they are declared
     "OrdersNotCancelledError",
     "OrdersSocket",
     "OutcomeUnknownError",
+    "PriceFeed",
     "RateLimit",
     "RateLimitedError",
     "RetryPolicy",

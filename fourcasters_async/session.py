@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from signal import Signals
-from typing import NoReturn, Self, Unpack, cast
+from typing import NoReturn, Self, Unpack
 
 import aiohttp
 from attrs import fields
@@ -16,12 +16,11 @@ from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
     check_kind,
-    check_list,
     check_seconds,
     check_token,
     check_url,
 )
-from fourcasters_async._http.aiohttp_clients import AiohttpClients
+from fourcasters_async._http.aiohttp_clients import AiohttpClients, check_middlewares
 from fourcasters_async._settings import (
     BASE_URL,
     ORDERS_URL,
@@ -34,9 +33,7 @@ from fourcasters_async._transports import Transports
 from fourcasters_async.account import ME
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
-from fourcasters_async.feeds.cursor_file import CursorFile
-from fourcasters_async.feeds.live_orders import LiveOrders
-from fourcasters_async.feeds.user import KEEP, UserFeed
+from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.markets import Markets
 from fourcasters_async.models import User
@@ -47,7 +44,7 @@ from fourcasters_async.orders.socket import OrdersSocket
 _LEAST_HEARTBEAT = 6
 
 
-class AsyncSession(HaltingOrders):
+class AsyncSession(HaltingOrders, SessionFeeds):
     """An account at the exchange, and the pool of connections to it.
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
@@ -129,7 +126,7 @@ class AsyncSession(HaltingOrders):
             AiohttpClients(
                 client_session,
                 proxy=None if proxy is None else check_url(proxy, "proxy", "http", "https"),
-                middlewares=None if middlewares is None else _check_middlewares(middlewares),
+                middlewares=None if middlewares is None else check_middlewares(middlewares),
                 connect_timeout=retry.connect_timeout,
             ),
             timeout=check_seconds(timeout, "timeout"),
@@ -146,6 +143,14 @@ class AsyncSession(HaltingOrders):
         )
         super().__init__(self._http, gate, max_in_flight=max_connections)
         self.markets = Markets(self._http)
+        self._feeds = FeedParts(
+            self._transports,
+            self.markets.get_orderbook,
+            self.account.get_unmatched,
+            self._reads.follow,
+            self._reads.note,
+            gate.read_lag,
+        )
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be copied or pickled: two sessions cannot share connections and a token."""
@@ -260,34 +265,6 @@ class AsyncSession(HaltingOrders):
         async with self._transports.orders_socket() as socket:
             yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
 
-    def user_feed(self, cursor: str | CursorFile | None = None, *, keep: int = KEEP) -> UserFeed:
-        """Return what happens to the account's orders: `async with session.user_feed() as feed`.
-
-        `async for event in feed` yields placed and cancelled orders and fills, each once and in
-        order, also across reconnections: `GET /v2/user`, a WebSocket, and `GET /v2/user/messages`
-        for what was missed. A feed begins after `cursor`, the `cursor` of an earlier feed or a
-        `CursorFile` that holds it; without one, it begins now. A `Gap` says that events may be
-        missing. Up to `keep` events wait for a slow consumer; then the oldest are dropped, and a
-        `Lagged` says how many. Entering raises as `orders_socket` does.
-        """
-        return UserFeed(self._transports, cursor, keep=keep)
-
-    def live_orders(self, *, audit: float = 60.0) -> LiveOrders:
-        """Return the account's own orders, at every moment: `async with session.live_orders()`.
-
-        They come from the user feed (`GET /v2/user`), from the answers to this session's requests,
-        and from `GET /user/getUnmatched`, which is read every `audit` seconds too. Entering raises
-        as `orders_socket` and `account.get_unmatched` do. A session has one at a time.
-        """
-        return LiveOrders(
-            self._transports,
-            self.account.get_unmatched,
-            self._reads.follow,
-            self._reads.note,
-            read_lag=self._gate.read_lag,
-            audit=audit,
-        )
-
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None
     ) -> FlatOnExit:
@@ -312,12 +289,3 @@ class AsyncSession(HaltingOrders):
 
     async def _log_in(self, credentials: Credentials) -> Secret:
         return check_token((await self._http.call(login_request(credentials))).auth)
-
-
-def _check_middlewares(
-    middlewares: Sequence[aiohttp.ClientMiddlewareType],
-) -> list[aiohttp.ClientMiddlewareType]:
-    checked = check_list(middlewares, "middlewares")
-    if not all(map(callable, checked)):
-        raise InvalidRequestError("middlewares: must be middlewares as aiohttp takes them")
-    return cast(list[aiohttp.ClientMiddlewareType], checked)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,6 +16,7 @@ import aioresponses.core
 import pytest
 from aioresponses import aioresponses as Mocked  # noqa: N812  # it is a class
 from attrs import evolve
+from click.testing import CliRunner
 
 pytest.register_assert_rewrite("kill_model", "spec", "support")
 
@@ -24,12 +26,16 @@ from support import (  # noqa: E402  # as above
     SOCKET,
     JumpingLoop,
     LoopFactory,
+    Ran,
+    Run,
     Transport,
+    environment,
     loop_factory,
     one_clock,
 )
 
 from fourcasters_async import AsyncSession  # noqa: E402  # as above
+from fourcasters_async.cli.commands import main  # noqa: E402  # as above
 from fourcasters_async.orders.verbs import Orders  # noqa: E402  # as above
 from fourcasters_async.testing import FakeExchange  # noqa: E402  # as above
 
@@ -110,9 +116,32 @@ async def session(fake_exchange: FakeExchange) -> AsyncIterator[AsyncSession]:
         fake_exchange.token,
         base_url=fake_exchange.url,
         orders_url=fake_exchange.orders_url,
+        streaming_url=fake_exchange.streaming_url,
         retry=support.QUICK,
     ) as session:
         yield session
+
+
+@pytest.fixture
+def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Give what runs a command on the sandbox."""
+    # A command has an event loop of its own, whose clock does not jump.
+    in_two_seconds = partial(AsyncSession.from_env, timeout=2.0)
+    monkeypatch.setattr(AsyncSession, "from_env", in_two_seconds)
+
+    async def run(*words: str, stdin: str = "", charset: str = "utf-8", **variables: str) -> Ran:
+        result = await asyncio.to_thread(
+            CliRunner(charset=charset).invoke,
+            main,
+            words,
+            input=stdin,
+            env=environment(fake_exchange) | variables,
+        )
+        if result.exc_info is not None and result.exc_info[0] is not SystemExit:
+            raise result.exc_info[1]
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run
 
 
 @pytest.fixture(params=[REST, SOCKET], ids=str)

@@ -26,15 +26,17 @@ from fourcasters_async import (
     GameOutcome,
     HaltedError,
     InvalidRequestError,
+    LiveOrders,
     NewOrder,
     NotSentError,
     OutcomeUnknownError,
+    ProofSource,
     RateLimit,
     RetryPolicy,
     SessionClosedError,
 )
 from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.testing import BookOrder, FakeExchange, faults
+from fourcasters_async.testing import BookOrder, FakeExchange, faults, feed_faults
 from fourcasters_async.testing.answers import body_of
 
 _NOT_SENT = (HaltedError, NotSentError, InvalidRequestError, SessionClosedError)
@@ -48,6 +50,9 @@ _GAMES = 4
 _TYPES = ("moneyline", "spread", "total")
 # An order that was looked at this long ago is in every read.
 _SETTLED = 5.0
+# Seconds between two audits of the live orders, and in which they are current again. A message that
+# the feed loses without a trace is found by an audit at the latest.
+_AUDIT, _RECOVERED = 0.5 * _AFTERWARDS, 300.0
 
 
 @frozen
@@ -124,6 +129,28 @@ _TARGETS: tuple[_Target, ...] = (
     ("getBetByUserReference", _OVER_REST),
     ("login", _OVER_REST),
     ("ws", _AT_HANDSHAKES),
+    ("user", _AT_HANDSHAKES),
+    (
+        "messages",
+        (
+            *_AT_HANDSHAKES,
+            feed_faults.CacheExpired(),
+            feed_faults.CacheExpired(keep=0),
+            feed_faults.Overlap(),
+            feed_faults.UnknownStatus(),
+        ),
+    ),
+)
+_OF_THE_FEED: tuple[feed_faults.FeedFault, ...] = (
+    feed_faults.Drop(),
+    feed_faults.Duplicate(),
+    feed_faults.Held(),
+    feed_faults.UnknownMembers(),
+    feed_faults.Garbage(),
+    feed_faults.Truncate(),
+    feed_faults.Cut(),
+    feed_faults.Mute(),
+    feed_faults.HalfOpen(),
 )
 
 
@@ -158,6 +185,8 @@ class Settings:
     """How often each of `_ACTS` is done. A round that leaves most of them out goes deeper."""
     targets: "tuple[_Target, ...]" = field(repr=False)
     """What fails."""
+    with_feed: bool
+    """Whether live orders are kept, which can stand for a read."""
 
     @classmethod
     def draw(cls, rng: random.Random) -> "Settings":
@@ -179,6 +208,7 @@ class Settings:
                 for act in _ACTS
             ),
             targets=tuple(rng.sample(_TARGETS, rng.choice((1, 2, 4, len(_TARGETS))))),
+            with_feed=rng.random() < 0.6,
         )
 
 
@@ -207,6 +237,7 @@ class Round:
     games: list[str]
     teams: dict[str, str]
     socket: Orders | None = None
+    live: LiveOrders | None = None
     asked: int = 0
     trail: list[str] = field(factory=list)
     _claims: list[_Claim] = field(factory=list)
@@ -495,6 +526,9 @@ class Round:
 
     def _report(self, said: str, report: CancelReport, clear: Iterable[GameOutcome]) -> None:
         self.cancelled(said, report.results)
+        by_feed = [outcome.seen_by is ProofSource.FEED for outcome in report.outcomes]
+        if report.seen_by is ProofSource.FEED or any(by_feed):
+            said = f"{said} (feed)"
         if report.verified_clear and report.whole_account:
             self.claim(f"{said} of everything", self.games)
         else:
@@ -521,7 +555,8 @@ class Round:
             report: FlatReport = await self.session.flatten(deadline=deadline)
             self.cancelled("flatten", report.results)
             if report.clear:
-                self.claim("flatten", self.games)
+                by_feed = " (feed)" if report.seen_by is ProofSource.FEED else ""
+                self.claim(f"flatten{by_feed}", self.games)
             return deadline
 
         return "flatten", work
@@ -561,6 +596,27 @@ class Round:
             times=rng.choice((1, 1, 2)),
         )
 
+    def fail_feed(self, rng: random.Random) -> None:
+        """Let the next messages of the user feed fail, or its connection."""
+        if rng.random() < 0.3:
+            self.exchange.feeds.drop(rng.choice((None, 1001)), endpoint="user")
+            return
+        self.exchange.feeds.user.inject(
+            rng.choice(_OF_THE_FEED), after=rng.choice((0, 0, 1, 3)), times=rng.choice((1, 1, 2, 5))
+        )
+
+    async def compare(self) -> None:
+        """Hold the live orders against the book once nothing fails any more."""
+        live = self.live
+        if live is None or self.settings.leave_early:
+            return
+        current = await live.wait_until_current(deadline=_RECOVERED)
+        self.demand(current, f"live orders: not current {_RECOVERED} s later: {live.doubt}")
+        held = {order.order_id: order.remaining for order in live.orders}
+        book = {o.order_id: o.remaining for o in self.exchange.open_orders()}
+        self.demand(held.keys() == book.keys(), f"live orders: held {held}, and rest {book}")
+        self.tally.claims["live orders are the book"] += 1
+
     def lag(self, rng: random.Random) -> None:
         """Let reads trail the book, within what the session reckons with."""
         most = 0.99 * self.settings.read_lag
@@ -585,6 +641,7 @@ _ACTS: tuple[_Act, ...] = (
     Round.break_connections,
     Round.fail,
     Round.lag,
+    Round.fail_feed,
 )
 
 
@@ -632,6 +689,7 @@ async def _play(
                 token,
                 base_url=exchange.url,
                 orders_url=exchange.orders_url,
+                streaming_url=exchange.streaming_url,
                 retry=RetryPolicy(attempt_timeout=settings.attempt_timeout, connect_timeout=0.5),
                 max_connections=settings.max_connections,
                 rate_limit=RateLimit(settings.places_per_window, 1.0, reserve=6),
@@ -647,11 +705,15 @@ async def _play(
         turn.lag(rng)
         if settings.with_socket:
             turn.socket = await stack.enter_async_context(session.orders_socket())
+        if settings.with_feed:
+            turn.live = await stack.enter_async_context(session.live_orders(audit=_AUDIT))
         seeds = [rng.random() for _ in range(settings.actors)]
         await asyncio.gather(*[turn.act(random.Random(each)) for each in seeds])  # noqa: S311  # as above
         exchange.clear_faults()
+        exchange.feeds.clear_faults()
         if not settings.leave_early:
             await turn.finish()
+            await turn.compare()
     await turn.finish()
     turn.check_all()
     if left := own_tasks(before):

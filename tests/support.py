@@ -19,7 +19,7 @@ from rich.traceback import Traceback
 
 from fourcasters_async import AsyncSession, MarketType, NewOrder, RetryPolicy
 from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.testing import BookOrder
+from fourcasters_async.testing import BookOrder, FakeExchange
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -291,3 +291,20 @@ ECHOES = [
     echo("the token " + CANARY.replace("-", r"\u002d") + " is no good"),
     echo("x" * (300 - len(CANARY) // 2) + CANARY),
 ]
+
+
+@frozen
+class Ran:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Ran]]
+
+
+def environment(exchange: FakeExchange) -> dict[str, str]:
+    """Return the variables with which a command uses a sandbox."""
+    return {"FOURCASTERS_TOKEN": exchange.token, "FOURCASTERS_BASE_URL": exchange.url}

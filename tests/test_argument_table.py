@@ -64,6 +64,8 @@ BAD: dict[str, list[Any]] = {
     "hedge": SECONDS,
     "orders": [None, *LISTS, [GAME], [{}]],
     "league": [None, *IDS],
+    "leagues": LISTS,
+    "sports": LISTS,
     "sport": IDS,
     "side": IDS,
     "market": IDS,
@@ -88,6 +90,7 @@ BAD: dict[str, list[Any]] = {
     "end": DATES,
     "since": DATES,
     "cursor": TEXTS,
+    "audit": [None, *SECONDS],
     "keep": [None, 0, -1, 1.5, "1", True],
     "bet_id": IDS,
     "tx_id": IDS,
@@ -137,7 +140,16 @@ ALTERNATIVES = {
     "graded_since": ("since", "cursor"),
 }
 # What an iterable of the caller raises while it is read is the caller's own error.
-ITERABLES = ("games", "orders", "order_ids", "user_references", "signals", "middlewares")
+ITERABLES = (
+    "games",
+    "leagues",
+    "sports",
+    "orders",
+    "order_ids",
+    "user_references",
+    "signals",
+    "middlewares",
+)
 REQUIRED = inspect.Parameter.empty
 
 

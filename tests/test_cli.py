@@ -6,65 +6,23 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import Any
 
 import pytest
-from attrs import frozen
-from click.testing import CliRunner
-from support import until
+from support import Ran, Run, environment, until
 
 from fourcasters_async import (
-    AsyncSession,
     CancelReport,
     GameOutcome,
     OpenOrder,
     OutcomeStatus,
     OutcomeUnknownError,
 )
-from fourcasters_async.cli.commands import main
 from fourcasters_async.cli.exits import exit_status
 from fourcasters_async.testing import FakeExchange, faults
 
 CONFIRMED, PARTIAL, REFUSED, UNKNOWN, NOT_SENT = OutcomeStatus
 ORDER = OpenOrder(order_id="f" * 24)
-
-
-@frozen
-class Ran:
-    """What a command printed, and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Awaitable[Ran]]
-
-
-def environment(exchange: FakeExchange) -> dict[str, str]:
-    return {"FOURCASTERS_TOKEN": exchange.token, "FOURCASTERS_BASE_URL": exchange.url}
-
-
-@pytest.fixture
-def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
-    # A command has an event loop of its own, whose clock does not jump.
-    in_two_seconds = partial(AsyncSession.from_env, timeout=2.0)
-    monkeypatch.setattr(AsyncSession, "from_env", in_two_seconds)
-
-    async def run(*words: str, stdin: str = "", **variables: str) -> Ran:
-        result = await asyncio.to_thread(
-            CliRunner().invoke,
-            main,
-            words,
-            input=stdin,
-            env=environment(fake_exchange) | variables,
-        )
-        if result.exc_info is not None and result.exc_info[0] is not SystemExit:
-            raise result.exc_info[1]
-        return Ran(result.exit_code, result.stdout, result.stderr)
-
-    return run
 
 
 async def start(exchange: FakeExchange, *words: str) -> asyncio.subprocess.Process:
@@ -211,6 +169,15 @@ async def test_an_interrupted_verification_says_that_nothing_is_verified(
     assert ran.status == 3
     assert "interrupted: 1 of 2 confirmed, 1 refused, not verified" in ran.out.splitlines()
     assert ran.err.splitlines()[-1].startswith("interrupted: ")
+
+
+async def test_an_interrupted_read_casts_no_doubt_on_any_order(
+    fake_exchange: FakeExchange, run: Run, interrupts: Interrupts
+) -> None:
+    fake_exchange.inject(faults.Stall(), times=None)
+    ran = await interrupts(run("orders"), after=1)
+    assert ran.status == 3
+    assert ran.err.splitlines()[-1] == "interrupted"
 
 
 async def test_games_are_cancelled_and_the_exit_says_so(

@@ -4,13 +4,12 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from attrs import frozen
 from click.testing import CliRunner
+from support import Ran, Run
 
 from fourcasters_async import AsyncSession
 from fourcasters_async.cli.commands import main
@@ -19,18 +18,6 @@ from fourcasters_async.testing import FakeExchange, faults
 
 NAME, PASSWORD = "trader", "correct horse battery"
 MONTH = 31 * 24 * 3600.0
-
-
-@frozen
-class Ran:
-    """What a command printed, and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Awaitable[Ran]]
 
 
 @pytest.fixture

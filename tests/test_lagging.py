@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from support import block
 
 from fourcasters_async import Lagged, SessionClosedError
 from fourcasters_async.feeds.lagging import LaggingQueue
@@ -58,11 +59,26 @@ async def test_a_consumer_that_never_waits_lets_the_loop_turn() -> None:
     queue: LaggingQueue[int] = LaggingQueue(1000)
     for item in range(1000):
         queue.put(item)
+    await queue.get()
     left: list[int] = []
     asyncio.get_running_loop().call_soon(lambda: left.append(len(queue)))
     while len(queue):
+        block(0.001)
         await queue.get()
-    assert left[0] > 800
+    assert left[0] > 900
+
+
+@pytest.mark.virtual_time
+async def test_a_consumer_that_is_quick_takes_many_in_one_turn() -> None:
+    queue: LaggingQueue[int] = LaggingQueue(1000)
+    for item in range(1000):
+        queue.put(item)
+    await queue.get()
+    left: list[int] = []
+    asyncio.get_running_loop().call_soon(lambda: left.append(len(queue)))
+    for _ in range(500):
+        await queue.get()
+    assert left == []
 
 
 async def test_each_that_asks_after_the_end_is_told_the_error() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from attrs import evolve
 from feed_server import (
     TOKEN,
     FeedServer,
@@ -38,7 +39,6 @@ from fourcasters_async import (
     OrderPlaced,
     RateLimitedError,
     SessionClosedError,
-    UserFeed,
 )
 
 
@@ -316,6 +316,69 @@ async def test_more_than_is_kept_during_a_replay_costs_the_connection_and_no_eve
         assert server.connections == 2
 
 
+async def test_what_was_not_pushed_is_told_late_after_a_gap(
+    server: FeedServer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session.user_feed(audit=0.05) as feed:
+        await server.tell(message(1))
+        server.kept.append(message(2))
+        await server.tell(message(3))
+        events = await take(feed, 4)
+        assert ids(events) == [message_id(1), message_id(3), "Gap", message_id(2)]
+        await server.connected(2)
+        await until(lambda: feed.live)
+    assert "1 messages were not pushed" in caplog.text
+
+
+async def test_a_line_that_is_open_and_says_nothing_is_found_out(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async with session.user_feed(audit=0.05) as feed:
+        await server.tell(message(1))
+        await take(feed, 1)
+        server.kept += [message(2), message(3)]
+        assert ids(await take(feed, 2)) == [message_id(2), message_id(3)]
+        await server.connected(2)
+
+
+async def test_what_was_not_pushed_before_a_reconnection_is_told_after_it(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async with session.user_feed() as feed:
+        await server.tell(message(1))
+        server.kept.append(message(2))
+        await server.tell(message(3))
+        await take(feed, 2)
+        await server.drop()
+        assert ids(await take(feed, 2)) == ["Gap", message_id(2)]
+        assert feed.cursor == message_id(3)
+
+
+async def test_a_quiet_feed_stays_connected_though_its_cursor_has_expired(
+    server: FeedServer, session: AsyncSession
+) -> None:
+    async with session.user_feed(audit=0.02) as feed:
+        await server.tell(message(1))
+        await take(feed, 1)
+        server.kept, server.expired = [], True
+        await until(lambda: len(server.asked) > 3)
+        assert feed.live
+        server.expired = False
+        await server.tell(message(2))
+        assert ids(await take(feed, 1)) == [message_id(2)]
+    assert server.connections == 1
+
+
+async def test_a_look_that_fails_costs_nothing(server: FeedServer, session: AsyncSession) -> None:
+    server.answers = [answering({}, 500)] * 3
+    async with session.user_feed(audit=0.02) as feed:
+        await server.tell(message(1))
+        await take(feed, 1)
+        await until(lambda: len(server.asked) > 3)
+        assert feed.live
+    assert server.connections == 1
+
+
 REFUSALS = [(401, AuthenticationError), (403, NotSentError), (429, RateLimitedError)]
 
 
@@ -451,30 +514,26 @@ async def test_the_feed_is_live_only_while_it_is_connected(
     assert not feed.live
 
 
-async def warnings_of_an_outage(feed: UserFeed, server: FeedServer, tries: int) -> None:
-    server.refusals = [503] * tries
-    await server.drop()
-    await until(lambda: not feed.connected)
-    await until(lambda: feed.live)
-
-
 @pytest.mark.virtual_time
+@pytest.mark.parametrize(("seconds", "warnings"), [(4, 0), (60, 1)])
 async def test_a_connection_that_does_not_come_back_is_a_warning_once(
-    server: FeedServer, session: AsyncSession, caplog: pytest.LogCaptureFixture
+    server: FeedServer, caplog: pytest.LogCaptureFixture, seconds: float, warnings: int
 ) -> None:
+    slow = evolve(QUICK, backoff_base=0.5, backoff_cap=0.5)
     with caplog.at_level(logging.DEBUG, "fourcasters_async"):
-        async with session.user_feed() as feed:
+        async with (
+            AsyncSession(TOKEN, streaming_url=server.url, retry=slow) as session,
+            session.user_feed() as feed,
+        ):
             await until(lambda: feed.live)
-            await warnings_of_an_outage(feed, server, 1)
-            assert not [each for each in caplog.records if each.levelno > logging.DEBUG]
             server.refusals = [503] * 10_000
             await server.drop()
-            await asyncio.sleep(60)
+            await asyncio.sleep(seconds)
             server.refusals = []
             await until(lambda: feed.live)
     warned = [each for each in caplog.records if each.levelno > logging.DEBUG]
-    assert [each.levelname for each in warned] == ["WARNING"]
-    assert "503" in warned[0].getMessage()
+    assert [each.levelname for each in warned] == ["WARNING"] * warnings
+    assert all("503" in each.getMessage() for each in warned)
 
 
 async def test_a_cursor_file_lets_another_process_go_on(

@@ -8,7 +8,7 @@ no request could be accepted.
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import aiohttp
@@ -18,6 +18,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import StreamWriter
 from yarl import URL
 
+from fourcasters_async._core.validation import check_list
 from fourcasters_async.errors import InvalidRequestError
 
 # Seconds. With aiohttp's 15 a pool goes cold between two bursts of a game.
@@ -203,3 +204,13 @@ def _private_setting(client: object, name: str, option: str) -> Any:
             f"client_session: this release of aiohttp does not expose its {option}; "
             f"pass {option}=… to AsyncSession as well"
         ) from None
+
+
+def check_middlewares(
+    middlewares: Sequence[aiohttp.ClientMiddlewareType],
+) -> list[aiohttp.ClientMiddlewareType]:
+    """Return the middlewares that are given, or refuse what can be none."""
+    checked = check_list(middlewares, "middlewares")
+    if not all(map(callable, checked)):
+        raise InvalidRequestError("middlewares: must be middlewares as aiohttp takes them")
+    return cast(list[aiohttp.ClientMiddlewareType], checked)

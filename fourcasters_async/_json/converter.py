@@ -14,6 +14,7 @@ from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._core.odd_values import OddValues
+from fourcasters_async._json.book_entries import book_entry_hook, order_update_hook
 from fourcasters_async._json.cancel_results import cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
@@ -32,7 +33,14 @@ from fourcasters_async._json.hooks import (
 )
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import AnyBet, CancelResult, Game, PlaceResult
+from fourcasters_async.models import (
+    AnyBet,
+    BookEntry,
+    CancelResult,
+    Game,
+    OrderUpdate,
+    PlaceResult,
+)
 
 T = TypeVar("T")
 
@@ -76,11 +84,18 @@ class Dialect:
             CancelResult,
             cancel_result_hook(
                 self._record_hook(CancelResult),
-                [self._wire_name(field) for field in attrs.fields(CancelResult)],
+                self._names_in_order(CancelResult),
                 # On the Orders WebSocket the description of a failure is its reason.
                 reason_in_description=surface == "socket",
             ),
         )
+
+        entry = book_entry_hook(self._record_hook(BookEntry), self._names_in_order(BookEntry))
+        self._converter.register_structure_hook(BookEntry, entry)
+        update = order_update_hook(
+            self._record_hook(OrderUpdate), entry, self._names_in_order(OrderUpdate)
+        )
+        self._converter.register_structure_hook(OrderUpdate, update)
 
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
@@ -115,7 +130,10 @@ class Dialect:
 
     def names_of(self, record: type) -> frozenset[str]:
         """Return the names on the wire of the fields of a record."""
-        return frozenset(self._wire_name(field) for field in attrs.fields(record))
+        return frozenset(self._names_in_order(record))
+
+    def _names_in_order(self, record: type) -> list[str]:
+        return [self._wire_name(field) for field in attrs.fields(record)]
 
     def _wire_name(self, field: "attrs.Attribute[Any]") -> str:
         name: str = field.metadata.get(self._surface) or _camel_case(field.name)

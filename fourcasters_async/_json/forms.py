@@ -7,10 +7,12 @@ from fourcasters_async.models import (
     AffiliateCommission,
     EditResult,
     Game,
+    GameUpdate,
     GradedBet,
     MatchedBet,
     OpenOrder,
     OrderBook,
+    OrderUpdate,
     PlaceResult,
 )
 
@@ -116,6 +118,42 @@ def _game(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+# What each order of a side has that only its update says, by the type of the market.
+_LINES: Mapping[str, tuple[str, ...]] = {
+    "moneyline": ("participantID",),
+    "spread": ("participantID", "spread"),
+    "total": ("OU", "total"),
+    "moneyline1x2": ("market", "side"),
+}
+
+
+def with_side(document: dict[str, Any]) -> dict[str, Any]:
+    """Write what an update says of a side into each of its orders, as the book has them."""
+    kind, orders = document.get("type"), document.get("sideOrders")
+    if type(orders) is list:
+        line = _LINES.get(kind, ()) if type(kind) is str else ()
+        for key in ("gameID", "type", *line):
+            value = document.get(key)
+            if value is not None:
+                for order in orders:
+                    if type(order) is dict and order.get(key) is None:
+                        order[key] = value
+    return document
+
+
+def _game_update(document: dict[str, Any]) -> dict[str, Any]:
+    """Keep apart what happened and the game, which may be one object."""
+    game = document.get("game", document)
+    if type(game) is dict:
+        game = dict(game)
+        game_id = document.get("gameID")
+        if type(game_id) is str and game.get("id") is None and game.get("_id") is None:
+            game["id"] = game_id
+        if game.get("id") is None and game.get("_id") is None:
+            raise TypeError("no game")
+    return {"messageType": document.get("messageType"), "game": game}
+
+
 def _commission(document: dict[str, Any]) -> dict[str, Any]:
     """Name the two parts of `{"player": amount}`."""
     if len(document) != 1:
@@ -135,7 +173,9 @@ _FORMS: Mapping[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
     AffiliateCommission: _commission,
     EditResult: _edited,
     Game: _game,
+    GameUpdate: _game_update,
     OrderBook: _book,
+    OrderUpdate: with_side,
     PlaceResult: _placed,
 }
 

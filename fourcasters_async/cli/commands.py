@@ -30,8 +30,10 @@ from fourcasters_async.cli.exits import (
 )
 from fourcasters_async.cli.fanout import fan_out
 from fourcasters_async.cli.login import login, logout
+from fourcasters_async.cli.reads import bets, book, games, graded, me, positions
+from fourcasters_async.cli.sandbox import sandbox
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
-from fourcasters_async.cli.terminal import headline, say, say_json, usage_error
+from fourcasters_async.cli.terminal import headline, say, say_json, usage_error, write_anything
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult, MarketType, OpenOrder
 from fourcasters_async.orders.arguments import check_markets
@@ -54,6 +56,8 @@ _verify = click.option("--verify", is_flag=True, help="Then read which orders ar
 def main() -> None:
     """Cancel orders on the 4casters exchange, and know whether they are gone.
 
+    The other commands show what is there: games, a game's book, orders, bets and positions.
+
     Run `fourcasters login` once for the account, or set FOURCASTERS_TOKEN, which wins, or set
     FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
 
@@ -61,11 +65,15 @@ def main() -> None:
     not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent, or if the
     command was interrupted. With --verify, cancel-games exits with 0 if every game is proved
     clear, whatever became of the requests.
+
+    Commands that read exit with 0 if the exchange answered, 1 if it refused, such as for a game
+    that it does not know, 2 for wrong usage, 3 if no usable answer came.
     """
+    write_anything()
 
 
-main.add_command(login)
-main.add_command(logout)
+for command in (login, logout, sandbox, games, book, positions, bets, graded, me):
+    main.add_command(command)
 
 
 @main.command()
@@ -89,9 +97,11 @@ def demo(games: int, orders: int, latency: float) -> None:
 
 
 async def _demo(console: Console, *, games: int, orders: int, latency: float) -> int:
-    from fourcasters_async.testing.process import sandbox  # noqa: PLC0415  # it is slow to import
+    from fourcasters_async.testing import process  # noqa: PLC0415  # it is slow to import
 
-    async with sandbox(games=demo_job.games_needed(games), orders=orders, latency=latency) as fake:
+    async with process.sandbox(
+        games=demo_job.games_needed(games), orders=orders, latency=latency
+    ) as fake:
         console.print(f"SANDBOX at {fake.url}: an exchange on this machine, not the real one")
         with progress(console, games) as advance:
             result = await demo_job.run(fake, games, advance)
@@ -104,7 +114,7 @@ async def _demo(console: Console, *, games: int, orders: int, latency: float) ->
 def orders(*, as_json: bool) -> None:
     """Show the open orders by game, with totals."""
     session = make_session()
-    found = run(in_session(session, session.account.get_unmatched))
+    found = run(in_session(session, session.account.get_unmatched), cancels=False)
     if as_json:
         say_json(to_json({"exchange": session.base_url, "orders": found}))
     else:
@@ -278,7 +288,7 @@ async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder]
 
 
 def _show_dry_run(session: AsyncSession, wanted: _Wanted) -> None:
-    found = run(in_session(session, session.account.get_unmatched))
+    found = run(in_session(session, session.account.get_unmatched), cancels=False)
     say("dry run, nothing was changed; these orders would be cancelled:")
     show_orders(Console(highlight=False), [order for order in found if wanted(order)])
 

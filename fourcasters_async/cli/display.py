@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fourcasters_async.cli.demo import DemoResult
 from fourcasters_async.cli.terminal import headline, show_rows
+from fourcasters_async.cli.wording import amount, number
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
 _ROWS_SHOWN = 12
@@ -42,10 +43,10 @@ def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
         (
             str(outcome.market),
             outcome.status.value,
-            _number(sum(result.success for result in outcome.results)),
-            _number(sum(not result.success for result in outcome.results)),
-            "?" if outcome.resting is None else _number(len(outcome.resting)),
-            _number(outcome.attempts),
+            number(sum(result.success for result in outcome.results)),
+            number(sum(not result.success for result in outcome.results)),
+            "?" if outcome.resting is None else number(len(outcome.resting)),
+            number(outcome.attempts),
             f"{outcome.elapsed * 1000:.1f}",
             "" if outcome.unsettled is None else str(outcome.unsettled),
             "yes" if outcome.complete else "no",
@@ -98,7 +99,7 @@ def show_results(console: Console, results: Iterable[CancelResult]) -> None:
         (
             result.order_id or "?",
             "yes" if result.success else "no",
-            _amount(result.remaining),
+            amount(result.remaining),
             result.description or "",
             result.reason or "",
         )
@@ -149,15 +150,7 @@ def _totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
         sum(getattr(order, name) or 0.0 for order in orders)
         for name in ("offered", "filled", "remaining")
     )
-    return (_number(len(orders)), *map(_amount, sums))
-
-
-def _number(value: int) -> str:
-    return f"{value:,}"
-
-
-def _amount(value: float | None) -> str:
-    return "" if value is None else f"{value:,.2f}"
+    return (number(len(orders)), *map(amount, sums))
 
 
 def _plain(value: Any) -> object:

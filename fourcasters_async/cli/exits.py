@@ -23,10 +23,16 @@ ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN = 0, 1, 3
 _NOT_ANSWERED = (OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
 
 
-def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None) -> T:
+def run(
+    job: Coroutine[Any, Any, T],
+    interrupted: Callable[[], T] | None = None,
+    *,
+    cancels: bool = True,
+) -> T:
     """Run `job`; turn an error into an exit status.
 
     `interrupted` returns what is known if Ctrl-C ends the job. Without it the command exits then.
+    `cancels` is whether the job can have cancelled orders by then.
     """
     try:
         return asyncio.run(job)
@@ -38,7 +44,8 @@ def run(job: Coroutine[Any, Any, T], interrupted: Callable[[], T] | None = None)
         tell_source(error)
         _fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
     except KeyboardInterrupt:
-        message = "interrupted: orders in flight may or may not be cancelled"
+        doubt = ": orders in flight may or may not be cancelled"
+        message = f"interrupted{doubt if cancels else ''}"
         if interrupted is None:
             _fail(message, NOT_KNOWN)
         say(message, err=True)

@@ -29,7 +29,7 @@ def login(username: str | None) -> None:
         session = AsyncSession(base_url=file.exchange, on_token=tokens.append)
     except InvalidRequestError as error:
         raise usage_error(error) from None
-    run(in_session(session, lambda: session.login(username, password)))
+    run(in_session(session, lambda: session.login(username, password)), cancels=False)
     try:
         file.keep(tokens[-1])
     except OSError as error:
@@ -52,6 +52,6 @@ def logout() -> None:
         raise click.UsageError(f"no token is kept for {file.exchange}")
     for each, token in kept:
         session = AsyncSession(token, base_url=each.exchange)
-        run(in_session(session, session.logout))
+        run(in_session(session, session.logout), cancels=False)
         each.remove()
         say(f"logged out of the {name_of(session)}")

@@ -4,14 +4,20 @@ Reasons, references, descriptions and error texts are somebody else's words. A l
 could forge a row, and an escape sequence or a change of direction could alter what is seen.
 """
 
+import io
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from fourcasters_async.cli.layout import widths_in
 
 
 def harmless(text: str) -> str:
@@ -33,9 +39,15 @@ def say(text: str, *, err: bool = False) -> None:
 def say_json(document: str) -> None:
     """Print a JSON document as it is, but with escapes for what `harmless` would replace.
 
-    Such characters can only be inside of strings.
+    Such characters can only be inside of strings. So are those that the output cannot encode.
     """
     click.echo(re.sub(r"[^\n -~]", _in_json, document))
+
+
+def write_anything() -> None:
+    """Let standard output write what its encoding does not have as an escape, and not fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def headline(console: Console, text: str) -> None:
@@ -51,17 +63,57 @@ def usage_error(error: Exception | str) -> click.UsageError:
 def show_rows(
     console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
 ) -> None:
-    """Print a table on a terminal, otherwise lines with tabs. `numbers` are aligned right."""
+    """Print a table on a terminal, otherwise lines with tabs.
+
+    `numbers` are aligned right, and have no thousands separators in lines with tabs. Nothing is
+    ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
+    that is printed in several lines.
+    """
     if not console.is_terminal:
         for row in rows:
-            click.echo("\t".join(map(harmless, row)))
+            cells = (
+                cell.replace(",", "") if index in numbers else cell
+                for index, cell in enumerate(row)
+            )
+            click.echo("\t".join(map(harmless, cells)))
         return
-    table = Table()
+    shown = [[harmless(cell) for cell in row] for row in rows]
+    table = _table(console.width, heads, shown, numbers)
+    if table is None:
+        _show_in_lines(console, heads, shown)
+    else:
+        console.print(table)
+
+
+def _table(
+    width: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
+) -> Table | None:
+    """Return a table that fits: with lines, if there is room for that, else without them."""
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    columns = len(heads)
+    made = Table()
+    # A line at the left, and for each column two blanks and a line.
+    if sum(widths) + 3 * columns + 1 > width:
+        gap = 2 if sum(widths) + 2 * columns <= width else 1
+        fitting = widths_in(width - gap * columns, heads, rows, numbers)
+        if fitting is None:
+            return None
+        widths = fitting
+        made = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
     for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left")
+        justify: Literal["right", "left"] = "right" if index in numbers else "left"
+        made.add_column(head, justify=justify, overflow="fold", width=widths[index])
     for row in rows:
-        table.add_row(*(escape(harmless(cell)) for cell in row))
-    console.print(table)
+        made.add_row(*map(Text, row))
+    return made
+
+
+def _show_in_lines(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print for each row its first cell, and below it the others with their heads."""
+    for first, *others in rows:
+        console.print(Text(first, style="bold", overflow="fold"))
+        named = (f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
+        console.print(Padding(Text("; ".join(named), overflow="fold"), (0, 0, 0, 2)))
 
 
 def _harmless(character: str) -> str:
@@ -72,7 +124,15 @@ def _harmless(character: str) -> str:
 
 def _in_json(found: "re.Match[str]") -> str:
     character = found.group()
-    if character.isprintable():
+    if character.isprintable() and _is_encodable(character):
         return character
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _is_encodable(character: str) -> bool:
+    try:
+        character.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

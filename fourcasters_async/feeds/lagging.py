@@ -10,9 +10,9 @@ from fourcasters_async.models import Lagged
 
 T = TypeVar("T")
 
-# Items that are given out without a turn of the loop. A consumer that never waits would stop the
-# reading of every connection until it has caught up.
-_WITHOUT_A_TURN = 64
+# Seconds in which items are given out without a turn of the loop. A consumer that never waits would
+# stop the reading of every connection until it has caught up.
+_WITHOUT_A_TURN = 0.01
 
 
 class LaggingQueue(Generic[T]):
@@ -27,7 +27,8 @@ class LaggingQueue(Generic[T]):
         self._dropped = 0
         self._error: FourcastersError | None = None
         self._some = asyncio.Event()
-        self._taken = 0
+        # Since when, as a loop time, there was no turn for the sake of others.
+        self._since = 0.0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -51,9 +52,10 @@ class LaggingQueue(Generic[T]):
 
         Raises the error of `end` once nothing is left.
         """
-        self._taken += 1
-        if self._taken % _WITHOUT_A_TURN == 0:
+        clock = asyncio.get_running_loop().time
+        if self._items and clock() - self._since > _WITHOUT_A_TURN:
             await asyncio.sleep(0)
+            self._since = clock()
         while True:
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
@@ -64,3 +66,4 @@ class LaggingQueue(Generic[T]):
                 raise copy.copy(self._error)
             self._some.clear()
             await self._some.wait()
+            self._since = clock()

@@ -50,6 +50,11 @@ def check_cursor(cursor: object, name: str = "cursor") -> str:
     raise InvalidRequestError(f"{name}: must be the cursor of a user feed: '<number>-<number>'")
 
 
+def is_newer(message_id: str, than: str) -> bool:
+    """Whether one `messageID` is after another."""
+    return (key_of(message_id) or ()) > (key_of(than) or ())
+
+
 def read_frame(frame: bytes) -> Message | None:
     """Return what a frame of the feed says, `None` if it is not about orders."""
     if is_too_dense(frame):

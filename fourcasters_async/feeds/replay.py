@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from attrs import field, frozen
 
+from fourcasters_async._core.request import Kind, Request
 from fourcasters_async.feeds.messages import (
     Message,
     MessageKey,
@@ -56,6 +57,19 @@ def mistake_in(replay: Replay) -> str | None:
     return "messages: missing" if replay.complete and replay.messages is None else None
 
 
+def replay_after(message_id: str) -> Request[Replay]:
+    """Return the request for what came after a message."""
+    return Request(
+        "GET /v2/user/messages",
+        Replay,
+        Kind.READ,
+        data_path=(),
+        params={"afterID": message_id},
+        check=mistake_in,
+        reads_status=True,
+    )
+
+
 class Timeline:
     """Which messages were told, so that each is told once, and the newest of them.
 
@@ -74,9 +88,10 @@ class Timeline:
         """The id of the newest message that was told. It moves forward, but for `expire`."""
         return None if self._cursor is None else id_of(self._cursor)
 
-    def is_new(self, message: Message) -> bool:
-        """Whether a message is newer than all that were told."""
-        return message.key is not None and (self._newest is None or message.key > self._newest)
+    def was_told(self, message: Message) -> bool:
+        """Whether a message was told, or cannot be told apart from others."""
+        key = message.key
+        return key is None or key <= self._floor or key in self._told
 
     def take(self, message: Message) -> list[FeedEvent]:
         """Return what is to be told of a message: nothing if it was told before.
@@ -86,9 +101,9 @@ class Timeline:
         key = message.key
         if key is None:
             return list(message.events)
-        if key <= self._floor or key in self._told:
+        if self.was_told(message):
             return []
-        late = not self.is_new(message)
+        late = self._newest is not None and key < self._newest
         if not late:
             self._cursor = self._newest = key
         if (forgotten := _remember(self._told, key)) is not None:
@@ -98,13 +113,16 @@ class Timeline:
             return [Gap(reason="a message came after a newer one"), *events]
         return events
 
-    def expire(self) -> None:
-        """Let the next message be the newest, whatever its id: the cursor leads to nothing.
+    def expire(self, left: Iterable[Message]) -> None:
+        """Take note that the cursor leads to nothing, and that these messages are left.
 
-        It may have come from elsewhere, such as another account. Until that message is told, the
-        cursor stays: a replay after it is expired again, and that is said again.
+        If all of them are older, or there are none, it may have come from elsewhere, such as
+        another account: then the next message is the newest, whatever its id.
         """
-        self._newest, self._floor = None, _FIRST
+        self._floor = _FIRST
+        last = max((each.key for each in left if each.key is not None), default=None)
+        if last is None or self._newest is None or last < self._newest:
+            self._newest = None
 
     def _is_first(self, event: FeedEvent) -> bool:
         """Whether an event is not a fill that another message told of."""
@@ -124,6 +142,12 @@ def in_order(*parts: Iterable[Message]) -> list[Message]:
         after = each.key or after
         placed.append((after, each))
     return [each for _, each in sorted(placed, key=lambda pair: pair[0])]
+
+
+def newest(messages: Iterable[Message]) -> str | None:
+    """Return the greatest id of messages, `None` without any."""
+    last = max((each.key for each in messages if each.key is not None), default=None)
+    return None if last is None else id_of(last)
 
 
 def reaches(replayed: Sequence[Message], buffered: Sequence[Message]) -> bool:

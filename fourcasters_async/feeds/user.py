@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
 
-from fourcasters_async._core.validation import check_count
+from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import InvalidRequestError, SessionClosedError
 from fourcasters_async.feeds.cursor_file import CursorFile
 from fourcasters_async.feeds.lagging import LaggingQueue
 from fourcasters_async.feeds.messages import check_cursor
-from fourcasters_async.feeds.user_core import Lines, UserFeedCore
+from fourcasters_async.feeds.user_core import AUDIT, Lines, UserFeedCore
 from fourcasters_async.models import FeedEvent, Lagged
 
 # Seconds between two writes of the cursor while there is always another event.
@@ -28,11 +28,17 @@ class UserFeed(AsyncIterator[FeedEvent]):
     """
 
     def __init__(
-        self, lines: Lines, cursor: str | CursorFile | None = None, *, keep: int = KEEP
+        self,
+        lines: Lines,
+        cursor: str | CursorFile | None = None,
+        *,
+        keep: int = KEEP,
+        audit: float = AUDIT,
     ) -> None:
         self._file = cursor if isinstance(cursor, CursorFile) else None
         self._cursor = None if cursor is None or self._file is cursor else check_cursor(cursor)
         self._lines = lines
+        self._audit = check_seconds(audit, "audit")
         self._queue: LaggingQueue[tuple[FeedEvent, str | None]] = LaggingQueue(
             check_count(keep, "keep")
         )
@@ -70,7 +76,11 @@ class UserFeed(AsyncIterator[FeedEvent]):
         if self._file is not None:
             self._cursor = self._saved = await asyncio.to_thread(self._file.read)
         self._core = UserFeedCore(
-            self._lines, self._put, cursor=self._cursor, on_state=self._note_end
+            self._lines,
+            self._put,
+            cursor=self._cursor,
+            on_state=self._note_end,
+            audit=self._audit,
         )
         try:
             await self._core.__aenter__()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Protocol, Self
 
-from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._websocket.feed_connection import FeedConnection
 from fourcasters_async._websocket.reconnecting import Reconnecting
@@ -16,8 +15,16 @@ from fourcasters_async.errors import (
     FourcastersError,
     SessionClosedError,
 )
-from fourcasters_async.feeds.messages import Message, check_cursor, read_frame
-from fourcasters_async.feeds.replay import Replay, Timeline, in_order, mistake_in, reaches
+from fourcasters_async.feeds.alarm import Alarm
+from fourcasters_async.feeds.messages import Message, check_cursor, is_newer, read_frame
+from fourcasters_async.feeds.replay import (
+    Replay,
+    Timeline,
+    in_order,
+    newest,
+    reaches,
+    replay_after,
+)
 from fourcasters_async.models import FeedEvent, Gap
 
 _log = logging.getLogger("fourcasters_async")
@@ -26,13 +33,15 @@ _FEED = "GET /v2/user"
 _FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
 # Seconds that one wait for a connection takes at most: uvloop takes no endless ones.
 _LONG = 3600.0
-# Seconds after which a connection that is lost is told to the operator.
-_NOT_BACK = 5.0
+# Seconds in which a message that is on its way comes.
+_ON_ITS_WAY = 2.0
 # Messages and bytes that are kept during a replay. With more, the connection is made anew.
 _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 # Messages that are told without a turn of the loop.
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
+AUDIT = 60.0
+"""Seconds between two looks for messages that were not pushed."""
 
 
 class Lines(Protocol):
@@ -55,7 +64,7 @@ class UserFeedCore:
     `take` must not wait, and must not raise: the feed ends if it does. `on_state` is called after
     `connected`, `live` or `error` has changed. On each connection, what is pushed is kept until
     what came before it is asked for, from `cursor` on: `GET /v2/user/messages`. Then both are told,
-    and the feed is live.
+    and the feed is live. Every `audit` seconds it asks whether all was pushed.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class UserFeedCore:
         *,
         cursor: str | None = None,
         on_state: Callable[[], None] | None = None,
+        audit: float = AUDIT,
     ) -> None:
         self.cursor = None if cursor is None else check_cursor(cursor)
         """The newest message of which all was told, the event at hand included."""
@@ -74,6 +84,9 @@ class UserFeedCore:
         self._take = take
         self._on_state = on_state
         self._timeline = Timeline(cursor)
+        self._audit = audit
+        # The newest message before which a replay has shown all, or nothing is asked for.
+        self._verified = self.cursor
         self._resources = AsyncExitStack()
         self._keeping: asyncio.Task[None] | None = None
         self._closed = False
@@ -85,8 +98,7 @@ class UserFeedCore:
         self._buffered_bytes = 0
         # Whether events may be missing that no cursor leads to.
         self._blind = False
-        self._why = "there was no connection yet"
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm = Alarm("the user feed", "orders and fills are not told of")
 
     @property
     def connected(self) -> bool:
@@ -131,7 +143,7 @@ class UserFeedCore:
             elif (error := task.exception()) is not None:
                 self._fail(error)
 
-        self._set_alarm()
+        self._alarm.set()
         self._keeping = asyncio.create_task(self._keep_live(connections, replays))
         self._keeping.add_done_callback(ended)
 
@@ -149,7 +161,7 @@ class UserFeedCore:
             if isinstance(made, _FINAL):
                 self._fail(made)
             elif isinstance(made, FourcastersError):
-                self._why = str(made)
+                self._alarm.reason = str(made)
             elif made is not None:
                 self._begin(made)
                 await self._use(made, replays)
@@ -157,16 +169,16 @@ class UserFeedCore:
 
     async def _use(self, connection: FeedConnection, replays: Sender) -> None:
         """Tell what a connection missed, and wait until it is lost."""
-        catching_up = asyncio.create_task(self._catch_up(connection, replays))
+        following = asyncio.create_task(self._follow(connection, replays))
         try:
-            await asyncio.wait((catching_up, connection.lost), return_when=asyncio.FIRST_COMPLETED)
-            if catching_up.done() and not catching_up.cancelled():
-                catching_up.result()
-                await asyncio.wait([connection.lost])
-            self._why = connection.lost.result() if connection.lost.done() else self._why
+            await asyncio.wait((following, connection.lost), return_when=asyncio.FIRST_COMPLETED)
+            if following.done() and not following.cancelled():
+                following.result()
+            if connection.lost.done():
+                self._alarm.reason = connection.lost.result()
         finally:
-            catching_up.cancel()
-            await asyncio.wait([catching_up])
+            following.cancel()
+            await asyncio.wait([following])
 
     def _receive(self, connection: FeedConnection, frame: bytes) -> None:
         """Take a frame: it is told at once, or kept until what came before it is known."""
@@ -192,43 +204,19 @@ class UserFeedCore:
         first = self._connection is None
         self._connection, self._live = connection, False
         self._buffer, self._buffered_bytes = [], 0
-        self._blind = not first and self._timeline.cursor is None
+        self._blind = not first and self._verified is None
         connection.lost.add_done_callback(lambda _: self._changed())
         self._changed()
 
-    async def _catch_up(self, connection: FeedConnection, replays: Sender) -> None:
-        """Tell what came before and during the replay, and go live, or lose the connection."""
+    async def _follow(self, connection: FeedConnection, replays: Sender) -> None:
+        """Tell what a connection missed, go live, and look for what it does not say."""
         if self._blind:
             self._hand(Gap(reason="the connection was lost before any message came"))
             self._blind = False
-        replayed: list[Message] = []
-        while (cursor := self._timeline.cursor) is not None:
-            request = Request(
-                "GET /v2/user/messages",
-                Replay,
-                Kind.READ,
-                data_path=(),
-                params={"afterID": cursor},
-                check=mistake_in,
-                reads_status=True,
-            )
-            outcome = await replays.send(request)
-            replay, error = outcome.value, outcome.error
-            if isinstance(error, _FINAL):
-                self._fail(error)
-            if replay is None:
-                connection.lose(f"the replay failed: {error}")
-                return
-            replayed = replay.found
-            if not replay.complete:
-                self._timeline.expire()
-                self._hand(Gap(reason="the exchange no longer has all that happened"))
-                break
-            # The answer may be a part of what there is: the next one then has more.
-            if reaches(replayed, self._buffer) or not any(map(self._timeline.is_new, replayed)):
-                break
-            await self._tell_all(in_order(replayed))
-            replayed = []
+        replayed = await self._missed(replays)
+        if replayed is None:
+            connection.lose("there was no replay")
+            return
         while replayed or self._buffer:
             pushed, self._buffer = self._buffer, []
             await self._tell_all(in_order(replayed, pushed))
@@ -237,6 +225,56 @@ class UserFeedCore:
         if not connection.lost.done() and self.error is None:
             self._buffered_bytes, self._live = 0, True
             self._changed()
+        while not connection.lost.done():
+            await asyncio.wait([connection.lost], timeout=self._audit)
+            if self._verified is not None and not connection.lost.done():
+                await self._look(connection, replays, self._verified)
+
+    async def _missed(self, replays: Sender) -> list[Message] | None:
+        """Return what was missed, up to what is pushed; `None` if nobody can say."""
+        while (after := self._verified) is not None:
+            replay = await self._ask(replays, after)
+            if replay is None:
+                return None
+            replayed = replay.found
+            self._verified = newest(replayed) or after
+            if not replay.complete:
+                self._timeline.expire(replayed)
+                self._hand(Gap(reason="the exchange no longer has all that happened"))
+                return replayed
+            # The answer may be a part of what there is: the next one then has more.
+            if reaches(replayed, self._buffer) or not is_newer(self._verified, after):
+                return replayed
+            await self._tell_all(in_order(replayed))
+        return []
+
+    async def _look(self, connection: FeedConnection, replays: Sender, after: str) -> None:
+        """Tell what was not pushed, though the line is open, and lose a line that says too little.
+
+        Pings prove the line, not the feed.
+        """
+        replay = await self._ask(replays, after)
+        found = [] if replay is None else replay.found
+        if not all(map(self._timeline.was_told, found)):
+            await asyncio.wait([connection.lost], timeout=_ON_ITS_WAY)
+            if connection.lost.done():
+                return
+        missed = [each for each in found if not self._timeline.was_told(each)]
+        self._verified = newest(found) or after
+        if missed:
+            _log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
+            await self._tell_all(in_order(missed))
+            connection.lose("messages were not pushed")
+
+    async def _ask(self, replays: Sender, after: str) -> Replay | None:
+        """Ask for what came after a message. Ends the feed if the account is refused for good."""
+        outcome = await replays.send(replay_after(after))
+        if outcome.error is not None:
+            _log.debug("user feed: no replay: %s", outcome.error)
+            self._alarm.reason = str(outcome.error)
+        if isinstance(outcome.error, _FINAL):
+            self._fail(outcome.error)
+        return outcome.value
 
     async def _tell_all(self, messages: Iterable[Message]) -> None:
         for number, message in enumerate(messages, 1):
@@ -250,6 +288,9 @@ class UserFeedCore:
         for event in events[:-1]:
             self._hand(event)
         self.cursor = self._timeline.cursor
+        if self._verified is None:
+            # What came before the first message is not asked for.
+            self._verified = self.cursor
         for event in events[-1:]:
             self._hand(event)
 
@@ -277,27 +318,10 @@ class UserFeedCore:
     def _changed(self) -> None:
         state = (self.connected, self.live)
         if self.error is not None or self.live:
-            self._clear_alarm()
+            self._alarm.clear()
         else:
-            self._set_alarm()
+            self._alarm.set()
         if state != self._told or self.error is not None:
             self._told = state
             if self._on_state is not None:
                 self._on_state()
-
-    def _set_alarm(self) -> None:
-        if self._alarm is None:
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(_NOT_BACK, self._warn)
-
-    def _clear_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    def _warn(self) -> None:
-        _log.warning(
-            "the user feed is not live for %.0f s: orders and fills are not told of: %s",
-            _NOT_BACK,
-            self._why,
-        )

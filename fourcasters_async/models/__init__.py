@@ -39,6 +39,12 @@ from fourcasters_async.models.place import (
     PlaceResult,
     UnmatchedOffer,
 )
+from fourcasters_async.models.price_event import (
+    GameUpdate,
+    MatchedVolumeUpdate,
+    OrderUpdate,
+    PriceEvent,
+)
 from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
 from fourcasters_async.models.report import (
     CancelReport,
@@ -83,6 +89,7 @@ __all__ = [
     "GameOrders",
     "GameOutcome",
     "GamePrices",
+    "GameUpdate",
     "Gap",
     "GradedBet",
     "GradedBets",
@@ -95,6 +102,7 @@ __all__ = [
     "MatchedBet",
     "MatchedFill",
     "MatchedVolume",
+    "MatchedVolumeUpdate",
     "NewOrder",
     "OpenOrder",
     "OrderBook",
@@ -105,12 +113,14 @@ __all__ = [
     "OrderFilled",
     "OrderPlaced",
     "OrderType",
+    "OrderUpdate",
     "OutcomeExposure",
     "OutcomeStatus",
     "Participant",
     "ParticipantSummary",
     "PlaceErrorType",
     "PlaceResult",
+    "PriceEvent",
     "ProofSource",
     "ReconciledOrder",
     "SingleOrderBook",

@@ -16,6 +16,7 @@ Inside, from the bottom up:
 - `clock`, `limit`, `received`: the time, the rate limit, and what was received.
 - `calls`, `injected`, `faults` (with `http_faults`, `socket_faults`): the faults, and which
   requests they strike.
+- `leagues`, `quotes`, `day`: games, prices and bets to look at, and how the prices move. No I/O.
 - `user_feed`, `price_feed`: what the feeds say, from the book's events. No I/O.
 - `feed_sockets`, `feeds`, `feed_faults`: their connections, and how they can fail.
 - `http_server`, `sockets`, `exchange`: the servers around it all.

@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 from itertools import count
@@ -300,6 +300,17 @@ class Book:
         self.orders = {order_id: order for order_id, order in self.orders.items() if order.open}
         for game_id, orders in self._on_game.items():
             self._on_game[game_id] = [order for order in orders if order.open]
+
+    def forget_unfilled(self, accounts: Container[str]) -> None:
+        """Drop the orders of some accounts that no longer rest, and of which nothing was filled."""
+
+        def is_kept(order: BookOrder) -> bool:
+            return order.open or bool(order.fills) or order.account not in accounts
+
+        self._open.forget_closed()
+        self.orders = {each: order for each, order in self.orders.items() if is_kept(order)}
+        for game_id, orders in self._on_game.items():
+            self._on_game[game_id] = list(filter(is_kept, orders))
 
     def _expire(self, until: float) -> None:
         while self._expiring and self._expiring[0][0] <= until:

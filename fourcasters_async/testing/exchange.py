@@ -13,6 +13,7 @@ from fourcasters_async.testing.answers import Answer, body_of
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Call, Fault, respond
 from fourcasters_async.testing.clock import Clock
+from fourcasters_async.testing.day import Day, fill
 from fourcasters_async.testing.feeds import Feeds
 from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
@@ -188,6 +189,10 @@ class FakeExchange:
             type_ = _TYPES[number % len(_TYPES)]
             self.book.place(account or self.account, game.game_id, type=type_)
         return game
+
+    def fill_day(self, *, games: int = 12, seed: int = 0) -> Day:
+        """Add games, quotes of others and bets of the default account, as `testing.day` says."""
+        return fill(self.book, games=games, seed=seed, account=self.account)
 
     def open_orders(self, game_id: str | None = None) -> list[BookOrder]:
         """Return what rests of the default account, on one game or on all."""

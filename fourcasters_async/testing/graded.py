@@ -1,6 +1,7 @@
 """What was graded, as the exchange shows it: by the start of the game, or since a cursor."""
 
 import base64
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +35,7 @@ def get_graded_since(book: Book, asked: Asked) -> object:
     if (since is None) is (cursor is None):
         raise RefusedError(400, "Give either since or cursor")
     position = 0 if cursor is None else _position_in(asked.account, str(cursor))
-    after = -1.0 if since is None else seconds_at(since)
+    after = -math.inf if since is None else seconds_at(since)
     found = [each for each in _settled(book, asked) if each.position > position and each.at > after]
     page = found[:_PAGE]
     reached = page[-1].position if page else position

@@ -3,9 +3,12 @@
 import argparse
 import asyncio
 import json
+import os
+import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from attrs import frozen
 
@@ -13,6 +16,8 @@ from fourcasters_async.testing.exchange import FakeExchange
 
 # The line that names the games is long if there are many.
 _LONGEST_LINE = 2**24
+# Seconds from one step of a sandbox that moves to the next.
+_STEP = 1.0
 
 
 @frozen
@@ -50,8 +55,32 @@ async def sandbox(*, games: int, orders: int, latency: float) -> AsyncIterator[S
         await process.communicate(b"")
 
 
+async def serve(
+    exchange: FakeExchange,
+    announce: Callable[[], object],
+    *,
+    step: Callable[[], object] | None = None,
+    until_input_ends: bool = False,
+) -> None:
+    """Serve an exchange until SIGINT or SIGTERM comes, or until standard input ends.
+
+    `announce` is called once it serves, and then `step` every second. A signal that the process
+    ignores stays ignored.
+    """
+    with _told_to_end() as told:
+        if until_input_ends:
+            _watch_input(told)
+        async with exchange:
+            announce()
+            async with asyncio.TaskGroup() as tasks:
+                steps = None if step is None else tasks.create_task(_repeat(step))
+                await told.wait()
+                if steps is not None:
+                    steps.cancel()
+
+
 def main() -> None:
-    """Serve an exchange until standard input ends.
+    """Serve an exchange until standard input ends, or SIGINT or SIGTERM comes.
 
     Prints one line of JSON first: `url`, `orders_url`, `token` and `games`. Standard input ends
     with the process that started this one, so the exchange never outlives it.
@@ -63,17 +92,67 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10, help="open orders on each game")
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds before an answer")
     options = parser.parse_args()
-    asyncio.run(_serve(games=options.games, orders=options.orders, latency=options.latency))
+    # Ctrl-C before it serves.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(games=options.games, orders=options.orders, latency=options.latency))
 
 
 async def _serve(*, games: int, orders: int, latency: float) -> None:
-    async with FakeExchange(latency=latency / 1000) as exchange:
+    exchange = FakeExchange(latency=latency / 1000)
+    game_ids = [exchange.add_game(orders=orders).game_id for _ in range(games)]
+
+    def announce() -> None:
         ready = {
             "url": exchange.url,
             "orders_url": exchange.orders_url,
             "token": exchange.token,
-            "games": [exchange.add_game(orders=orders).game_id for _ in range(games)],
+            "games": game_ids,
         }
         sys.stdout.write(f"{json.dumps(ready)}\n")
         sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.read)
+
+    await serve(exchange, announce, until_input_ends=True)
+
+
+async def _repeat(step: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(_STEP)
+        step()
+
+
+@contextmanager
+def _told_to_end() -> Iterator[asyncio.Event]:
+    """Give an event that SIGINT and SIGTERM set, in place of what else they do."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    earlier = {}
+    # Only the main thread gets signals.
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if handler not in (signal.SIG_IGN, None):
+                earlier[number] = handler
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.set))
+    try:
+        yield told
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _watch_input(told: asyncio.Event) -> None:
+    """Set an event once standard input has ended.
+
+    Nothing can end a thread that waits for input. This one is a daemon, and `os.read` has no lock
+    that the interpreter needs when it ends.
+    """
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        with suppress(OSError):
+            while os.read(0, 2**16):
+                pass
+        # The loop may be closed by now.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(told.set)
+
+    threading.Thread(target=read, daemon=True).start()

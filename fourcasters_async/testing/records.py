@@ -48,6 +48,8 @@ class BookGame:
     parent_id: str | None = None
     period_name: str | None = None
     cached: bool = True
+    rotation: int = 501
+    """The rotation number of the away side; the home side has the next one."""
 
 
 @define

@@ -155,7 +155,7 @@ def document_of(event: BookEvent, order: BookOrder, created: str) -> wire.Docume
         "sport": game.sport,
         "live": game.live,
         "start": wire.time(game.start),
-        "awayRotationNumber": wire.AWAY_ROTATION_NUMBER,
+        "awayRotationNumber": str(game.rotation),
         "platform": "api",
         "createdAt": created,
     }

@@ -8,7 +8,6 @@ from fourcasters_async.testing.settling import fee_of, result_of
 
 Document = dict[str, object]
 
-AWAY_ROTATION_NUMBER = "501"
 USER_ID = "5f" * 12
 """The id that every account sees as its own."""
 
@@ -255,8 +254,8 @@ def game_document(game: BookGame) -> Document:
 def participants(game: BookGame) -> list[Document]:
     """Write the sides of a game: away first, then home."""
     return [
-        _participant(game.away_id, game.away, "away", AWAY_ROTATION_NUMBER),
-        _participant(game.home_id, game.home, "home", "502"),
+        _participant(game.away_id, game.away, "away", str(game.rotation)),
+        _participant(game.home_id, game.home, "home", str(game.rotation + 1)),
     ]
 
 

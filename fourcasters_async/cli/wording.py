@@ -1,0 +1,82 @@
+"""How values are written for people. No I/O."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from fourcasters_async.models import Game, MarketType, MatchedBet, Participant
+
+UNKNOWN = "?"
+
+
+def number(value: int) -> str:
+    """Write a count."""
+    return f"{value:,}"
+
+
+def amount(value: float | None, missing: str = "") -> str:
+    """Write an amount in account currency."""
+    return missing if value is None else f"{value:,.2f}"
+
+
+def total(values: Iterable[float | None]) -> float | None:
+    """Return the sum of some amounts, `None` if one of them is not known."""
+    known = list(values)
+    return None if None in known else sum(value or 0.0 for value in known)
+
+
+def american(odds: float | None) -> str:
+    """Write odds with their sign."""
+    return UNKNOWN if odds is None else f"{odds:+.10g}"
+
+
+def in_utc(moment: datetime | None) -> str:
+    """Write a time in UTC, to the minute."""
+    if moment is None:
+        return ""
+    try:
+        return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+    except OverflowError:
+        return moment.isoformat()
+
+
+def teams(game: Game | None, *, short: bool = False) -> str:
+    """Name a game by its teams, away @ home, and its period if it is one of another game."""
+    if game is None:
+        return ""
+    if game.away or game.home:
+        names = f"{team(game.away, short=short)} @ {team(game.home, short=short)}"
+    else:
+        names = ", ".join(team(each, short=short) for each in game.participants)
+    names = names or game.event_name or ""
+    return f"{names} {game.period_name or ''}".rstrip() if game.parent_game_id else names
+
+
+def team(participant: Participant | None, *, short: bool = False) -> str:
+    """Name a side of a game."""
+    if participant is None:
+        return UNKNOWN
+    names = [participant.long_name, participant.short_name]
+    return next((name for name in (reversed(names) if short else names) if name), UNKNOWN)
+
+
+def line(value: float | None, sign: str = "") -> str:
+    """Write the number of a spread (with the sign `+`) or of a total."""
+    return UNKNOWN if value is None else f"{value:{sign}.10g}"
+
+
+def side_of(bet: MatchedBet) -> str:
+    """Say what a bet is on, with its line: `LAL -3.5`, `over 220.5`."""
+    if bet.type == MarketType.TOTAL:
+        return f"{bet.over_under or bet.side or UNKNOWN} {line(bet.total)}"
+    if bet.type == MarketType.MONEYLINE_1X2:
+        backed = "draw" if bet.market == "draw" else _backed(bet.game, bet.market)
+        return f"{backed} {bet.side or UNKNOWN}"
+    backed = _backed(bet.game, bet.participant_id or bet.side)
+    return f"{backed} {line(bet.spread, '+')}" if bet.type == MarketType.SPREAD else backed
+
+
+def _backed(game: Game | None, participant_id: str | None) -> str:
+    for each in [] if game is None else game.participants:
+        if participant_id and each.participant_id == participant_id:
+            return team(each, short=True)
+    return participant_id or UNKNOWN

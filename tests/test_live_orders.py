@@ -1,0 +1,406 @@
+"""The account's own orders at every moment, against the sandbox and its feed's faults."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from support import QUICK, SECOND, until
+
+from fourcasters_async import (
+    AsyncSession,
+    AuthenticationError,
+    ChangeSource,
+    InvalidRequestError,
+    LiveOrders,
+    MarketType,
+    NewOrder,
+    OrderChange,
+    OrderFilled,
+    ProofSource,
+    SessionClosedError,
+)
+from fourcasters_async.testing import BookGame, FakeExchange, faults, feed_faults
+from fourcasters_async.testing.placing import place as place_in
+
+# The clock of most loops here jumps: seconds of waiting cost nothing.
+LONG = 60 * SECOND
+
+
+@pytest.fixture
+def game(fake_exchange: FakeExchange) -> BookGame:
+    return fake_exchange.add_game()
+
+
+def session_of(exchange: FakeExchange, *, read_lag: float = 0.05) -> AsyncSession:
+    return AsyncSession(
+        exchange.token,
+        base_url=exchange.url,
+        orders_url=exchange.orders_url,
+        streaming_url=exchange.streaming_url,
+        retry=QUICK,
+        read_lag=read_lag,
+    )
+
+
+@asynccontextmanager
+async def following(
+    exchange: FakeExchange, *, audit: float = LONG
+) -> AsyncIterator[tuple[AsyncSession, LiveOrders]]:
+    """Give a session and its live orders once they are current."""
+    async with session_of(exchange) as session, session.live_orders(audit=audit) as orders:
+        assert await orders.wait_until_current()
+        yield session, orders
+
+
+def new(game: BookGame, **terms: object) -> NewOrder:
+    options = {"odds": -110, "bet": 50.0, "user_reference": "mine", **terms}
+    return NewOrder(game.game_id, MarketType.MONEYLINE, game.home_id, **options)  # type: ignore[arg-type]  # as written above
+
+
+def take(exchange: FakeExchange, game: BookGame, bet: float) -> None:
+    """Let somebody else take what rests on the home side."""
+    fields = {"type": "moneyline", "side": game.away_id, "odds": 110, "bet": bet}
+    place_in(exchange.book, "another", game.game_id, fields)
+
+
+def held(orders: LiveOrders) -> set[str | None]:
+    return {order.order_id for order in orders.orders}
+
+
+def resting(exchange: FakeExchange) -> set[str | None]:
+    return {order.order_id for order in exchange.open_orders()}
+
+
+async def test_what_rests_at_the_start_is_held_when_it_is_entered(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.add_game(orders=3)
+    async with session_of(fake_exchange) as session, session.live_orders() as orders:
+        assert held(orders) == resting(fake_exchange)
+        assert (len(orders), orders.current) == (3, False)
+        assert orders.doubt is not None
+        assert orders.not_current_since is not None
+
+
+async def test_it_is_current_once_a_read_cannot_have_missed_what_the_feed_did_not_tell(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with following(fake_exchange) as (_, orders):
+        assert (orders.doubt, orders.not_current_since) == (None, None)
+
+
+async def test_an_order_of_another_session_comes_by_the_feed(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (_, orders), session_of(fake_exchange) as another:
+        changes = aiter(orders)
+        await another.place([new(game)])
+        change = await anext(changes)
+        assert isinstance(change, OrderChange)
+        assert (change.opened, change.source) == (True, ChangeSource.FEED)
+        assert orders.on_game(game.game_id) == orders.by_reference("mine") == [change.order]
+        assert (change.order.participant_id, change.order.odds) == (game.home_id, -110)
+
+
+async def test_an_own_order_is_held_as_soon_as_its_place_is_answered(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.feeds.user.inject(feed_faults.Drop(), times=None)
+    async with following(fake_exchange) as (session, orders):
+        (placed,) = await session.place([new(game)])
+        assert placed.order_id is not None
+        order = orders.get(placed.order_id)
+        assert order is not None
+        assert (order.remaining, order.game_id, order.odds) == (50.0, game.game_id, -110)
+
+
+async def test_a_fill_comes_once_and_leaves_what_is_left(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, orders):
+        fills = orders.fills()
+        await session.place([new(game, bet=110.0)])
+        take(fake_exchange, game, 40.0)
+        fill = await anext(fills)
+        assert isinstance(fill, OrderFilled)
+        assert (fill.maker, fill.fill.risk) == (True, 44.0)
+        (order,) = orders.orders
+        assert order.remaining == pytest.approx(66.0)
+        take(fake_exchange, game, 60.0)
+        await anext(fills)
+        assert len(orders) == 0
+
+
+async def test_an_order_that_expires_leaves(fake_exchange: FakeExchange, game: BookGame) -> None:
+    async with following(fake_exchange) as (session, orders):
+        await session.place([new(game, expiration_minutes=5)])
+        assert len(orders) == 1
+        fake_exchange.move_clock(301.0)
+        assert await orders.wait_until_clear()
+
+
+async def test_waiting_for_clear_waits_for_the_named_games_alone(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    other = fake_exchange.add_game(orders=1)
+    async with following(fake_exchange) as (session, orders):
+        await session.place([new(game)])
+        assert not await orders.wait_until_clear([game.game_id], deadline=0.2)
+        await session.cancel_all_orders_for_game(game.game_id)
+        assert await orders.wait_until_clear([game.game_id])
+        assert not await orders.wait_until_clear([game.game_id, other.game_id], deadline=0.2)
+
+
+async def test_a_halt_takes_its_proof_from_the_feed_and_reads_nothing(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=3).game_id for _ in range(5)]
+    async with following(fake_exchange) as (session, _):
+        before = fake_exchange.received("getUnmatched")
+        report = await session.halt(games)
+        assert report.verified_clear
+        assert {outcome.seen_by for outcome in report.outcomes} == {ProofSource.FEED}
+        assert fake_exchange.received("getUnmatched") == before
+    assert not fake_exchange.open_orders()
+
+
+async def test_a_flatten_takes_its_proof_from_the_feed(fake_exchange: FakeExchange) -> None:
+    fake_exchange.add_game(orders=5)
+    async with following(fake_exchange) as (session, _):
+        before = fake_exchange.received("getUnmatched")
+        report = await session.flatten()
+        assert (report.clear, report.seen_by) == (True, ProofSource.FEED)
+        assert fake_exchange.received("getUnmatched") == before
+
+
+async def test_over_the_orders_socket_too_the_proof_comes_from_the_feed(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = [fake_exchange.add_game(orders=3).game_id for _ in range(5)]
+    async with following(fake_exchange) as (session, _), session.orders_socket() as socket:
+        report = await socket.cancel_all_orders_for_games(games, verify=True)
+        assert report.verified_clear
+        assert {outcome.seen_by for outcome in report.outcomes} == {ProofSource.FEED}
+
+
+async def test_a_cancel_that_ended_unknown_is_proved_by_what_the_feed_tells(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=3)
+    fake_exchange.inject(
+        faults.Close(committed=True), endpoint="cancelAllOrdersForGame", times=None
+    )
+    async with following(fake_exchange) as (session, _):
+        before = fake_exchange.received("getUnmatched")
+        report = await session.cancel_all_orders_for_games(
+            [game.game_id], deadline=SECOND, verify=True
+        )
+        assert (report.verified_clear, len(report.unknown)) == (True, 1)
+        assert fake_exchange.received("getUnmatched") == before
+
+
+async def test_a_game_on_which_nothing_rested_is_read(fake_exchange: FakeExchange) -> None:
+    games = [fake_exchange.add_game(orders=n).game_id for n in (2, 0)]
+    async with following(fake_exchange) as (session, _):
+        report = await session.halt(games)
+        assert report.verified_clear
+        assert {outcome.seen_by for outcome in report.outcomes} == {ProofSource.READ}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [feed_faults.Mute(), feed_faults.HalfOpen(), feed_faults.Drop()],
+    ids=["mute", "half open", "drop"],
+)
+async def test_a_feed_that_does_not_tell_of_the_cancels_proves_nothing_and_a_read_does(
+    fake_exchange: FakeExchange, fault: feed_faults.FeedFault
+) -> None:
+    game = fake_exchange.add_game(orders=3)
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(fault, times=None)
+        report = await session.halt([game.game_id])
+        assert report.verified_clear
+        assert report.outcomes[0].seen_by is ProofSource.READ
+
+
+async def test_one_cancel_that_the_feed_did_not_tell_of_is_enough_to_read(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=3)
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Drop(), after=1)
+        report = await session.halt([game.game_id])
+        assert report.verified_clear
+        assert report.outcomes[0].seen_by is ProofSource.READ
+
+
+async def test_a_feed_that_owes_word_of_an_own_order_is_asked_again_and_is_current_after(
+    fake_exchange: FakeExchange, game: BookGame, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with following(fake_exchange) as (session, orders):
+        await session.place([new(game, user_reference="first")])
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        with caplog.at_level(logging.WARNING, "fourcasters_async"):
+            await session.place([new(game)])
+            await until(lambda: not orders.current)
+        assert "has not told of 1 own orders" in caplog.text
+        assert await orders.wait_until_current()
+        assert fake_exchange.received("messages")
+
+
+async def test_the_fill_of_an_order_that_the_feed_lost_is_told_by_an_audit_and_wins(
+    fake_exchange: FakeExchange, game: BookGame, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with following(fake_exchange, audit=SECOND) as (session, orders):
+        await session.place([new(game, bet=110.0)])
+        changes = aiter(orders)
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        take(fake_exchange, game, 40.0)
+        with caplog.at_level(logging.WARNING, "fourcasters_async"):
+            change = await anext(changes)
+        assert isinstance(change, OrderChange)
+        assert (change.disagreement, change.source) == (True, ChangeSource.READ)
+        assert change.order.remaining == pytest.approx(66.0)
+        assert "disagrees about order" in caplog.text
+
+
+async def test_a_gap_is_read_over_and_it_is_not_current_before(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (_, orders):
+        await until(lambda: len(fake_exchange.feeds.user) == 1)
+        order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: len(orders) == 1)
+        fake_exchange.inject(feed_faults.CacheExpired(keep=0), endpoint="messages")
+        with_gap: list[str | None] = []
+        fake_exchange.feeds.drop(None, endpoint="user")
+        fake_exchange.book.cancel(order)
+        await until(lambda: orders.doubt is not None and "gap" in orders.doubt)
+        with_gap.append(orders.doubt)
+        assert await orders.wait_until_current()
+        assert len(orders) == 0
+
+
+async def test_while_the_feed_is_down_it_is_not_current_and_says_since_when(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.add_game(orders=2)
+    async with following(fake_exchange) as (session, orders):
+        fake_exchange.inject(faults.Unavailable(), endpoint="user", times=None)
+        fake_exchange.feeds.drop(None, endpoint="user")
+        await until(lambda: not orders.current)
+        assert orders.not_current_since is not None
+        assert len(orders) == 2
+        report = await session.halt([game.game_id])
+        assert report.outcomes[0].seen_by is ProofSource.READ
+        fake_exchange.clear_faults()
+        assert await orders.wait_until_current(deadline=LONG)
+
+
+async def test_what_happened_while_the_feed_was_down_is_told_without_another_read(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (_, orders):
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: len(orders) == 1)
+        before = fake_exchange.received("getUnmatched")
+        fake_exchange.feeds.drop(None, endpoint="user")
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: len(orders) == 2)
+        assert await orders.wait_until_current()
+        assert fake_exchange.received("getUnmatched") == before
+
+
+async def test_a_message_that_cannot_be_read_is_a_gap(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (_, orders):
+        broken = feed_faults.Altered({"unmatched": {"orderID": 5}})
+        fake_exchange.feeds.user.inject(broken)
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: not orders.current)
+        assert await orders.wait_until_current()
+        assert held(orders) == resting(fake_exchange)
+
+
+async def test_a_session_has_one_of_them_at_a_time(fake_exchange: FakeExchange) -> None:
+    async with following(fake_exchange) as (session, _):
+        with pytest.raises(InvalidRequestError, match="has live orders already"):
+            async with session.live_orders():
+                pass
+    async with session_of(fake_exchange) as session:
+        for _ in range(2):
+            async with session.live_orders() as orders:
+                assert len(orders) == 0
+
+
+async def test_a_feed_that_refuses_the_token_is_told_when_it_is_entered(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.revoke(fake_exchange.token)
+    async with session_of(fake_exchange) as session:
+        with pytest.raises(AuthenticationError):
+            async with session.live_orders():
+                pass
+        # It follows nothing, so another one can be made.
+        with pytest.raises(AuthenticationError):
+            async with session.live_orders():
+                pass
+
+
+async def test_a_read_that_fails_at_the_start_is_told_and_nothing_stays_open(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=None)
+    async with session_of(fake_exchange) as session:
+        with pytest.raises(Exception, match="503"):
+            async with session.live_orders():
+                pass
+        await until(lambda: len(fake_exchange.feeds) == 0)
+
+
+async def test_reads_that_fail_are_made_again_until_it_is_current(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with session_of(fake_exchange) as session, session.live_orders() as orders:
+        fake_exchange.inject(faults.Garbage(), endpoint="getUnmatched", times=9)
+        assert await orders.wait_until_current(deadline=LONG)
+
+
+async def test_afterwards_the_changes_end_with_the_reason(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with following(fake_exchange) as (_, orders):
+        changes, fills = aiter(orders), orders.fills()
+    for stream in (changes, fills, aiter(orders)):
+        with pytest.raises(SessionClosedError):
+            await anext(stream)
+    assert not orders.current
+
+
+async def test_a_program_that_cancels_all_of_its_tasks_still_follows_its_orders(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange, audit=SECOND) as (_, orders):
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task() and "live_orders" in repr(task):
+                task.cancel()
+        await asyncio.sleep(0)
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: len(orders) == 1)
+
+
+async def test_a_slow_consumer_is_told_how_much_it_missed(
+    fake_exchange: FakeExchange, game: BookGame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fourcasters_async.feeds.stream._KEEP", 2)
+    async with following(fake_exchange) as (_, orders):
+        changes = aiter(orders)
+        for _ in range(5):
+            fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: len(orders) == 5)
+        assert getattr(await anext(changes), "dropped", None) == 3
+        assert isinstance(await anext(changes), OrderChange)
