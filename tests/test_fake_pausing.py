@@ -48,8 +48,10 @@ async def test_what_was_paused_comes_back_as_it_was_with_a_new_id(
     fake_exchange: FakeExchange, order: BookOrder
 ) -> None:
     await pause(fake_exchange)
+    fake_exchange.move_clock(60)
     (result,) = await resume(fake_exchange)
     (back,) = fake_exchange.open_orders()
+    assert back.placed_at >= 60
     assert result["unmatched"]["orderID"] == back.order_id != order.order_id
     assert back.line == order.line
     assert (back.odds, back.offered, back.user_reference) == (130, 100.0, "mine")
@@ -59,10 +61,10 @@ async def test_what_was_paused_comes_back_as_it_was_with_a_new_id(
 async def test_only_what_was_left_of_an_order_comes_back(
     fake_exchange: FakeExchange, order: BookOrder
 ) -> None:
-    fake_exchange.book.fill(order.order_id, 99.5)
+    fake_exchange.book.fill(order.order_id, 99.9)
     await pause(fake_exchange)
     await resume(fake_exchange)
-    assert [back.remaining for back in fake_exchange.open_orders()] == [0.5]
+    assert [back.offered for back in fake_exchange.open_orders()] == [0.1]
 
 
 async def test_orders_come_back_once(fake_exchange: FakeExchange, order: BookOrder) -> None:

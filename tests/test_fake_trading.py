@@ -83,6 +83,13 @@ def test_less_than_half_a_cent_does_not_go_on_resting(book: Book, game: BookGame
     assert len(maker.fills) == 1
 
 
+def test_what_is_left_of_an_order_is_taken_in_whole_cents(book: Book, game: BookGame) -> None:
+    maker = rests(book, game, game.home_id, 100, 50.3)
+    for bet in (10.1, 100.0):
+        put(book, TAKER, game, order(game.away_id, 100, bet))
+    assert [fill.risk for fill in maker.fills] == [10.1, 40.2]
+
+
 def test_an_order_is_counted_in_whole_cents(book: Book, game: BookGame) -> None:
     resting = put(book, TAKER, game, order(game.away_id, bet=10.006)).resting
     assert resting is not None
@@ -164,11 +171,14 @@ def test_a_post_arb_matches_within_one_per_cent(
             put(book, TAKER, game, fields)
 
 
-def test_only_the_taker_pays_commission(book: Book, game: BookGame) -> None:
-    maker = rests(book, game, game.home_id, -200, 100.0)
-    placed = put(book, TAKER, game, order(game.away_id, 200, 50.0))
+@pytest.mark.parametrize(("odds", "bet", "fee"), [(200, 50.0, 0.5), (-200, 100.0, 0.5)])
+def test_only_the_taker_pays_commission_on_the_smaller_of_risk_and_win(
+    book: Book, game: BookGame, odds: int, bet: float, fee: float
+) -> None:
+    maker = rests(book, game, game.home_id, -odds, 500.0)
+    placed = put(book, TAKER, game, order(game.away_id, odds, bet))
     assert placed.took is not None
-    assert placed.took.fills[0].fee == 0.5
+    assert placed.took.fills[0].fee == fee
     assert maker.fills[0].fee == 0
 
 

@@ -48,7 +48,7 @@ def test_the_first_two_commands_are_one_command_each() -> None:
 
 
 def test_every_python_example_is_executed_here() -> None:
-    assert len(PYTHON) == 7
+    assert len(PYTHON) == 8
 
 
 async def test_the_strategy_cancels_the_spreads_of_a_game(
@@ -80,6 +80,17 @@ async def test_the_fan_out_proves_its_games_clear(
     out = capsys.readouterr().out
     assert "2 games: 2 confirmed; 4 orders cancelled; verified clear" in out
     assert not fake_exchange.open_orders(GAME)
+
+
+async def test_the_bot_moves_with_the_others_and_leaves_nothing_at_stale_prices(
+    example: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await example(block_with("requote"), name="__main__")
+    *quotes, report = capsys.readouterr().out.splitlines()
+    assert quotes
+    assert all(line.startswith("resting at ") for line in quotes)
+    assert report.startswith("1 game: 1 confirmed; ")
+    assert "verified clear" in report
 
 
 async def test_the_quotes_are_placed_and_pulled_over_the_socket(

@@ -42,7 +42,15 @@ class SessionFeeds:
         slow consumer, as on the user feed. Entering raises as `orders_socket` does.
         """
         parts = self._feeds
-        return PriceFeed(parts.lines.feed, parts.read_book, games, leagues, sports, keep=keep)
+        return PriceFeed(
+            parts.lines.feed,
+            parts.read_book,
+            games,
+            leagues,
+            sports,
+            keep=keep,
+            read_lag=parts.read_lag,
+        )
 
     def user_feed(
         self, cursor: str | CursorFile | None = None, *, keep: int = KEEP, audit: float = AUDIT

@@ -146,7 +146,8 @@ class BookOrder:
     @property
     def remaining(self) -> float:
         """The risk that can still be matched."""
-        return 0.0 if self.cancelled else self.offered - self.filled
+        # Rounded, so that amounts in cents stay amounts in cents.
+        return 0.0 if self.cancelled else round(self.offered - self.filled, 6)
 
     @property
     def open(self) -> bool:
@@ -165,8 +166,7 @@ class BookOrder:
         if not later and cancelled == self.cancelled:
             return self
         fills = [fill for fill in self.fills if fill.at <= time]
-        filled = round(self.filled - later, 6)
-        return evolve(self, filled=filled, fills=fills, cancelled=cancelled)
+        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)
 
     def take(self, fill: BookFill) -> None:
         """Count a fill. What is left is nothing if it is less than half a cent."""
