@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cached_property
 from signal import Signals
-from typing import NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 import aiohttp
 from attrs import fields
 
+from fourcasters_async import models
 from fourcasters_async._core.auth import Auth, Credentials, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
@@ -30,16 +32,18 @@ from fourcasters_async._settings import (
 )
 from fourcasters_async._sign_in import check_credentials, login_request, logout_request
 from fourcasters_async._transports import Transports
-from fourcasters_async.account import ME
+from fourcasters_async.account import me_request
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
-from fourcasters_async.markets import Markets
-from fourcasters_async.models import User
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
 from fourcasters_async.orders.socket import OrdersSocket
+
+if TYPE_CHECKING:
+    # A session that only cancels should not wait until the records of the markets are imported.
+    from fourcasters_async.markets import Markets
 
 _LEAST_HEARTBEAT = 6
 
@@ -77,9 +81,6 @@ class AsyncSession(HaltingOrders, SessionFeeds):
 
     Raises `InvalidRequestError`, naming the argument, for what can only be a mistake.
     """
-
-    markets: Markets
-    """What can be bet on."""
 
     def __init__(
         self,
@@ -142,10 +143,9 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             read_lag=check_seconds(read_lag, "read_lag"),
         )
         super().__init__(self._http, gate, max_in_flight=max_connections)
-        self.markets = Markets(self._http)
         self._feeds = FeedParts(
             self._transports,
-            self.markets.get_orderbook,
+            lambda *, game_id: self.markets.get_orderbook(game_id=game_id),
             self.account.get_unmatched,
             self._reads.follow,
             self._reads.note,
@@ -155,6 +155,13 @@ class AsyncSession(HaltingOrders, SessionFeeds):
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be copied or pickled: two sessions cannot share connections and a token."""
         raise TypeError("an AsyncSession is not copied or pickled; make another")
+
+    @cached_property
+    def markets(self) -> "Markets":
+        """What can be bet on."""
+        from fourcasters_async.markets import Markets  # noqa: PLC0415  # as above
+
+        return Markets(self._http)
 
     @property
     def base_url(self) -> str:
@@ -194,7 +201,9 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
 
-    async def login(self, username: str, password: str, *, deadline: float | None = None) -> User:
+    async def login(
+        self, username: str, password: str, *, deadline: float | None = None
+    ) -> "models.User":
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
 
         Returns the account. Raises `AuthenticationError` for a wrong user name or password,
@@ -206,7 +215,7 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         user = await self._http.call(login_request(credentials), deadline=deadline)
         self._auth.use(credentials, check_token(user.auth))
         # The record that goes out has no token to be pickled or printed.
-        return User(**{each.name: getattr(user, each.name) for each in fields(User)})
+        return models.User(**{each.name: getattr(user, each.name) for each in fields(models.User)})
 
     async def logout(self, *, deadline: float | None = None) -> None:
         """End the token in use, at the exchange and here: `POST /user/logout`.
@@ -229,7 +238,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         """
         check_count(connections, "connections", most=self._max_in_flight)
         self._http.ensure_usable()
-        outcomes = await asyncio.gather(*[self._http.send(ME) for _ in range(connections)])
+        request = me_request()
+        outcomes = await asyncio.gather(*[self._http.send(request) for _ in range(connections)])
         errors = [each.error for each in outcomes if each.error is not None]
         if len(errors) == connections:
             raise errors[0]

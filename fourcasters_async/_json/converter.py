@@ -13,8 +13,8 @@ import attrs
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from fourcasters_async import models
 from fourcasters_async._core.odd_values import OddValues
-from fourcasters_async._json.book_entries import book_entry_hook, order_update_hook
 from fourcasters_async._json.cancel_results import cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
@@ -26,6 +26,7 @@ from fourcasters_async._json.hooks import (
     is_object,
     is_odds,
     is_open_enum,
+    is_union_of_records,
     object_,
     odds,
     open_enum_hook,
@@ -33,19 +34,14 @@ from fourcasters_async._json.hooks import (
 )
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import (
-    AnyBet,
-    BookEntry,
-    CancelResult,
-    Game,
-    OrderUpdate,
-    PlaceResult,
-)
+from fourcasters_async.models import CancelResult, Game, PlaceResult
 
 T = TypeVar("T")
 
 # Each of these says what became of one order, whatever its neighbours say.
 _ROWS = (CancelResult, PlaceResult)
+# By name: these are imported once somebody asks for them.
+BY_HAND = ("BookEntry", "OrderUpdate")
 
 
 class UnreadRowsError(DecodeError):
@@ -78,8 +74,9 @@ class Dialect:
         self._converter.register_structure_hook_factory(is_list, self._list_hook)
         self._converter.register_structure_hook_func(is_anything, anything)
         self._converter.register_structure_hook_func(is_object, object_)
-        self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
-        self._converter.register_structure_hook(AnyBet, self._bet)
+        self._converter.register_structure_hook_factory(attrs.has, self._hook_of)
+        self._converter.register_structure_hook_func(is_union_of_records, self._bet)
+        # Made now: the first answer to a cancel must not wait for it.
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
@@ -89,13 +86,6 @@ class Dialect:
                 reason_in_description=surface == "socket",
             ),
         )
-
-        entry = book_entry_hook(self._record_hook(BookEntry), self._names_in_order(BookEntry))
-        self._converter.register_structure_hook(BookEntry, entry)
-        update = order_update_hook(
-            self._record_hook(OrderUpdate), entry, self._names_in_order(OrderUpdate)
-        )
-        self._converter.register_structure_hook(OrderUpdate, update)
 
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
@@ -138,6 +128,19 @@ class Dialect:
     def _wire_name(self, field: "attrs.Attribute[Any]") -> str:
         name: str = field.metadata.get(self._surface) or _camel_case(field.name)
         return name
+
+    def _hook_of(self, record: Any) -> Hook:
+        """Return the hook of a record, which for some of the price feed is written by hand."""
+        generated = self._record_hook(record)
+        if record.__name__ not in BY_HAND:
+            return generated
+        from fourcasters_async._json import book_entries  # noqa: PLC0415  # it imports the books
+
+        names = self._names_in_order(record)
+        if record is models.BookEntry:
+            return book_entries.book_entry_hook(generated, names)
+        entry = self._converter.get_structure_hook(models.BookEntry)
+        return book_entries.order_update_hook(generated, entry, names)
 
     def _record_hook(self, record: Any) -> Hook:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)

@@ -1,13 +1,14 @@
 """The fan-out of `cancel-games`, and what is known of it if it is interrupted."""
 
+import sys
 import time
 from collections.abc import Sequence
 
 from attrs import frozen
-from rich.console import Console
 
 from fourcasters_async.cli.display import progress
 from fourcasters_async.cli.exits import run
+from fourcasters_async.cli.terminal import console_of
 from fourcasters_async.errors import OutcomeUnknownError
 from fourcasters_async.models import CancelReport, GameMarket, GameOutcome, OutcomeStatus
 from fourcasters_async.session import AsyncSession
@@ -29,7 +30,7 @@ def fan_out(
     told: dict[GameMarket, GameOutcome] = {}
 
     async def cancel() -> FanoutResult:
-        console = Console(stderr=True, highlight=False)
+        console = console_of(sys.stderr)
         async with session:
             with progress(console, len(markets)) as advance:
 

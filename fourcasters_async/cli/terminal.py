@@ -5,19 +5,21 @@ could forge a row, and an escape sequence or a change of direction could alter w
 """
 
 import io
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
-from rich.cells import cell_len
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
-from fourcasters_async.cli.layout import widths_in
+if TYPE_CHECKING:
+    # Commands that cancel should not wait until it is imported, if no table is drawn.
+    from rich.console import Console
+    from rich.table import Table
+
+# Variables by which rich may take what is no terminal for one.
+_FORCING = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 
 
 def harmless(text: str) -> str:
@@ -50,8 +52,24 @@ def write_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def headline(console: Console, text: str) -> None:
-    """Print one line in bold, which is not broken."""
+def console_of(stream: TextIO) -> "Console | None":
+    """Return what draws on a stream, `None` if it is no terminal."""
+    # rich takes these for a terminal too, if they say so.
+    if not (stream.isatty() or _FORCING & os.environ.keys()):
+        return None
+    from rich.console import Console  # noqa: PLC0415  # as above
+
+    console = Console(file=stream, highlight=False)
+    return console if console.is_terminal else None
+
+
+def headline(console: "Console | None", text: str) -> None:
+    """Print one line in bold on a terminal, which is not broken."""
+    if console is None:
+        say(text)
+        return
+    from rich.text import Text  # noqa: PLC0415  # as above
+
     console.print(Text(harmless(text), style="bold"), soft_wrap=True)
 
 
@@ -61,7 +79,11 @@ def usage_error(error: Exception | str) -> click.UsageError:
 
 
 def show_rows(
-    console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
+    console: "Console | None",
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: range,
 ) -> None:
     """Print a table on a terminal, otherwise lines with tabs.
 
@@ -69,7 +91,7 @@ def show_rows(
     ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
     that is printed in several lines.
     """
-    if not console.is_terminal:
+    if console is None or not console.is_terminal:
         for row in rows:
             cells = (
                 cell.replace(",", "") if index in numbers else cell
@@ -87,8 +109,14 @@ def show_rows(
 
 def _table(
     width: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
-) -> Table | None:
+) -> "Table | None":
     """Return a table that fits: with lines, if there is room for that, else without them."""
+    from rich.cells import cell_len  # noqa: PLC0415  # as above
+    from rich.table import Table  # noqa: PLC0415  # as above
+    from rich.text import Text  # noqa: PLC0415  # as above
+
+    from fourcasters_async.cli.layout import widths_in  # noqa: PLC0415  # it imports rich
+
     widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     columns = len(heads)
     made = Table()
@@ -108,8 +136,11 @@ def _table(
     return made
 
 
-def _show_in_lines(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _show_in_lines(console: "Console", heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print for each row its first cell, and below it the others with their heads."""
+    from rich.padding import Padding  # noqa: PLC0415  # as above
+    from rich.text import Text  # noqa: PLC0415  # as above
+
     for first, *others in rows:
         console.print(Text(first, style="bold", overflow="fold"))
         named = (f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)

@@ -34,7 +34,7 @@ from fourcasters_async.feeds.price_frames import (
     payload_of,
     update_of,
 )
-from fourcasters_async.feeds.subscriptions import Given, Subscriptions, Topics
+from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
 
 _log = logging.getLogger("fourcasters_async")
@@ -70,9 +70,9 @@ class PriceFeed:
         self,
         connect: Connect,
         read_book: ReadBook,
-        games: Given,
-        leagues: Given,
-        sports: Given,
+        games: Iterable[str] | None,
+        leagues: Iterable[str] | None,
+        sports: Iterable[str] | None,
         *,
         keep: int,
         read_lag: float,

@@ -16,6 +16,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
 )
 from fourcasters_async.feeds.alarm import Alarm
+from fourcasters_async.feeds.arguments import AUDIT
 from fourcasters_async.feeds.messages import Message, check_cursor, is_newer, read_frame
 from fourcasters_async.feeds.replay import (
     Replay,
@@ -40,7 +41,6 @@ _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 # Messages that are told without a turn of the loop.
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
-AUDIT = 60.0
 """Seconds between two looks for messages that were not pushed."""
 
 
