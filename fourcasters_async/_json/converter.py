@@ -7,6 +7,7 @@ its record malformed.
 """
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, get_args
 
 import attrs
@@ -76,11 +77,10 @@ class Dialect:
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._hook_of)
         self._converter.register_structure_hook_func(is_union_of_records, self._bet)
-        # Made now: the first answer to a cancel must not wait for it.
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
-                self._record_hook(CancelResult),
+                self._generated_later(CancelResult),
                 self._names_in_order(CancelResult),
                 # On the Orders WebSocket the description of a failure is its reason.
                 reason_in_description=surface == "socket",
@@ -129,14 +129,22 @@ class Dialect:
         name: str = field.metadata.get(self._surface) or _camel_case(field.name)
         return name
 
+    def _generated_later(self, record: Any) -> Hook:
+        """Return the generated hook of a record, which is generated when it is first needed."""
+        generated = cache(partial(self._record_hook, record))
+
+        def structure(value: Any, kind: Any) -> Any:
+            return generated()(value, kind)
+
+        return structure
+
     def _hook_of(self, record: Any) -> Hook:
         """Return the hook of a record, which for some of the price feed is written by hand."""
-        generated = self._record_hook(record)
         if record.__name__ not in BY_HAND:
-            return generated
+            return self._record_hook(record)
         from fourcasters_async._json import book_entries  # noqa: PLC0415  # it imports the books
 
-        names = self._names_in_order(record)
+        generated, names = self._generated_later(record), self._names_in_order(record)
         if record is models.BookEntry:
             return book_entries.book_entry_hook(generated, names)
         entry = self._converter.get_structure_hook(models.BookEntry)
