@@ -116,11 +116,12 @@ async def test_a_game_in_play_is_found_in_the_league_of_all_that_are(
     session: AsyncSession, fake_exchange: FakeExchange
 ) -> None:
     game = fake_exchange.book.add_game(home="Lakers")
-    fake_exchange.book.add_game(home="Lakers")
+    later = fake_exchange.book.add_game(home="Lakers")
     fake_exchange.book.start(game.game_id)
-    assert [hit.game_id for hit in await session.markets.find("lakers", league="LIVE")] == [
-        game.game_id
-    ]
+    live = await session.markets.find("lakers", league="LIVE")
+    upcoming = await session.markets.find("lakers")
+    assert [hit.game_id for hit in live] == [game.game_id]
+    assert [hit.game_id for hit in upcoming] == [later.game_id]
 
 
 async def test_a_text_that_is_none_is_refused(

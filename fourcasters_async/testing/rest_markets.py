@@ -123,7 +123,7 @@ def _games(book: Book, asked: Asked, key: str) -> list[BookGame]:
     now = moment(book.now)
     games = [game for game in book.games.values() if not game.ended]
     if league == "upcoming":
-        games = [game for game in games if game.start > now]
+        games = [game for game in games if game.start > now and not game.live]
     elif league != "all":
         games = [
             game
