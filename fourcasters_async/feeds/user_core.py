@@ -234,7 +234,7 @@ class UserFeedCore:
                 await self._look(connection, replays, self._verified)
 
     async def _missed(self, replays: Sender) -> tuple[list[Message], str | None] | None:
-        """Return what was missed, up to what is pushed, and its newest; `None` if nobody can say."""
+        """Return what was missed up to what is pushed, and its newest; `None` if unknown."""
         while (after := self._verified) is not None:
             replay = await self._ask(replays, after)
             if replay is None:
@@ -253,7 +253,7 @@ class UserFeedCore:
         return [], None
 
     async def _look(self, connection: FeedConnection, replays: Sender, after: str) -> None:
-        """Tell what was not pushed though pings are answered, and lose a line that says too little."""
+        """Tell what was not pushed though pings are answered, and lose such a line."""
         replay = await self._ask(replays, after)
         found = [] if replay is None else replay.found
         if not all(map(self._timeline.was_told, found)):
