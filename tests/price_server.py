@@ -80,6 +80,7 @@ class PriceServer:
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.refusal: int | None = None
+        self.retry_after = 0
         self.refused = 0
         self.greeting: list[Json] = []
         self.url = self.streaming_url = ""
@@ -103,7 +104,8 @@ class PriceServer:
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         if self.refusal is not None:
             self.refused += 1
-            return web.json_response({"error": "refused"}, status=self.refusal)
+            headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
+            return web.json_response({"error": "refused"}, status=self.refusal, headers=headers)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets.append(socket)
