@@ -449,6 +449,8 @@ def test_a_cursor_that_cannot_be_written_leaves_the_old_one(
         file.write("2-2")
     monkeypatch.undo()
     assert file.read() == "1-1"
+    file.write("3-3")
+    assert file.read() == "3-3"
     assert list(tmp_path.iterdir()) == [file.path]
 
 

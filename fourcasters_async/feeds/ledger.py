@@ -20,8 +20,9 @@ from fourcasters_async.models import (
 
 # Less than a cent is noise of the arithmetic.
 _CENT = 0.01
-# How many closed orders are remembered, so that a late answer or read does not open them again.
-_REMEMBERED = 100_000
+# How many closed orders are remembered, so that a late answer or read does not open them again, and
+# how many games on which the feed told of a closing.
+_REMEMBERED = 20_000
 _FIELDS = tuple(field.name for field in fields(OpenOrder))
 
 
@@ -227,7 +228,10 @@ class Ledger:
         self._heard.pop(key, None)
         if by_feed:
             game = _game(told) or _game(before)
+            self._closed_on.pop(game, None)
             self._closed_on[game] = self._closed_last = now
+            if len(self._closed_on) > _REMEMBERED:
+                del self._closed_on[next(iter(self._closed_on))]
         if before is None:
             return None
         self._leave_game(key, before)
