@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from attrs import evolve, frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fourcasters_async.feeds.order_book import KeptBook, Side, best_of, side_of
@@ -107,6 +107,7 @@ CHANGES = st.lists(
 )
 
 
+@settings(max_examples=300)
 @given(st.data())
 def test_any_interleaving_of_a_read_and_messages_ends_in_the_book_of_the_exchange(
     data: st.DataObject,
@@ -185,6 +186,14 @@ def test_of_the_updates_of_a_side_the_newest_stands(
     for epoch in epochs:
         book.update(update(SPREAD, epoch, [str(epoch)]), 2.0)
     assert [each.order_id for each in book.side(SPREAD)] == [str(last)]
+
+
+def test_what_was_heard_since_a_restart_stands_against_a_read() -> None:
+    book = whole()
+    book.restart(epochs=True)
+    book.update(update(SPREAD, 1, ["heard"]), 2.0)
+    book.read(record({SPREAD: ("read before",), OVER: ("read",)}), book.generation, 3.0)
+    assert state_of(book) == {SPREAD: ("heard",), OVER: ("read",)}
 
 
 def test_the_time_of_an_update_that_is_too_old_is_not_the_time_of_the_book() -> None:
