@@ -66,6 +66,7 @@ _AFTERWARDS = 4.0
 _AUDIT, _RECOVERED = 5.0, 300.0
 # Seconds: a rounding error of the clock is no time.
 _MARGIN = 1e-6
+_NO_CALLS = ("break_connections",)
 _OUT_OF_ORDER = "a message came after a newer one"
 _EXPIRED = "the exchange no longer has all that happened"
 
@@ -660,8 +661,8 @@ class Round:
 
     def give_up(self, rng: random.Random) -> None:
         """Cancel the task of a caller."""
-        if self._calls:
-            rng.choice(list(self._calls)).cancel()
+        if callers := [task for task, name in self._calls.items() if name not in _NO_CALLS]:
+            rng.choice(callers).cancel()
 
     def lag(self, rng: random.Random) -> None:
         """Let reads trail the book, within what the session reckons with."""
@@ -795,9 +796,13 @@ class Reader:
         if isinstance(event, Gap):
             self.gaps.append((_now(), event.reason))
             self._excused = True
+            if event.reason == _EXPIRED:
+                # What is left is told again from its beginning.
+                self._newest = (-1, 0)
         elif isinstance(event, Lagged):
+            # It stands for gaps too.
             self.lagged.append(_now())
-            self._excused = True
+            self._newest = (-1, 0)
         else:
             key = _key(event.message_id)
             if key <= self._newest and not self._excused:
@@ -818,7 +823,9 @@ class Reader:
             told += [t for t in self.lagged if t >= at]
             if times == 0 and not told and self.told.ids_of_fills[tx_id] not in self._forgotten:
                 self.trail.append(f"user feed: fill {tx_id[-4:]} of {at - 1000:.3f} s is missing")
-            again = any(t >= self.first_got[tx_id] for t, why in self.gaps if why == _EXPIRED)
+            first = self.first_got.get(tx_id, at)
+            again = any(t >= first for t, why in self.gaps if why == _EXPIRED)
+            again = again or any(t >= first for t in self.lagged)
             if times > 1 and not again:
                 self.trail.append(f"user feed: fill {tx_id[-4:]} came {times} times")
             tally.claims[f"fills that came {'once' if times == 1 else times}"] += 1
