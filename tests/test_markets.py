@@ -184,6 +184,21 @@ async def test_prices_are_those_of_a_taker(session: AsyncSession, full: BookGame
     assert game.odds.best_over == 110
 
 
+async def test_prices_come_with_the_commission_and_with_what_can_be_bet(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game(league="NFL")
+    for side, odds in ((game.away_id, -110), (game.home_id, -200), (game.home_id, 150)):
+        fake_exchange.book.place("other", game.game_id, side=side, odds=odds, offered=100.0)
+    (priced,) = await session.markets.get_odds_for_average_price("NFL")
+    shown = priced.odds
+    assert shown is not None
+    assert (shown.best_home_moneyline, shown.best_home_moneyline_with_commission) == (110, 109)
+    assert (shown.best_away_moneyline, shown.best_away_moneyline_with_commission) == (200, 199)
+    assert (shown.home_moneyline_max_bet, shown.away_moneyline_max_bet) == (90, 200)
+    assert (shown.max_moneyline_bet, shown.max_over_bet) == (200, 0)
+
+
 async def test_a_game_without_orders_has_no_prices(session: AsyncSession) -> None:
     (game,) = await session.markets.get_odds_for_average_price("NBA")
     assert game.odds is not None

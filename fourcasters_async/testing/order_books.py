@@ -21,6 +21,15 @@ _MET = {
     "Over": "under",
     "Under": "over",
 }
+# For each price of a game: the keys of the largest bet, at that price and on its market.
+_LARGEST = {
+    "HomeMoneyline": ("homeMoneylineMaxBet", "maxMoneyLineBet"),
+    "AwayMoneyline": ("awayMoneylineMaxBet", "maxMoneyLineBet"),
+    "HomeSpread": ("maxHomeSpreadBet", "maxSpreadBet"),
+    "AwaySpread": ("maxAwaySpreadBet", "maxSpreadBet"),
+    "Over": ("maxOverBet", "maxTotalBet"),
+    "Under": ("maxUnderBet", "maxTotalBet"),
+}
 # The names of the lines of those that have several.
 _LINES = {
     "homeSpreads": "mainHomeSpread",
@@ -55,16 +64,22 @@ def nested(game: BookGame, orders: Iterable[BookOrder], account: str) -> wire.Do
     return document | _main_lines(sides)
 
 
-def prices(game: BookGame, orders: Iterable[BookOrder]) -> wire.Document:
-    """Write the best and the average prices of a game."""
+def prices(game: BookGame, orders: Iterable[BookOrder], commission: float) -> wire.Document:
+    """Write the best and the average prices of a game for a taker who pays a `commission`."""
     sides = _by_side(game, orders)
     best, lines = _best_lines(sides), _main_lines(sides)
     odds: wire.Document = dict(lines)
+    largest: dict[str, int] = {}
     for name, met in _MET.items():
         side = sides[met]
         if met in _BY_NUMBER:
             side = [order for order in side if order.number == best[_LINES[met]]]
-        odds |= _price(name, side)
+        odds |= _price(name, side, commission)
+        # Whoever takes an order risks what it wins.
+        bet = int(sum(order.remaining * order.payout for order in side))
+        for key in _LARGEST[name]:
+            largest[key] = max(bet, largest.get(key, 0))
+    odds |= largest
     volume = round(game.matched, 2)
     return {**wire.game_document(game), **lines, "matchedVolume": volume, "odds": odds}
 
@@ -146,10 +161,11 @@ def _main_lines(sides: dict[str, list[BookOrder]]) -> wire.Document:
     return {name: None if line is None else f"{line:g}" for name, line in best.items()}
 
 
-def _price(name: str, side: list[BookOrder]) -> wire.Document:
+def _price(name: str, side: list[BookOrder], commission: float) -> wire.Document:
     """Write the prices for whoever takes the orders of a side, the best first."""
     if not side:
-        return {f"average{name}": None, f"best{name}": None, f"best{name}PriceLimit": None}
+        keys = (f"average{name}", f"best{name}", f"best{name}PriceLimit")
+        return dict.fromkeys((*keys, f"best{name}WithCommission"))
     risk = win = 0.0
     limit = side[0]
     for order in side:
@@ -158,9 +174,11 @@ def _price(name: str, side: list[BookOrder]) -> wire.Document:
         risk += order.remaining * order.payout
         win += order.remaining
         limit = order
+    payout = 1 / side[0].payout
     return {
         f"average{name}": _american(win / risk),
         f"best{name}": -side[0].odds,
+        f"best{name}WithCommission": _american(payout - commission * min(1.0, payout)),
         f"best{name}PriceLimit": -limit.odds,
     }
 
