@@ -164,8 +164,12 @@ def _main_lines(sides: dict[str, list[BookOrder]]) -> wire.Document:
 def _price(name: str, side: list[BookOrder], commission: float) -> wire.Document:
     """Write the prices for whoever takes the orders of a side, the best first."""
     if not side:
-        keys = (f"average{name}", f"best{name}", f"best{name}PriceLimit")
-        return dict.fromkeys((*keys, f"best{name}WithCommission"))
+        return {
+            f"average{name}": None,
+            f"best{name}": None,
+            f"best{name}WithCommission": None,
+            f"best{name}PriceLimit": None,
+        }
     risk = win = 0.0
     limit = side[0]
     for order in side:
