@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from fourcasters_async.cli.demo import DemoResult
 from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.terminal import headline, show_rows
-from fourcasters_async.cli.wording import amount, number
+from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
 ORDERS = Columns(
@@ -124,7 +124,7 @@ def order_rows(orders: Iterable[OpenOrder]) -> list[Row]:
     for order in orders:
         by_game.setdefault(order.game_id or "?", []).append(order)
     return [
-        (game_id, *_game(on_game[0]), *order_totals(on_game))
+        (game_id, _league(on_game[0]), teams(on_game[0].game), *order_totals(on_game))
         for game_id, on_game in by_game.items()
     ]
 
@@ -161,11 +161,8 @@ def report_document(report: CancelReport) -> dict[str, object]:
     }
 
 
-def _game(order: OpenOrder) -> tuple[str, str]:
-    if order.game is None:
-        return "", ""
-    teams = [team.long_name or "?" for team in order.game.participants]
-    return order.game.league or "", order.game.event_name or " at ".join(teams)
+def _league(order: OpenOrder) -> str:
+    return (order.game.league if order.game else None) or ""
 
 
 def _plain(value: Any) -> object:
