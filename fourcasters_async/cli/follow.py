@@ -35,7 +35,7 @@ from fourcasters_async.models import OrderBook
 from fourcasters_async.session import AsyncSession
 
 STALE_AFTER = 30.0
-"""Seconds that the feed may say nothing. It says nothing of other games here, so not 5."""
+"""Seconds that the feed may say nothing: it tells of one game alone, whose market may be calm."""
 
 # What a price is named by: its game, market, line, side and odds.
 _NAME = 5
@@ -51,7 +51,7 @@ def follow_book(game_id: str, stale_after: float, *, as_json: bool) -> None:
     """Show the book of a game as it changes, until Ctrl-C."""
     session = make_session()
     shown = make_shown(LINES, as_json=as_json)
-    run_until_told(_follow(session, game_id, stale_after, shown))
+    run_until_told(keep_following(session, game_id, stale_after, shown))
 
 
 @frozen
@@ -75,7 +75,7 @@ def drawn_book(
     if seen.book is not None:
         parts.append(drawn_line(book_headline(seen.book), "bold"))
     if seen.doubt is None:
-        updated = "" if seen.updated is None else f", last told at {clock(seen.updated)} UTC"
+        updated = "" if seen.updated is None else f", last changed at {clock(seen.updated)} UTC"
         parts.append(drawn_line(f"current{updated}", "green"))
     else:
         parts.append(drawn_line(f"STALE {doubt_since(seen.doubt, seen.stale_since)}", "bold red"))
@@ -117,7 +117,10 @@ def ranks_on_sides(rows: Sequence[Row]) -> list[int]:
     return ranks
 
 
-async def _follow(session: AsyncSession, game_id: str, stale_after: float, shown: Shown) -> None:
+async def keep_following(
+    session: AsyncSession, game_id: str, stale_after: float, shown: Shown
+) -> None:
+    """Show a book until cancelled. Raises why it cannot go on."""
     async with session, session.price_feed(games=[game_id]) as feed:
         with ExitStack() as until, warnings_told(shown.warn):
             follower = Follower(feed, game_id, stale_after, shown, session.base_url)
@@ -146,20 +149,20 @@ class Follower:
         self._was_current = False
         self._rows: list[Row] = []
         # What became of it since the last look.
-        self._turns: list[str | None] = []
+        self._turns: list[tuple[str | None, datetime]] = []
         self._book = feed.order_book(game_id, stale_after=stale_after, on_stale=self._turn)
 
     def look(self) -> None:
         """Tell what is new. Raises why the feed has ended, or why there is no such book."""
         turns, self._turns = self._turns, []
-        for doubt in [*turns, self._doubt()]:
-            self._tell(doubt)
+        for doubt, at in [*turns, (self._doubt(), now())]:
+            self._tell(doubt, at)
         book = self._feed.order_book(self._book.game_id)
         if not self._was_current and book.error is not None:
             _refuse(game_id=book.game_id, error=book.error)
 
     def _turn(self, _: LiveBook) -> None:
-        self._turns.append(self._doubt())
+        self._turns.append((self._doubt(), now()))
 
     def _doubt(self) -> str | None:
         book = self._book
@@ -173,8 +176,8 @@ class Follower:
             return "the book is being read"
         return f"the feed has said nothing for {book.stale_after:g} s"
 
-    def _tell(self, doubt: str | None) -> None:
-        at, age, held, before = now(), self._book.age, self._book.order_book, self.seen
+    def _tell(self, doubt: str | None, at: datetime) -> None:
+        age, held, before = self._book.age, self._book.order_book, self.seen
         if (held, doubt) == (before.book, before.doubt):
             return
         self._was_current = self._was_current or doubt is None
@@ -182,7 +185,7 @@ class Follower:
             book=held,
             doubt=doubt,
             stale_since=None if doubt is None else before.stale_since or at,
-            updated=None if age is None else at - timedelta(seconds=age),
+            updated=None if age is None else now() - timedelta(seconds=age),
         )
         fields = {
             "exchange": self._exchange,

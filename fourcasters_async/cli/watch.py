@@ -51,10 +51,13 @@ def watch(*, fills_only: bool, as_json: bool) -> None:
     token, at the start or later, and 3 if there is no connection at the start.
     """
     session = make_session()
-    run_until_told(_watch(session, make_shown(CHANGES, as_json=as_json), fills_only=fills_only))
+    run_until_told(
+        keep_watching(session, make_shown(CHANGES, as_json=as_json), fills_only=fills_only)
+    )
 
 
-async def _watch(session: AsyncSession, shown: Shown, *, fills_only: bool) -> None:
+async def keep_watching(session: AsyncSession, shown: Shown, *, fills_only: bool) -> None:
+    """Show own orders until cancelled. Raises why it cannot go on."""
     async with session, session.live_orders() as orders:
         with ExitStack() as until, warnings_told(shown.warn):
             fills, changes = orders.fills(), None if fills_only else aiter(orders)
