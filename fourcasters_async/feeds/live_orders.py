@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -20,10 +20,14 @@ from fourcasters_async.models import (
     OpenOrder,
     OrderChange,
     OrderFilled,
+    UndecidedOrder,
     UnmatchedOffer,
 )
 
 _log = logging.getLogger("fourcasters_async")
+
+# Seconds between two looks at whether an own place is decided.
+_DECIDED_PAUSE = 0.05
 
 
 class LiveOrders:
@@ -35,9 +39,9 @@ class LiveOrders:
     so (`OrderChange.disagreement`).
 
     `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
-    take their proof from here where the feed has told of each order that left the book, and need no
-    read. `async for change in orders` yields each `OrderChange` from then on, and `fills()` each
-    fill.
+    take their proof from here where the feed has told of each order that an answer has cancelled,
+    and need no read. `async for change in orders` yields each `OrderChange` from then on, and
+    `fills()` each fill.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class LiveOrders:
         read: Callable[[], Awaitable[list[OpenOrder]]],
         follow: Callable[["LiveOrders | None"], None],
         note: Callable[[OrderChange], None],
+        undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]],
         *,
         read_lag: float,
         audit: float,
@@ -54,6 +59,7 @@ class LiveOrders:
         self._read = read
         self._follow = follow
         self._note = note
+        self._undecided = undecided
         self._ledger = Ledger(read_lag=read_lag)
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
@@ -69,10 +75,10 @@ class LiveOrders:
         They are `current` after another read, `read_lag` seconds later. Raises what `orders_socket`
         raises, and what `account.get_unmatched` raises.
         """
-        if self._keeping is not None:
+        if self._not_current_since is not None or self._keeping is not None:
             raise InvalidRequestError("these live orders were entered before; make others")
-        self._not_current_since = _now()
         self._follow(self)
+        self._not_current_since = _now()
         try:
             await self._core.__aenter__()
             try:
@@ -90,10 +96,12 @@ class LiveOrders:
         """Close the connection. What is held stays, and is not current any more."""
         self._follow(None)
         self._closed = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        await self._core.__aexit__()
+        try:
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])
+        finally:
+            await self._core.__aexit__()
 
     @property
     def current(self) -> bool:
@@ -163,15 +171,19 @@ class LiveOrders:
     ) -> bool:
         """Wait until it is `current` and no order rests on games; without `games`, on any.
 
+        While a place or an edit of this session on the games is undecided, it is not clear either.
         Returns `False` if that is not so after `deadline` seconds. It cancels nothing.
         """
         named = None
         if games is not None:
             ids = enumerate(check_list(games, "games"))
-            named = [check_id(game_id, f"games[{index}]") for index, game_id in ids]
+            named = frozenset(check_id(id_, f"games[{index}]").casefold() for index, id_ in ids)
         until = _now() + check_seconds(deadline, "deadline")
         while not (self.current and self._is_clear(named)):
-            if not await self._news(until):
+            # Nothing tells of a place that was refused, or that can land no more.
+            undecided = self._undecided(named)
+            await self._news(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
+            if _now() >= until:
                 return self.current and self._is_clear(named)
         return True
 
@@ -186,13 +198,14 @@ class LiveOrders:
         self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
 
     async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float
+        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
-        """Return the open orders once the feed itself has shown what became of those on games."""
+        """Return the open orders once the feed itself has shown what cancels on games did."""
         while self.current:
-            if self._ledger.closing_seen(games, since=since):
+            if self._ledger.cancels_shown(games, since=since, periods=periods):
                 return self._ledger.orders()
-            if not self._ledger.expects_closing(games) or not await self._news(until):
+            owing = None if periods else games
+            if not self._ledger.owes(owing) or not await self._news(until):
                 return None
         return None
 
@@ -226,8 +239,12 @@ class LiveOrders:
     def _begin_keeping(self) -> None:
         def ended(task: "asyncio.Task[None]") -> None:
             # A program may cancel all of its tasks, and still want to know its orders.
-            if task.cancelled() and not self._closed:
+            if self._closed:
+                return
+            if task.cancelled():
                 self._begin_keeping()
+            elif (error := task.exception()) is not None:
+                self._core.fail(error)
 
         self._keeping = asyncio.create_task(self._keep())
         self._keeping.add_done_callback(ended)
@@ -255,8 +272,9 @@ class LiveOrders:
         began, upkeep = _now(), self._upkeep
         gapless = upkeep.begin_read(began)
         orders = await self._read()
-        changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
-        upkeep.end_read(began, gapless)
+        now = _now()
+        changes = self._ledger.read(orders, began=began, now=now, complete=upkeep.complete)
+        upkeep.end_read(began, gapless, now)
         for change in changes:
             if change.disagreement:
                 _log.warning(
@@ -289,7 +307,9 @@ class LiveOrders:
             return "the feed owes word of an own order"
         return None
 
-    def _is_clear(self, games: list[str] | None) -> bool:
+    def _is_clear(self, games: frozenset[str] | None) -> bool:
+        if self._undecided(games):
+            return False
         if games is None:
             return not len(self._ledger)
         return not any(self._ledger.orders(game_id) for game_id in games)
