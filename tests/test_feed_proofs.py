@@ -193,3 +193,13 @@ async def test_a_session_that_is_closed_meanwhile_leaves_nothing_current(
         assert not orders.current
         with pytest.raises(SessionClosedError):
             await asyncio.wait_for(anext(changes), LONG)
+
+
+async def test_since_when_they_are_not_current_is_known_at_once(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with following(fake_exchange) as (_, orders):
+        assert orders.not_current_since is None
+        orders._core.reconnect("the line is bad")
+        assert not orders.current
+        assert orders.not_current_since is not None

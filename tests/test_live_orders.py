@@ -244,7 +244,7 @@ async def test_a_feed_that_owes_word_of_an_own_order_is_asked_again_and_is_curre
         with caplog.at_level(logging.WARNING, "fourcasters_async"):
             await session.place([new(game)])
             await until(lambda: not orders.current)
-        assert "has not told of 1 own orders" in caplog.text
+            await until(lambda: "has not told of 1 own orders" in caplog.text)
         assert await orders.wait_until_current()
         assert fake_exchange.received("messages")
 

@@ -9,6 +9,7 @@ from typing import Self
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
 from fourcasters_async.feeds.ledger import Ledger
+from fourcasters_async.feeds.news import News
 from fourcasters_async.feeds.open_order import from_offer
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
@@ -64,7 +65,8 @@ class LiveOrders:
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
         self._keeping: asyncio.Task[None] | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._news = News()
+        self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
         self._not_current_since: float | None = None
         self._closed = False
@@ -75,10 +77,10 @@ class LiveOrders:
         They are `current` after another read, `read_lag` seconds later. Raises what `orders_socket`
         raises, and what `account.get_unmatched` raises.
         """
-        if self._not_current_since is not None or self._keeping is not None:
+        if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
         self._follow(self)
-        self._not_current_since = _now()
+        self._entered, self._not_current_since = True, _now()
         try:
             await self._core.__aenter__()
             try:
@@ -110,19 +112,32 @@ class LiveOrders:
         It is not while the feed is down, after a gap until it was read again, while the feed owes
         word of an own order, and while a read shows an order that has no id.
         """
-        return self._why_not() is None
+        return self.doubt is None
 
     @property
     def not_current_since(self) -> datetime | None:
         """Since when it is not `current`, in UTC; `None` while it is."""
-        if self.current or self._not_current_since is None:
+        if self.current or not self._entered:
             return None
+        if self._not_current_since is None:
+            # The news of it comes in a later turn of the loop.
+            self._not_current_since = _now()
         return datetime.now(UTC) - timedelta(seconds=_now() - self._not_current_since)
 
     @property
     def doubt(self) -> str | None:
         """Why it is not `current`, `None` while it is."""
-        return self._why_not()
+        if self._core.error is not None:
+            return str(self._core.error)
+        if not self._upkeep.complete:
+            return self._upkeep.doubt
+        if not self._core.live:
+            return "the feed is down"
+        if self._ledger.nameless:
+            return "a read shows an order without an id"
+        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
+            return "the feed owes word of an own order"
+        return None
 
     def __len__(self) -> int:
         """Count the open orders."""
@@ -162,7 +177,7 @@ class LiveOrders:
         """Wait until it is `current`; return `False` if it is not after `deadline` seconds."""
         until = _now() + check_seconds(deadline, "deadline")
         while not self.current:
-            if not await self._news(until):
+            if not await self._news.wait(until):
                 return self.current
         return True
 
@@ -182,7 +197,7 @@ class LiveOrders:
         while not (self.current and self._is_clear(named)):
             # Nothing tells of a place that was refused, or that can land no more.
             undecided = self._undecided(named)
-            await self._news(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
+            await self._news.wait(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
             if _now() >= until:
                 return self.current and self._is_clear(named)
         return True
@@ -205,7 +220,7 @@ class LiveOrders:
             if self._ledger.cancels_shown(games, since=since, periods=periods):
                 return self._ledger.orders()
             owing = None if periods else games
-            if not self._ledger.owes(owing) or not await self._news(until):
+            if not self._ledger.owes(owing) or not await self._news.wait(until):
                 return None
         return None
 
@@ -255,7 +270,7 @@ class LiveOrders:
             owed = self._ledger.owed_since()
             due = self._upkeep.due_at(owed)
             if due > _now():
-                await self._news(due)
+                await self._news.wait(due)
                 continue
             if self._upkeep.is_overdue(_now(), owed):
                 self._warn()
@@ -294,19 +309,6 @@ class LiveOrders:
             ", ".join(late[:5]),
         )
 
-    def _why_not(self) -> str | None:
-        if self._core.error is not None:
-            return str(self._core.error)
-        if not self._upkeep.complete:
-            return self._upkeep.doubt
-        if not self._core.live:
-            return "the feed is down"
-        if self._ledger.nameless:
-            return "a read shows an order without an id"
-        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
-            return "the feed owes word of an own order"
-        return None
-
     def _is_clear(self, games: frozenset[str] | None) -> bool:
         if self._undecided(games):
             return False
@@ -314,28 +316,13 @@ class LiveOrders:
             return not len(self._ledger)
         return not any(self._ledger.orders(game_id) for game_id in games)
 
-    async def _news(self, until: float) -> bool:
-        """Wait for anything new; return `False` if the loop time `until` came first."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
-        try:
-            async with asyncio.timeout_at(until):
-                await waiting
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting.discard(waiting)
-        return True
-
     def _note_news(self) -> None:
         """Take the time at which it is not current any more, and wake those who wait for news."""
         if self.current:
             self._not_current_since = None
         elif self._not_current_since is None:
             self._not_current_since = _now()
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
+        self._news.tell()
 
 
 def _now() -> float:
