@@ -77,6 +77,7 @@ class PriceServer:
         self.commands: list[Json] = []
         self.books: dict[str, Json] = {}
         self.reads: list[str] = []
+        self.reading = self.most_reading = 0
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.refusal: int | None = None
@@ -121,7 +122,12 @@ class PriceServer:
         self.reads.append(game_id)
         # The book is that of the moment at which it is asked for.
         found = self.books.get(game_id)
-        await self.may_read.wait()
+        self.reading += 1
+        self.most_reading = max(self.most_reading, self.reading)
+        try:
+            await self.may_read.wait()
+        finally:
+            self.reading -= 1
         games = [] if found is None else [found]
         return web.json_response({"data": {"games": games}})
 

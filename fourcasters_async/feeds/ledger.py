@@ -61,6 +61,8 @@ class Ledger:
         self._closed: OrderedDict[str, _Closed] = OrderedDict()
         # When somebody last said that an order rests.
         self._heard: dict[str, float] = {}
+        # The open orders of which a read said that last.
+        self._read_of: set[str] = set()
         # The open orders that the feed has told of.
         self._told: set[str] = set()
         self._owed: dict[str, _Owed] = {}
@@ -68,6 +70,11 @@ class Ledger:
         self._cancelled_on: dict[str, float] = {}
         self._cancelled_last = float("-inf")
         self._nameless: list[OpenOrder] = []
+        self.conclusive = True
+        """Whether the last read decides about every order that only reads have shown.
+
+        It does not where it lacks an order that an earlier one has shown a moment before.
+        """
 
     def __len__(self) -> int:
         """Count the orders that rest."""
@@ -166,6 +173,7 @@ class Ledger:
                 if complete:
                     game = _game(change.order)
                     self._owed[key] = _Owed(now, game, closing=True, answered=False)
+        self.conclusive = self._read_of <= named.keys()
         return changes
 
     def forgive(self, *, before: float) -> list[str]:
@@ -213,7 +221,7 @@ class Ledger:
         """Hold an order as a read shows it, against what was held."""
         before = self._open.get(key)
         self._closed.pop(key, None)
-        self._put(key, order, now)
+        self._put(key, order, now, ChangeSource.READ)
         return OrderChange(order=order, before=before, source=ChangeSource.READ, disagreement=True)
 
     def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
@@ -223,20 +231,24 @@ class Ledger:
             return None
         before = self._open.get(key)
         if before is None:
-            self._put(key, order, now)
+            self._put(key, order, now, source)
             return OrderChange(order=order, before=None, source=source)
         merged = _merged(before, order)
-        self._put(key, merged, now)
+        self._put(key, merged, now, source)
         less = _left(merged) < _left(before) - _CENT / 2
         return OrderChange(order=merged, before=before, source=source) if less else None
 
-    def _put(self, key: str, order: OpenOrder, now: float) -> None:
+    def _put(self, key: str, order: OpenOrder, now: float, source: ChangeSource) -> None:
         before = self._open.get(key)
         if before is not None and _game(before) != _game(order):
             self._leave_game(key, before)
         self._open[key] = order
         self._by_game.setdefault(_game(order), {})[key] = None
         self._heard[key] = now
+        if source is ChangeSource.READ:
+            self._read_of.add(key)
+        else:
+            self._read_of.discard(key)
 
     def _close(self, key: str, now: float, source: ChangeSource) -> OrderChange | None:
         """Hold an order no more; return what that changes."""
@@ -250,6 +262,7 @@ class Ledger:
             self._closed.popitem(last=False)
         self._told.discard(key)
         self._heard.pop(key, None)
+        self._read_of.discard(key)
         if before is None:
             return None
         self._leave_game(key, before)

@@ -287,9 +287,8 @@ class LiveOrders:
         began, upkeep = _now(), self._upkeep
         gapless = upkeep.begin_read(began)
         orders = await self._read()
-        now = _now()
-        changes = self._ledger.read(orders, began=began, now=now, complete=upkeep.complete)
-        upkeep.end_read(began, gapless, now)
+        changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
+        upkeep.end_read(began, gapless, conclusive=self._ledger.conclusive)
         for change in changes:
             if change.disagreement:
                 _log.warning(

@@ -22,9 +22,7 @@ class Upkeep:
     """What is known to be complete. Times are those of one clock, in seconds.
 
     Reads may trail the book by `read_lag` seconds, so only a read that began that long after the
-    feed told of everything shows all that came before. It has to begin that long after the answer
-    to an earlier read, too, to be believed against what that one showed. A read is due every
-    `audit` seconds too.
+    feed told of everything shows all that came before. A read is due every `audit` seconds too.
     """
 
     read_lag: float
@@ -37,7 +35,6 @@ class Upkeep:
     """Why it is not complete."""
     _gapless_since: float | None = None
     _last_read: float = float("-inf")
-    _last_answer: float = float("-inf")
     _not_before: float = float("-inf")
     _failures: int = 0
     _reconnected: float = float("-inf")
@@ -58,13 +55,12 @@ class Upkeep:
         self._last_read = now
         return self._gapless_since
 
-    def end_read(self, began: float, gapless_since: float | None, now: float) -> None:
-        """Take note of a read that was answered now."""
+    def end_read(self, began: float, gapless_since: float | None, *, conclusive: bool) -> None:
+        """Take note of a read that was answered, and whether it decides about all orders."""
         self._failures, self._not_before = 0, float("-inf")
         unbroken = gapless_since is not None and gapless_since == self._gapless_since
-        if unbroken and began >= self._shown_at():
-            self.complete = True
-        self._last_answer = now
+        if unbroken and gapless_since is not None and began >= gapless_since + self.read_lag:
+            self.complete = self.complete or conclusive
 
     def fail_read(self, now: float) -> None:
         """Take note of a read that failed."""
@@ -78,7 +74,7 @@ class Upkeep:
             due = min(due, owed_since + ECHO)
         if not self.complete and self._gapless_since is not None:
             was_read = self._last_read >= self._gapless_since
-            due = min(due, self._shown_at() if was_read else float("-inf"))
+            due = min(due, self._gapless_since + self.read_lag if was_read else float("-inf"))
         return max(due, self._not_before, self._last_read + _FIRST_PAUSE)
 
     def due(self, now: float, owed_since: float | None) -> Due:
@@ -94,11 +90,6 @@ class Upkeep:
             return Due.READ
         self._reconnected, self._gapless_since = now, None
         return Due.RECONNECT
-
-    def _shown_at(self) -> float:
-        """Return when a read has to begin to show all that came before the feed told of all."""
-        since = float("inf") if self._gapless_since is None else self._gapless_since
-        return max(since, self._last_answer) + self.read_lag
 
     @staticmethod
     def is_overdue(now: float, owed_since: float | None) -> bool:
