@@ -1,6 +1,6 @@
 """The feeds of a session, and what they are made of."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from attrs import frozen
 
@@ -11,7 +11,7 @@ from fourcasters_async.feeds.prices import PriceFeed
 from fourcasters_async.feeds.subscriptions import Given
 from fourcasters_async.feeds.user import KEEP, UserFeed
 from fourcasters_async.feeds.user_core import AUDIT, Lines
-from fourcasters_async.models import OpenOrder, OrderChange
+from fourcasters_async.models import OpenOrder, OrderChange, UndecidedOrder
 
 
 @frozen
@@ -23,6 +23,7 @@ class FeedParts:
     read_orders: Callable[[], Awaitable[list[OpenOrder]]]
     follow: Callable[[LiveOrders | None], None]
     note: Callable[[OrderChange], None]
+    undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]]
     read_lag: float
 
 
@@ -80,6 +81,7 @@ class SessionFeeds:
             parts.read_orders,
             parts.follow,
             parts.note,
+            parts.undecided,
             read_lag=parts.read_lag,
             audit=audit,
         )

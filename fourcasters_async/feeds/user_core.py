@@ -141,7 +141,7 @@ class UserFeedCore:
                 # A program may cancel all of its tasks, and still want to know its orders.
                 self._keep(connections, replays)
             elif (error := task.exception()) is not None:
-                self._fail(error)
+                self.fail(error)
 
         self._alarm.set()
         self._keeping = asyncio.create_task(self._keep_live(connections, replays))
@@ -149,17 +149,19 @@ class UserFeedCore:
 
     async def _end_keeping(self) -> None:
         self._closed = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        self._fail(SessionClosedError("the user feed is closed; open another"))
+        try:
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])
+        finally:
+            self.fail(SessionClosedError("the user feed is closed; open another"))
 
     async def _keep_live(self, connections: Reconnecting[FeedConnection], replays: Sender) -> None:
         """Bring each connection up to date, until the feed has ended."""
         while self.error is None:
             made = await connections.wait(asyncio.get_running_loop().time() + _LONG)
             if isinstance(made, _FINAL):
-                self._fail(made)
+                self.fail(made)
             elif isinstance(made, FourcastersError):
                 self._alarm.reason = str(made)
             elif made is not None:
@@ -274,7 +276,7 @@ class UserFeedCore:
             _log.debug("user feed: no replay: %s", outcome.error)
             self._alarm.reason = str(outcome.error)
         if isinstance(outcome.error, _FINAL):
-            self._fail(outcome.error)
+            self.fail(outcome.error)
         return outcome.value
 
     async def _tell_all(self, messages: Iterable[Message]) -> None:
@@ -302,9 +304,9 @@ class UserFeedCore:
             try:
                 self._take(event)
             except Exception as error:  # noqa: BLE001  # without this event, no later one is right
-                self._fail(error)
+                self.fail(error)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the feed. Whoever waits for events is told why."""
         if self.error is not None:
             return
