@@ -53,18 +53,16 @@ class Ledger:
         self._closed: OrderedDict[str, _Closed] = OrderedDict()
         # When somebody last said that an order rests.
         self._heard: dict[str, float] = {}
-        # The open orders of which a read said that last.
-        self._read_of: set[str] = set()
-        # The open orders that the feed has told of.
-        self._told: set[str] = set()
+        # When the feed last told of an open order.
+        self._told: dict[str, float] = {}
         self._owed: dict[str, _Owed] = {}
         self._closed_on: dict[str, float] = {}
         self._closed_last = float("-inf")
         self._nameless: list[OpenOrder] = []
         self.conclusive = True
-        """Whether the last read decides about every order that only reads have shown.
+        """Whether the last read decides about every order that the feed may have lost.
 
-        It does not where it lacks an order that an earlier one has shown a moment before.
+        It does not where it lacks an order that an answer or a read has shown a moment before.
         """
 
     def __len__(self) -> int:
@@ -104,7 +102,7 @@ class Ledger:
             return self._close(key, now, ChangeSource.FEED, order)
         change = self._hold(order, now, ChangeSource.FEED)
         if key in self._open:
-            self._told.add(key)
+            self._told[key] = now
         return change
 
     def rests(self, order: OpenOrder, now: float) -> OrderChange | None:
@@ -129,13 +127,19 @@ class Ledger:
         return self._close(key, now, ChangeSource.ANSWER)
 
     def read(
-        self, orders: Iterable[OpenOrder], *, began: float, now: float, complete: bool
+        self,
+        orders: Iterable[OpenOrder],
+        *,
+        began: float,
+        now: float,
+        complete: bool,
+        gapless_since: float | None = None,
     ) -> list[OrderChange]:
         """Take a read of the open orders that began at a time.
 
         It is believed about all that it can know: what was said within `read_lag` before it began,
         or since, it need not show. With `complete` the feed has told of everything for longer than
-        that, so that it owes what the read shows first.
+        that, so that it owes what the read shows first. It has told of everything `gapless_since`.
         """
         named = {o.order_id.casefold(): o for o in orders if o.order_id}
         self._nameless = [order for order in orders if not order.order_id]
@@ -156,7 +160,10 @@ class Ledger:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
                     self._owed[key] = _Owed(now, _game(change.order), closing=True)
-        self.conclusive = self._read_of <= named.keys()
+        since = now if gapless_since is None else gapless_since
+        self.conclusive = all(
+            key in named or self._told.get(key, since) > since for key in self._open
+        )
         return changes
 
     def forgive(self, *, before: float) -> list[str]:
@@ -194,7 +201,7 @@ class Ledger:
         """Hold an order as a read shows it, against what was held."""
         before = self._open.get(key)
         self._closed.pop(key, None)
-        self._put(key, order, now, ChangeSource.READ)
+        self._put(key, order, now)
         return OrderChange(order=order, before=before, source=ChangeSource.READ, disagreement=True)
 
     def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
@@ -204,24 +211,20 @@ class Ledger:
             return None
         before = self._open.get(key)
         if before is None:
-            self._put(key, order, now, source)
+            self._put(key, order, now)
             return OrderChange(order=order, before=None, source=source)
         merged = _merged(before, order)
-        self._put(key, merged, now, source)
+        self._put(key, merged, now)
         less = _left(merged) < _left(before) - _CENT / 2
         return OrderChange(order=merged, before=before, source=source) if less else None
 
-    def _put(self, key: str, order: OpenOrder, now: float, source: ChangeSource) -> None:
+    def _put(self, key: str, order: OpenOrder, now: float) -> None:
         before = self._open.get(key)
         if before is not None and _game(before) != _game(order):
             self._leave_game(key, before)
         self._open[key] = order
         self._by_game.setdefault(_game(order), {})[key] = None
         self._heard[key] = now
-        if source is ChangeSource.READ:
-            self._read_of.add(key)
-        else:
-            self._read_of.discard(key)
 
     def _close(
         self, key: str, now: float, source: ChangeSource, told: OpenOrder | None = None
@@ -235,9 +238,8 @@ class Ledger:
         )
         if len(self._closed) > _REMEMBERED:
             self._closed.popitem(last=False)
-        self._told.discard(key)
+        self._told.pop(key, None)
         self._heard.pop(key, None)
-        self._read_of.discard(key)
         if by_feed:
             game = _game(told) or _game(before)
             self._closed_on[game] = self._closed_last = now

@@ -255,7 +255,9 @@ class LiveOrders:
         began, upkeep = _now(), self._upkeep
         gapless = upkeep.begin_read(began)
         orders = await self._read()
-        changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
+        changes = self._ledger.read(
+            orders, began=began, now=_now(), complete=upkeep.complete, gapless_since=gapless
+        )
         upkeep.end_read(began, gapless, conclusive=self._ledger.conclusive)
         for change in changes:
             if change.disagreement:

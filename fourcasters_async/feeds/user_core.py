@@ -40,6 +40,7 @@ _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 # Messages that are told without a turn of the loop.
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
+_EXPIRED = "the exchange no longer has all that happened"
 AUDIT = 60.0
 """Seconds between two looks for messages that were not pushed."""
 
@@ -98,6 +99,8 @@ class UserFeedCore:
         self._buffered_bytes = 0
         # Whether events may be missing that no cursor leads to.
         self._blind = False
+        # The message after which an audit was told that not all is kept.
+        self._expired: str | None = None
         self._alarm = Alarm("the user feed", "orders and fills are not told of")
 
     @property
@@ -240,7 +243,7 @@ class UserFeedCore:
             self._verified = newest(replayed) or after
             if not replay.complete:
                 self._timeline.expire(replayed)
-                self._hand(Gap(reason="the exchange no longer has all that happened"))
+                self._hand(Gap(reason=_EXPIRED))
                 return replayed
             # The answer may be a part of what there is: the next one then has more.
             if reaches(replayed, self._buffer) or not is_newer(self._verified, after):
@@ -260,6 +263,10 @@ class UserFeedCore:
             if connection.lost.done():
                 return
         missed = [each for each in found if not self._timeline.was_told(each)]
+        if replay is not None and not replay.complete and after != self._expired:
+            # Once: the message before a quiet time gets too old to be kept.
+            self._expired = after
+            self._hand(Gap(reason=_EXPIRED))
         self._verified = newest(found) or after
         if missed:
             _log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
