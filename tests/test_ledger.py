@@ -96,6 +96,15 @@ def test_an_order_that_the_feed_has_told_of_since_a_gap_leaves_nothing_undecided
     assert (len(ledger), ledger.conclusive) == (1, decided)
 
 
+def test_the_feed_owes_word_since_the_oldest_thing_that_it_has_not_told_of(ledger: Ledger) -> None:
+    ledger.rests(order("X1"), 1.0)
+    ledger.rests(order("X2"), 2.0)
+    ledger.gone("X1", GAME, 3.0, just_now=True)
+    assert ledger.owed_since() == 2.0
+    ledger.apply(placed("X2"), 4.0)
+    assert ledger.owed_since() == 3.0
+
+
 def test_what_is_left_of_an_order_only_gets_less(ledger: Ledger) -> None:
     ledger.apply(filled(left=40.0), 0.0)
     ledger.apply(placed(), 1.0)

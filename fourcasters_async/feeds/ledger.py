@@ -55,6 +55,7 @@ class Ledger:
         self._heard: dict[str, float] = {}
         # When the feed last told of an open order.
         self._told: dict[str, float] = {}
+        # Oldest first.
         self._owed: dict[str, _Owed] = {}
         self._closed_on: dict[str, float] = {}
         self._closed_last = float("-inf")
@@ -123,7 +124,7 @@ class Ledger:
         held, known = self._open.get(key), self._closed.get(key)
         if just_now and (known is None or not known.by_feed):
             game = _game(held) if held is not None else (game_id or "").casefold()
-            self._owed[key] = _Owed(now, game, closing=True)
+            self._owe_closing(key, now, game)
         return self._close(key, now, ChangeSource.ANSWER)
 
     def read(
@@ -159,7 +160,7 @@ class Ledger:
             if (change := self._close(key, now, ChangeSource.READ)) is not None:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
-                    self._owed[key] = _Owed(now, _game(change.order), closing=True)
+                    self._owe_closing(key, now, _game(change.order))
         since = now if gapless_since is None else gapless_since
         self.conclusive = all(
             key in named or self._told.get(key, since) > since for key in self._open
@@ -175,7 +176,8 @@ class Ledger:
 
     def owed_since(self) -> float | None:
         """Return since when the feed owes word of an order, `None` if it owes none."""
-        return min((owed.since for owed in self._owed.values()), default=None)
+        # Looked at with every message: it must not take longer the more is owed.
+        return next((owed.since for owed in self._owed.values()), None)
 
     def closing_seen(self, games: frozenset[str] | None, *, since: float) -> bool:
         """Whether the feed itself has shown, since a time, what became of the orders on games.
@@ -196,6 +198,10 @@ class Ledger:
             return bool(self._owed or self._open)
         owed = {each.game for each in self._owed.values()}
         return not games.isdisjoint(owed | self._by_game.keys())
+
+    def _owe_closing(self, key: str, now: float, game: str) -> None:
+        self._owed.pop(key, None)
+        self._owed[key] = _Owed(now, game, closing=True)
 
     def _overrule(self, key: str, order: OpenOrder, now: float) -> OrderChange:
         """Hold an order as a read shows it, against what was held."""

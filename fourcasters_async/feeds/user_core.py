@@ -99,8 +99,6 @@ class UserFeedCore:
         self._buffered_bytes = 0
         # Whether events may be missing that no cursor leads to.
         self._blind = False
-        # The message after which an audit was told that not all is kept.
-        self._expired: str | None = None
         self._alarm = Alarm("the user feed", "orders and fills are not told of")
 
     @property
@@ -263,9 +261,8 @@ class UserFeedCore:
             if connection.lost.done():
                 return
         missed = [each for each in found if not self._timeline.was_told(each)]
-        if replay is not None and not replay.complete and after != self._expired:
-            # Once: the message before a quiet time gets too old to be kept.
-            self._expired = after
+        if replay is not None and not replay.complete and found:
+            # Without any, nothing has happened since, and the last message is too old to be kept.
             self._hand(Gap(reason=_EXPIRED))
         self._verified = newest(found) or after
         if missed:
