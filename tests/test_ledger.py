@@ -71,22 +71,38 @@ def test_an_order_on_a_game_that_is_not_known_may_be_on_any(ledger: Ledger) -> N
     assert len(ledger.orders(ANOTHER)) == 1
 
 
-def test_a_read_without_an_order_that_another_showed_a_moment_before_decides_nothing(
-    ledger: Ledger,
+@pytest.mark.parametrize("said_by", ["read", "answer"])
+def test_a_read_without_an_order_that_rested_a_moment_before_decides_nothing(
+    ledger: Ledger, said_by: str
 ) -> None:
-    ledger.read([order()], began=0.0, now=0.2, complete=False)
-    assert ledger.conclusive
-    ledger.read([], began=LAG, now=LAG + 0.1, complete=False)
+    if said_by == "read":
+        ledger.read([order()], began=0.0, now=0.2, complete=False, gapless_since=0.0)
+        assert ledger.conclusive
+    else:
+        ledger.rests(order(), 0.2)
+    ledger.read([], began=LAG, now=LAG + 0.1, complete=False, gapless_since=0.0)
     assert (left(ledger), ledger.conclusive) == ({"X1": 100.0}, False)
-    ledger.read([], began=LAG + 0.3, now=LAG + 0.4, complete=False)
+    ledger.read([], began=LAG + 0.3, now=LAG + 0.4, complete=False, gapless_since=0.0)
     assert (left(ledger), ledger.conclusive) == ({}, True)
 
 
-def test_an_order_that_the_feed_has_told_of_leaves_nothing_undecided(ledger: Ledger) -> None:
-    ledger.read([order()], began=0.0, now=0.2, complete=False)
-    ledger.apply(placed(), 0.3)
-    ledger.read([], began=LAG, now=LAG + 0.1, complete=False)
-    assert ledger.conclusive
+@pytest.mark.parametrize(("told_at", "decided"), [(0.3, False), (0.5, False), (0.6, True)])
+def test_an_order_that_the_feed_has_told_of_since_a_gap_leaves_nothing_undecided(
+    ledger: Ledger, told_at: float, decided: bool
+) -> None:
+    ledger.apply(placed(), told_at)
+    ledger.rests(order(), 0.7)
+    ledger.read([], began=LAG + 0.5, now=LAG + 0.6, complete=False, gapless_since=0.5)
+    assert (len(ledger), ledger.conclusive) == (1, decided)
+
+
+def test_the_feed_owes_word_since_the_oldest_thing_that_it_has_not_told_of(ledger: Ledger) -> None:
+    ledger.rests(order("X1"), 1.0)
+    ledger.rests(order("X2"), 2.0)
+    ledger.gone("X1", GAME, 3.0, just_now=True)
+    assert ledger.owed_since() == 2.0
+    ledger.apply(placed("X2"), 4.0)
+    assert ledger.owed_since() == 3.0
 
 
 def test_what_is_left_of_an_order_only_gets_less(ledger: Ledger) -> None:

@@ -61,19 +61,18 @@ class Ledger:
         self._closed: OrderedDict[str, _Closed] = OrderedDict()
         # When somebody last said that an order rests.
         self._heard: dict[str, float] = {}
-        # The open orders of which a read said that last.
-        self._read_of: set[str] = set()
-        # The open orders that the feed has told of.
-        self._told: set[str] = set()
+        # When the feed last told of an open order.
+        self._told: dict[str, float] = {}
+        # Oldest first.
         self._owed: dict[str, _Owed] = {}
         # When the last of the cancels was answered that the feed itself has told of.
         self._cancelled_on: dict[str, float] = {}
         self._cancelled_last = float("-inf")
         self._nameless: list[OpenOrder] = []
         self.conclusive = True
-        """Whether the last read decides about every order that only reads have shown.
+        """Whether the last read decides about every order that the feed may have lost.
 
-        It does not where it lacks an order that an earlier one has shown a moment before.
+        It does not where it lacks an order that an answer or a read has shown a moment before.
         """
 
     def __len__(self) -> int:
@@ -118,7 +117,7 @@ class Ledger:
             del self._closed[key]
         change = self._hold(order, now, ChangeSource.FEED)
         if key in self._open:
-            self._told.add(key)
+            self._told[key] = now
         return change
 
     def rests(self, order: OpenOrder, now: float) -> OrderChange | None:
@@ -141,17 +140,23 @@ class Ledger:
         if just_now and known is not None and known.by_feed:
             self._show_cancel(game, now)
         elif just_now:
-            self._owed[key] = _Owed(now, game, closing=True)
+            self._owe_closing(key, now, game, answered=True)
         return self._close(key, now, ChangeSource.ANSWER)
 
     def read(
-        self, orders: Iterable[OpenOrder], *, began: float, now: float, complete: bool
+        self,
+        orders: Iterable[OpenOrder],
+        *,
+        began: float,
+        now: float,
+        complete: bool,
+        gapless_since: float | None = None,
     ) -> list[OrderChange]:
         """Take a read of the open orders that began at a time.
 
         It is believed about all that it can know: what was said within `read_lag` before it began,
         or since, it need not show. With `complete` the feed has told of everything for longer than
-        that, so that it owes what the read shows first.
+        that, so that it owes what the read shows first. It has told of everything `gapless_since`.
         """
         named = {o.order_id.casefold(): o for o in orders if o.order_id}
         self._nameless = [order for order in orders if not order.order_id]
@@ -171,9 +176,11 @@ class Ledger:
             if (change := self._close(key, now, ChangeSource.READ)) is not None:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
-                    game = _game(change.order)
-                    self._owed[key] = _Owed(now, game, closing=True, answered=False)
-        self.conclusive = self._read_of <= named.keys()
+                    self._owe_closing(key, now, _game(change.order), answered=False)
+        since = now if gapless_since is None else gapless_since
+        self.conclusive = all(
+            key in named or self._told.get(key, since) > since for key in self._open
+        )
         return changes
 
     def forgive(self, *, before: float) -> list[str]:
@@ -185,7 +192,8 @@ class Ledger:
 
     def owed_since(self) -> float | None:
         """Return since when the feed owes word of an order, `None` if it owes none."""
-        return min((owed.since for owed in self._owed.values()), default=None)
+        # Looked at with every message: it must not take longer the more is owed.
+        return next((owed.since for owed in self._owed.values()), None)
 
     def cancels_shown(
         self, games: frozenset[str] | None, *, since: float, periods: bool = False
@@ -217,11 +225,15 @@ class Ledger:
         if len(self._cancelled_on) > _REMEMBERED:
             del self._cancelled_on[next(iter(self._cancelled_on))]
 
+    def _owe_closing(self, key: str, now: float, game: str, *, answered: bool) -> None:
+        self._owed.pop(key, None)
+        self._owed[key] = _Owed(now, game, closing=True, answered=answered)
+
     def _overrule(self, key: str, order: OpenOrder, now: float) -> OrderChange:
         """Hold an order as a read shows it, against what was held."""
         before = self._open.get(key)
         self._closed.pop(key, None)
-        self._put(key, order, now, ChangeSource.READ)
+        self._put(key, order, now)
         return OrderChange(order=order, before=before, source=ChangeSource.READ, disagreement=True)
 
     def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
@@ -231,24 +243,20 @@ class Ledger:
             return None
         before = self._open.get(key)
         if before is None:
-            self._put(key, order, now, source)
+            self._put(key, order, now)
             return OrderChange(order=order, before=None, source=source)
         merged = _merged(before, order)
-        self._put(key, merged, now, source)
+        self._put(key, merged, now)
         less = _left(merged) < _left(before) - _CENT / 2
         return OrderChange(order=merged, before=before, source=source) if less else None
 
-    def _put(self, key: str, order: OpenOrder, now: float, source: ChangeSource) -> None:
+    def _put(self, key: str, order: OpenOrder, now: float) -> None:
         before = self._open.get(key)
         if before is not None and _game(before) != _game(order):
             self._leave_game(key, before)
         self._open[key] = order
         self._by_game.setdefault(_game(order), {})[key] = None
         self._heard[key] = now
-        if source is ChangeSource.READ:
-            self._read_of.add(key)
-        else:
-            self._read_of.discard(key)
 
     def _close(self, key: str, now: float, source: ChangeSource) -> OrderChange | None:
         """Hold an order no more; return what that changes."""
@@ -260,9 +268,8 @@ class Ledger:
         )
         if len(self._closed) > _REMEMBERED:
             self._closed.popitem(last=False)
-        self._told.discard(key)
+        self._told.pop(key, None)
         self._heard.pop(key, None)
-        self._read_of.discard(key)
         if before is None:
             return None
         self._leave_game(key, before)

@@ -9,11 +9,12 @@ from typing import Self
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
 from fourcasters_async.feeds.ledger import Ledger
+from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.news import News
 from fourcasters_async.feeds.open_order import from_offer
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
-from fourcasters_async.feeds.user_core import Lines, UserFeedCore
+from fourcasters_async.feeds.user_core import UserFeedCore
 from fourcasters_async.models import (
     FeedEvent,
     Gap,
@@ -287,7 +288,9 @@ class LiveOrders:
         began, upkeep = _now(), self._upkeep
         gapless = upkeep.begin_read(began)
         orders = await self._read()
-        changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
+        changes = self._ledger.read(
+            orders, began=began, now=_now(), complete=upkeep.complete, gapless_since=gapless
+        )
         upkeep.end_read(began, gapless, conclusive=self._ledger.conclusive)
         for change in changes:
             if change.disagreement:

@@ -6,11 +6,12 @@ from attrs import frozen
 
 from fourcasters_async.feeds.books import ReadBook
 from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.prices import PriceFeed
 from fourcasters_async.feeds.subscriptions import Given
 from fourcasters_async.feeds.user import KEEP, UserFeed
-from fourcasters_async.feeds.user_core import AUDIT, Lines
+from fourcasters_async.feeds.user_core import AUDIT
 from fourcasters_async.models import OpenOrder, OrderChange, UndecidedOrder
 
 

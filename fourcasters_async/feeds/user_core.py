@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Protocol, Self
+from contextlib import AsyncExitStack
+from typing import Self
 
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._websocket.feed_connection import FeedConnection
@@ -16,6 +16,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
 )
 from fourcasters_async.feeds.alarm import Alarm
+from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.messages import Message, check_cursor, is_newer, read_frame
 from fourcasters_async.feeds.replay import (
     Replay,
@@ -40,22 +41,9 @@ _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 # Messages that are told without a turn of the loop.
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
+_EXPIRED = "the exchange no longer has all that happened"
 AUDIT = 60.0
 """Seconds between two looks for messages that were not pushed."""
-
-
-class Lines(Protocol):
-    """The ways to the address of the feeds."""
-
-    def feed(
-        self, path: str, take: Callable[[FeedConnection, bytes], None]
-    ) -> AbstractAsyncContextManager[Reconnecting[FeedConnection]]:
-        """Give the connections to a feed, the first of them made."""
-        ...
-
-    def replays(self) -> AbstractAsyncContextManager[Sender]:
-        """Give what asks over HTTP, once for each request."""
-        ...
 
 
 class UserFeedCore:
@@ -245,7 +233,7 @@ class UserFeedCore:
             last = newest(replayed) or after
             if not replay.complete:
                 self._timeline.expire(replayed)
-                self._hand(Gap(reason="the exchange no longer has all that happened"))
+                self._hand(Gap(reason=_EXPIRED))
                 return replayed, last
             # The answer may be a part of what there is: the next one then has more.
             if reaches(replayed, self._buffer) or not is_newer(last, after):
@@ -263,6 +251,9 @@ class UserFeedCore:
             if connection.lost.done():
                 return
         missed = [each for each in found if not self._timeline.was_told(each)]
+        if replay is not None and not replay.complete and found:
+            # Without any, nothing has happened since, and the last message is too old to be kept.
+            self._hand(Gap(reason=_EXPIRED))
         if missed:
             _log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
             await self._tell_all(in_order(missed))

@@ -157,8 +157,11 @@ def _nearest_to_even(orders: list[BookOrder]) -> BookOrder | None:
 
 def _main_lines(sides: dict[str, list[BookOrder]]) -> wire.Document:
     """Write the main lines."""
-    best = _best_lines(sides)
-    return {name: None if line is None else f"{line:g}" for name, line in best.items()}
+    best: dict[str, float | None] = _best_lines(sides)
+    written: wire.Document = {
+        name: None if line is None else f"{line:g}" for name, line in best.items()
+    }
+    return written
 
 
 def _price(name: str, side: list[BookOrder], commission: float) -> wire.Document:
