@@ -73,10 +73,9 @@ class LiveOrders:
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        """Connect to the feed, and read the open orders once.
+        """Connect to the feed, and read the open orders once; they are `current` `read_lag` later.
 
-        They are `current` after another read, `read_lag` seconds later. Raises what `orders_socket`
-        raises, and what `account.get_unmatched` raises.
+        Raises what `orders_socket` and `account.get_unmatched` raise.
         """
         if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
