@@ -6,6 +6,7 @@ import pytest
 from fake_client import ask, place
 
 from fourcasters_async.testing import BookOrder, FakeExchange
+from fourcasters_async.testing.placing import place as place_in
 from fourcasters_async.testing.records import moment
 
 LEAGUES = "GET /exchange/getLeagues"
@@ -52,6 +53,24 @@ async def test_live_leagues_have_an_alias_but_for_those_of_a_sport(
 ) -> None:
     furnish(fake_exchange, ("any", league))
     assert (await ask(fake_exchange, LEAGUES)).data == {"availableLeagues": shown}
+
+
+@pytest.mark.parametrize(
+    ("route", "count"),
+    [
+        ("GET /user/v2/getGraded", 60),
+        ("GET /user/getGradedWagers", 60),
+        ("GET /user/v2/getGradedSince", 10),
+    ],
+)
+async def test_an_account_may_make_so_many_graded_reads_and_no_more(
+    fake_exchange: FakeExchange, route: str, count: int
+) -> None:
+    since = {"since": "2026-01-01T00:00:00Z"} if route.endswith("Since") else {}
+    statuses = [(await ask(fake_exchange, route, **since)).status for _ in range(count + 1)]
+    assert statuses == [200] * count + [429]
+    other = fake_exchange.add_account("other")
+    assert (await ask(fake_exchange, route, token=other, **since)).status == 200
 
 
 async def test_the_leagues_need_a_token(fake_exchange: FakeExchange) -> None:
@@ -121,6 +140,18 @@ async def test_changes_alone_can_lag(fake_exchange: FakeExchange, order: BookOrd
     assert await shown(fake_exchange) == [order.order_id, placed["unmatched"]["orderID"]]
     fake_exchange.move_clock(LAG)
     assert await shown(fake_exchange) == [placed["unmatched"]["orderID"]]
+
+
+async def test_what_was_taken_at_once_never_rested_however_late_changes_are_shown(
+    fake_exchange: FakeExchange, order: BookOrder
+) -> None:
+    fake_exchange.vanish_lag = LAG
+    game = fake_exchange.book.games[order.game_id]
+    fake_exchange.book.place("another", game.game_id)
+    taker = {"type": "moneyline", "side": game.away_id, "odds": 110, "bet": 50.0}
+    taken = place_in(fake_exchange.book, fake_exchange.account, order.game_id, taker)
+    assert taken.took is not None
+    assert taken.took.order_id not in await shown(fake_exchange)
 
 
 async def test_the_lags_add_up(fake_exchange: FakeExchange) -> None:

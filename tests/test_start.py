@@ -34,9 +34,11 @@ NOT_FOR_A_KILL = {
 }
 OTHER_COMMANDS = {
     "fourcasters_async.cli.demo",
+    "fourcasters_async.cli.follow",
     "fourcasters_async.cli.login",
     "fourcasters_async.cli.reads",
     "fourcasters_async.cli.sandbox",
+    "fourcasters_async.cli.watch",
 }
 OF_EXTRAS = {"click", "platformdirs", "rich", "trustme"}
 

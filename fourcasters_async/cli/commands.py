@@ -65,6 +65,7 @@ _ELSEWHERE = {
     "me": "reads",
     "positions": "reads",
     "sandbox": "sandbox",
+    "watch": "watch",
 }
 
 
@@ -88,7 +89,8 @@ def main() -> None:
     clear, whatever became of the requests.
 
     Commands that read exit with 0 if the exchange answered, 1 if it refused, such as for a game
-    that it does not know, 2 for wrong usage, 3 if no usable answer came.
+    that it does not know, 2 for wrong usage, 3 if no usable answer came. `watch` and `book
+    --follow` go on until Ctrl-C, and then exit with 0.
     """
     write_anything()
 

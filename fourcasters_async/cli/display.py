@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 
+from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.terminal import headline, show_rows
-from fourcasters_async.cli.wording import amount, number
+from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from fourcasters_async.cli.demo import DemoResult
 
+ORDERS = Columns(
+    ("game", "league", "teams", "orders", "offered", "filled", "remaining"), range(3, 7)
+)
 _ROWS_SHOWN = 12
 
 
@@ -123,19 +127,38 @@ def show_results(console: "Console | None", results: Iterable[CancelResult]) -> 
 
 def show_orders(console: "Console | None", orders: Sequence[OpenOrder]) -> None:
     """Print one row per game with open orders, and the totals."""
+    rows = [*order_rows(orders), ("total", "", "", *order_totals(orders))]
+    show_rows(console, ORDERS.heads, rows, numbers=ORDERS.numbers)
+
+
+def order_rows(orders: Iterable[OpenOrder]) -> list[Row]:
+    """Return a row for each game with open orders."""
     by_game: dict[str, list[OpenOrder]] = {}
     for order in orders:
         by_game.setdefault(order.game_id or "?", []).append(order)
-    heads = ("game", "league", "teams", "orders", "offered", "filled", "remaining")
-    rows = [
-        (game_id, *_game(on_game[0]), *_totals(on_game)) for game_id, on_game in by_game.items()
+    return [
+        (game_id, _league(on_game[0]), teams(on_game[0].game), *order_totals(on_game))
+        for game_id, on_game in by_game.items()
     ]
-    show_rows(console, heads, [*rows, ("total", "", "", *_totals(orders))], numbers=range(3, 7))
+
+
+def order_totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
+    """Return how many orders there are, and what is offered, filled and remaining of them."""
+    sums = (
+        sum(getattr(order, name) or 0.0 for order in orders)
+        for name in ("offered", "filled", "remaining")
+    )
+    return (number(len(orders)), *map(amount, sums))
 
 
 def to_json(document: object) -> str:
     """Return records, or a dict with records, as JSON."""
     return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2).decode()
+
+
+def to_json_line(document: object) -> str:
+    """Return records, or a dict with records, as JSON in one line."""
+    return orjson.dumps(document, default=_plain).decode()
 
 
 def report_document(report: CancelReport) -> dict[str, object]:
@@ -151,19 +174,8 @@ def report_document(report: CancelReport) -> dict[str, object]:
     }
 
 
-def _game(order: OpenOrder) -> tuple[str, str]:
-    if order.game is None:
-        return "", ""
-    teams = [team.long_name or "?" for team in order.game.participants]
-    return order.game.league or "", order.game.event_name or " at ".join(teams)
-
-
-def _totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
-    sums = (
-        sum(getattr(order, name) or 0.0 for order in orders)
-        for name in ("offered", "filled", "remaining")
-    )
-    return (number(len(orders)), *map(amount, sums))
+def _league(order: OpenOrder) -> str:
+    return (order.game.league if order.game else None) or ""
 
 
 def _plain(value: Any) -> object:

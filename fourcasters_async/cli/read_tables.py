@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import frozen
-
+from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.wording import (
     UNKNOWN,
     american,
@@ -25,19 +24,10 @@ from fourcasters_async.models import (
     User,
 )
 
-Row = Sequence[str]
-
-
-@frozen
-class Columns:
-    """The heads of a table, and which of its columns are numbers."""
-
-    heads: tuple[str, ...]
-    numbers: range
-
-
 GAMES = Columns(("game", "league", "start (UTC)", "live", "teams"), range(0))
 BOOK = Columns(("game", "market", "line", "side", "odds", "amount", "orders", "own"), range(4, 8))
+# On a terminal, where the game is in the headline.
+PRICES = Columns(BOOK.heads[1:], range(3, 7))
 POSITIONS = Columns(("game", "teams", "worst", "best", "worst if filled", "unclear"), range(2, 6))
 BETS = Columns(("game", "teams", "what", "side", "odds", "risk", "win"), range(4, 7))
 GRADED = Columns(
@@ -77,7 +67,7 @@ def game_rows(games: Iterable[Game]) -> list[Row]:
 
 def book_rows(book: OrderBook) -> list[Row]:
     """Return a row for each price of each side: the prices that a taker likes best first."""
-    levels: dict[tuple[int, float, int, float, str, str], list[BookEntry]] = {}
+    levels: dict[tuple[int, float, int, str, float, str], list[BookEntry]] = {}
     for rank, (name, market, side) in enumerate(_SIDES):
         for entry in getattr(book, name):
             # The two sides of a spread stand together: home -3.5 and away +3.5.
@@ -87,8 +77,8 @@ def book_rows(book: OrderBook) -> list[Row]:
                 _MARKETS.index(market),
                 _NO_LINE if number_of_line is None else number_of_line,
                 rank,
-                _payout(entry.odds),
                 named,
+                _payout(entry.odds),
                 american(entry.odds),
             )
             levels.setdefault(key, []).append(entry)
@@ -97,7 +87,7 @@ def book_rows(book: OrderBook) -> list[Row]:
             book.game_id or UNKNOWN,
             _MARKETS[key[0]],
             _line_text(_MARKETS[key[0]], entries[0]),
-            key[4],
+            key[3],
             key[5],
             amount(total(entry.sum_untaken for entry in entries), UNKNOWN),
             number(len(entries)),
@@ -105,6 +95,17 @@ def book_rows(book: OrderBook) -> list[Row]:
         )
         for key, entries in sorted(levels.items(), key=lambda level: level[0])
     ]
+
+
+def book_headline(game: OrderBook) -> str:
+    """Name the game of a book, with its start."""
+    start = in_utc(game.start)
+    about = [
+        f"{game.league or ''} {teams(game)}".strip(),
+        start and f"starts {start} UTC",
+        "live" if game.live else "",
+    ]
+    return f"{game.game_id}: {', '.join(part for part in about if part)}"
 
 
 def position_rows(exposures: Iterable[GameExposure], indent: str = "") -> list[Row]:

@@ -9,14 +9,13 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 if TYPE_CHECKING:
     # Commands that cancel should not wait until it is imported, if no table is drawn.
     from rich.console import Console
-    from rich.table import Table
 
 # Variables by which rich may take what is no terminal for one.
 _FORCING = {"FORCE_COLOR", "TTY_COMPATIBLE"}
@@ -54,7 +53,6 @@ def write_anything() -> None:
 
 def console_of(stream: TextIO) -> "Console | None":
     """Return what draws on a stream, `None` if it is no terminal."""
-    # rich takes these for a terminal too, if they say so.
     if not (stream.isatty() or _FORCING & os.environ.keys()):
         return None
     from rich.console import Console  # noqa: PLC0415  # as above
@@ -64,7 +62,7 @@ def console_of(stream: TextIO) -> "Console | None":
 
 
 def headline(console: "Console | None", text: str) -> None:
-    """Print one line in bold on a terminal, which is not broken."""
+    """Print one line, in bold on a terminal, which is not broken."""
     if console is None:
         say(text)
         return
@@ -91,60 +89,19 @@ def show_rows(
     ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
     that is printed in several lines.
     """
-    if console is None or not console.is_terminal:
-        for row in rows:
-            cells = (
-                cell.replace(",", "") if index in numbers else cell
-                for index, cell in enumerate(row)
-            )
-            click.echo("\t".join(map(harmless, cells)))
+    if console is not None and console.is_terminal:
+        from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
+
+        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
         return
-    shown = [[harmless(cell) for cell in row] for row in rows]
-    table = _table(console.width, heads, shown, numbers)
-    if table is None:
-        _show_in_lines(console, heads, shown)
-    else:
-        console.print(table)
-
-
-def _table(
-    width: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
-) -> "Table | None":
-    """Return a table that fits: with lines, if there is room for that, else without them."""
-    from rich.cells import cell_len  # noqa: PLC0415  # as above
-    from rich.table import Table  # noqa: PLC0415  # as above
-    from rich.text import Text  # noqa: PLC0415  # as above
-
-    from fourcasters_async.cli.layout import widths_in  # noqa: PLC0415  # it imports rich
-
-    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-    columns = len(heads)
-    made = Table()
-    # A line at the left, and for each column two blanks and a line.
-    if sum(widths) + 3 * columns + 1 > width:
-        gap = 2 if sum(widths) + 2 * columns <= width else 1
-        fitting = widths_in(width - gap * columns, heads, rows, numbers)
-        if fitting is None:
-            return None
-        widths = fitting
-        made = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
-    for index, head in enumerate(heads):
-        justify: Literal["right", "left"] = "right" if index in numbers else "left"
-        made.add_column(head, justify=justify, overflow="fold", width=widths[index])
     for row in rows:
-        made.add_row(*map(Text, row))
-    return made
+        say_row(row, numbers=numbers)
 
 
-def _show_in_lines(console: "Console", heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print for each row its first cell, and below it the others with their heads."""
-    from rich.padding import Padding  # noqa: PLC0415  # as above
-    from rich.text import Text  # noqa: PLC0415  # as above
-
-    for first, *others in rows:
-        console.print(Text(first, style="bold", overflow="fold"))
-        named = (f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
-        console.print(Padding(Text("; ".join(named), overflow="fold"), (0, 0, 0, 2)))
+def say_row(row: Sequence[str], *, numbers: range) -> None:
+    """Print one line with tabs, `numbers` without thousands separators."""
+    cells = (cell.replace(",", "") if index in numbers else cell for index, cell in enumerate(row))
+    click.echo("\t".join(map(harmless, cells)))
 
 
 def _harmless(character: str) -> str:

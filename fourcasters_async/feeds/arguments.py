@@ -7,4 +7,4 @@ Given = Iterable[str] | None
 KEEP = 10_000
 """Events that are kept for a slow consumer, unless it says otherwise."""
 AUDIT = 60.0
-"""Seconds between two questions of a feed whether all was pushed, unless it is told otherwise."""
+"""Seconds between two looks for messages that were not pushed."""

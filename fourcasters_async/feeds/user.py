@@ -9,8 +9,9 @@ from fourcasters_async.errors import InvalidRequestError, SessionClosedError
 from fourcasters_async.feeds.arguments import AUDIT, KEEP
 from fourcasters_async.feeds.cursor_file import CursorFile
 from fourcasters_async.feeds.lagging import LaggingQueue
+from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.messages import check_cursor
-from fourcasters_async.feeds.user_core import Lines, UserFeedCore
+from fourcasters_async.feeds.user_core import UserFeedCore
 from fourcasters_async.models import FeedEvent, Lagged
 
 # Seconds between two writes of the cursor while there is always another event.

@@ -52,6 +52,8 @@ class Doubt(ABC):
 
     games: frozenset[str] | None = None
     """The games in lower case, `None` for all."""
+    periods = False
+    """Whether the periods of the games are in doubt too, also those that are not known."""
 
     @abstractmethod
     def take(self, read: BookRead) -> list[OpenOrder] | None:
@@ -82,9 +84,9 @@ async def read_until_clear(
     Own places in flight are waited for before each read, since a read that begins before they are
     answered proves nothing. But it can show what has landed, also if the answer never comes: the
     first wait is short, each later one twice as long, and all leave time for a read. A read that
-    fails proves nothing. Where a feed follows the orders and has itself shown what became of them
-    since the loop time `since`, when their cancel began, no read is made: what it has costs no
-    round trip. Ends at the loop time `until`, or when the account may not read or the
+    fails proves nothing. Where a feed follows the orders and has itself shown what their cancel
+    did, which began at the loop time `since` and was answered, no read is made: what it has costs
+    no round trip. Ends at the loop time `until`, or when the account may not read or the
     session is closed, or with `once` after one read.
     """
     clock = asyncio.get_running_loop().time
@@ -98,7 +100,10 @@ async def read_until_clear(
         await gate.answered(doubt.games, until=clock() + wait)
         patience *= 2
         read = await reads.shown(
-            doubt.games, since=since, until=min(clock() + _ECHO, until - _LEAST)
+            doubt.games,
+            since=since,
+            until=min(clock() + _ECHO, until - _LEAST),
+            periods=doubt.periods,
         )
         left = until - clock()
         try:
@@ -174,19 +179,19 @@ class GamesInDoubt(Doubt):
         self._cancel_by_id = cancel_by_id
         self._until = until
         self._mark = 0
-        self._periods = periods
+        self.periods = periods
 
     def take(self, read: BookRead) -> list[OpenOrder] | None:
         """Return what rests on the games, and keep it with the outcome of each."""
         self._mark = read.mark
-        if self._periods:
+        if self.periods:
             self._gate.learn_periods(read.orders)
             self.games = self._gate.with_periods(self._named)
         doubtful = not_proved(self._gate, read)
         by_game: dict[str, list[OpenOrder]] = {}
         for order in read.orders:
             by_game.setdefault((order.game_id or "").casefold(), []).append(order)
-            parent = order.game.parent_game_id if self._periods and order.game else None
+            parent = order.game.parent_game_id if self.periods and order.game else None
             if parent:
                 by_game.setdefault(parent.casefold(), []).append(order)
         for index, outcome in enumerate(self.outcomes):
@@ -228,7 +233,7 @@ class GamesInDoubt(Doubt):
     def _all_of(self, outcome: GameOutcome) -> tuple[str | None, ...]:
         """Return the games that an outcome is about, and what stands for one not known."""
         game = outcome.game_id.casefold()
-        return (*self._gate.with_periods([game]), None) if self._periods else (game, None)
+        return (*self._gate.with_periods([game]), None) if self.periods else (game, None)
 
     def _miss_some(self) -> None:
         """Record that a cancel by id ended unknown: results of what rested may be missing."""
