@@ -8,7 +8,7 @@ import attrs
 import orjson
 
 from fourcasters_async.cli.columns import Columns, Row
-from fourcasters_async.cli.terminal import headline, show_rows
+from fourcasters_async.cli.terminal import headline, say_row
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
@@ -41,6 +41,28 @@ def progress(console: "Console | None", games: int) -> Iterator[Callable[[GameOu
     with Progress(*columns, console=console) as shown:
         task = shown.add_task("games answered", total=games)
         yield lambda _: shown.advance(task)
+
+
+def show_rows(
+    console: "Console | None",
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: range,
+) -> None:
+    """Print a table on a terminal, otherwise lines with tabs.
+
+    `numbers` are aligned right, and have no thousands separators in lines with tabs. Nothing is
+    ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
+    that is printed in several lines.
+    """
+    if console is not None and console.is_terminal:
+        from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
+
+        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
+        return
+    for row in rows:
+        say_row(row, numbers=numbers)
 
 
 def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) -> None:

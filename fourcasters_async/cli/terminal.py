@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -74,28 +74,6 @@ def headline(console: "Console | None", text: str) -> None:
 def usage_error(error: Exception | str) -> click.UsageError:
     """Return what click prints, with the text of an error."""
     return click.UsageError(harmless(str(error)))
-
-
-def show_rows(
-    console: "Console | None",
-    heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    numbers: range,
-) -> None:
-    """Print a table on a terminal, otherwise lines with tabs.
-
-    `numbers` are aligned right, and have no thousands separators in lines with tabs. Nothing is
-    ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
-    that is printed in several lines.
-    """
-    if console is not None and console.is_terminal:
-        from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
-
-        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
-        return
-    for row in rows:
-        say_row(row, numbers=numbers)
 
 
 def say_row(row: Sequence[str], *, numbers: range) -> None:
