@@ -10,10 +10,11 @@ def main() -> None:
     # Some are imported late: a command must not fail for want of one once it has cancelled orders.
     if None in map(find_spec, ("click", "platformdirs", "rich")):
         sys.exit("The command line needs an extra: pip install 'fourcasters-async[cli]'")
-    # What is imported stays: to look for garbage in it takes a tenth of the time.
+    # What is imported stays, and to look for garbage in it, now and at the end, takes time.
     gc.disable()
     from fourcasters_async.cli.commands import main as run  # noqa: PLC0415  # it needs the extra
 
+    gc.freeze()
     gc.enable()
     run(prog_name="fourcasters")
 
