@@ -790,7 +790,7 @@ class Reader:
         reading = asyncio.create_task(self._read(feed))
         try:
             await asyncio.wait([reading], timeout=self.rng.choice((1.0, 5.0, 20.0)))
-            while self.calm or self.cursor is feed.cursor is None:
+            while not reading.done() and (self.calm or self.cursor is feed.cursor is None):
                 await asyncio.wait([reading], timeout=1.0)
             if reading.done():
                 reading.result()
@@ -808,7 +808,7 @@ class Reader:
         self._newest = _key(self.cursor) if self.cursor else (-1, 0)
         self._excused = False
         async for event in feed:
-            if self.settings.feed_pause:
+            if self.settings.feed_pause and not self.calm:
                 await asyncio.sleep(self.settings.feed_pause)
             self._take(event)
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
+from attrs import frozen
 from support import QUICK, SECOND, until
 
 from fourcasters_async import (
@@ -18,10 +20,11 @@ from fourcasters_async import (
     NewOrder,
     OrderChange,
     OrderFilled,
+    OutcomeUnknownError,
     ProofSource,
     SessionClosedError,
 )
-from fourcasters_async.testing import BookGame, FakeExchange, faults, feed_faults
+from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
 from fourcasters_async.testing.placing import place as place_in
 
 # The clock of most loops here jumps: seconds of waiting cost nothing.
@@ -31,6 +34,22 @@ LONG = 60 * SECOND
 @pytest.fixture
 def game(fake_exchange: FakeExchange) -> BookGame:
     return fake_exchange.add_game()
+
+
+@frozen
+class NotCancelled(faults.Fault):
+    """Nothing is done, and the answer is that the order was not cancelled."""
+
+    order: BookOrder
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:  # noqa: ARG002  # as every fault
+        row = {
+            "sessionID": self.order.order_id,
+            "success": False,
+            "reason": "System error",
+            "userReference": self.order.user_reference,
+        }
+        return web.json_response({"data": [row]})
 
 
 def session_of(exchange: FakeExchange, *, read_lag: float = 0.05) -> AsyncSession:
@@ -149,6 +168,34 @@ async def test_a_fill_comes_once_and_leaves_what_is_left(
         take(fake_exchange, game, 60.0)
         await anext(fills)
         assert len(orders) == 0
+
+
+async def test_an_order_that_was_filled_as_it_came_is_not_held_when_a_cancel_names_it(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.book.place("another", game.game_id, side=game.away_id, offered=200.0)
+    fake_exchange.inject(faults.Close(committed=True), endpoint="place")
+    async with following(fake_exchange) as (session, orders):
+        with pytest.raises(OutcomeUnknownError):
+            await session.place([new(game, odds=110, user_reference=None)])
+        (filled,) = fake_exchange.book.orders_of(fake_exchange.account)
+        (result,) = await session.cancel_multiple([filled.order_id])
+        assert (result.success, result.remaining) == (False, 0.0)
+        assert held(orders) == set()
+
+
+async def test_an_order_that_a_failed_cancel_shows_is_held_though_its_place_ended_unknown(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.inject(faults.Close(committed=True), endpoint="place")
+    async with following(fake_exchange) as (session, orders):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        with pytest.raises(OutcomeUnknownError):
+            await session.place([new(game, user_reference=None)])
+        (order,) = fake_exchange.open_orders()
+        fake_exchange.inject(NotCancelled(order), endpoint="cancelMultiple")
+        await session.cancel_multiple([order.order_id])
+        assert held(orders) == {order.order_id}
 
 
 async def test_an_order_that_expires_leaves(fake_exchange: FakeExchange, game: BookGame) -> None:
