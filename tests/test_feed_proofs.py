@@ -56,7 +56,7 @@ async def test_a_cancel_that_was_not_answered_is_not_proved_by_another_one_on_th
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:
     first = fake_exchange.book.place(fake_exchange.account, game.game_id)
-    fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrdersForGame", times=None)
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAllOrdersForGame", times=None)
     fake_exchange.inject(faults.Slow(SECOND / 4, committed_first=True), endpoint="cancel")
     async with following(fake_exchange) as (session, _):
         halting = asyncio.create_task(session.halt([game.game_id], deadline=SECOND))
@@ -70,7 +70,7 @@ async def test_a_flatten_that_was_not_answered_is_not_proved_by_another_cancel(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:
     first = fake_exchange.book.place(fake_exchange.account, game.game_id)
-    fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrders", times=None)
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAllOrders", times=None)
     fake_exchange.inject(faults.Slow(SECOND / 4, committed_first=True), endpoint="cancel")
     async with following(fake_exchange) as (session, _):
         flattening = asyncio.create_task(session.flatten(deadline=SECOND))
