@@ -24,6 +24,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 
 import orjson
 from attrs import Factory, define, field, frozen
+from kill_model import Tally
 from support import JumpingLoop, own_tasks, until
 
 from fourcasters_async import (
@@ -149,16 +150,6 @@ _TARGETS: tuple[_Target, ...] = (
     ("cancelAllByGame", _REQUESTS),
     ("cancelAllOrders", _REQUESTS),
 )
-
-
-@define
-class Tally:
-    """What was counted over many rounds."""
-
-    rounds: int = 0
-    calls: Counter[str] = Factory(Counter)
-    claims: Counter[str] = Factory(Counter)
-    struck: Counter[str] = Factory(Counter)
 
 
 @frozen

@@ -52,6 +52,33 @@ async def test_a_fill_proves_nothing_about_a_cancel(
         assert not report.clear
 
 
+async def test_a_cancel_that_was_not_answered_is_not_proved_by_another_one_on_the_game(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    first = fake_exchange.book.place(fake_exchange.account, game.game_id)
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAllOrdersForGame", times=None)
+    fake_exchange.inject(faults.Slow(SECOND / 4, committed_first=True), endpoint="cancel")
+    async with following(fake_exchange) as (session, _):
+        halting = asyncio.create_task(session.halt([game.game_id], deadline=SECOND))
+        await session.cancel(first.order_id)
+        report = await halting
+        assert report.verified_clear
+        assert report.outcomes[0].seen_by is ProofSource.READ
+
+
+async def test_a_flatten_that_was_not_answered_is_not_proved_by_another_cancel(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    first = fake_exchange.book.place(fake_exchange.account, game.game_id)
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAllOrders", times=None)
+    fake_exchange.inject(faults.Slow(SECOND / 4, committed_first=True), endpoint="cancel")
+    async with following(fake_exchange) as (session, _):
+        flattening = asyncio.create_task(session.flatten(deadline=SECOND))
+        await session.cancel(first.order_id)
+        report = await flattening
+        assert (report.clear, report.seen_by) == (True, ProofSource.READ)
+
+
 async def test_an_order_on_a_period_is_found_though_its_answer_came_before_the_feed_told_of_it(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:

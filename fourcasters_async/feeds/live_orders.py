@@ -109,8 +109,9 @@ class LiveOrders:
     def current(self) -> bool:
         """Whether this is the account's book at this moment, as far as the feed brought it here.
 
-        It is not while the feed is down, after a gap until it was read again, while the feed owes
-        word of an own order, and while a read shows an order that has no id.
+        It is not while the feed is down (a dead line is noticed within 15 seconds), after a gap
+        until it was read again, while the feed owes word of an own order, and while a read shows an
+        order that has no id.
         """
         return self.doubt is None
 
@@ -168,8 +169,7 @@ class LiveOrders:
     def fills(self) -> Stream[OrderFilled]:
         """Return the fills from now on, as maker and as taker, each once.
 
-        A fill that happened while this did not run is not among them: `user_feed` with a cursor has
-        those too.
+        Earlier ones are not among them: `user_feed` with a cursor has those too.
         """
         return self._fills.open()
 

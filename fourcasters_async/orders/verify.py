@@ -21,6 +21,7 @@ from fourcasters_async.models import (
     GameOutcome,
     MarketType,
     OpenOrder,
+    OutcomeStatus,
     ProofSource,
 )
 from fourcasters_async.orders.answers import already_cancelled
@@ -39,6 +40,7 @@ _ECHO = 0.1
 _FOR_THE_READ = 0.5
 # Seconds: with less than this left, a read gets all of it.
 _LEAST = 0.25
+_ANSWERED = (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL)
 # After these no other read can be had.
 _FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
 
@@ -52,6 +54,8 @@ class Doubt(ABC):
 
     games: frozenset[str] | None = None
     """The games in lower case, `None` for all."""
+    answered = False
+    """Whether each cancel was answered. Of one that was not, no feed can tell what it did."""
     periods = False
     """Whether the periods of the games are in doubt too, also those that are not known."""
 
@@ -99,12 +103,14 @@ async def read_until_clear(
         wait = min(patience, (1 - _FOR_THE_READ) * (until - clock()))
         await gate.answered(doubt.games, until=clock() + wait)
         patience *= 2
-        read = await reads.shown(
-            doubt.games,
-            since=since,
-            until=min(clock() + _ECHO, until - _LEAST),
-            periods=doubt.periods,
-        )
+        read: BookRead | None = None
+        if doubt.answered:
+            read = await reads.shown(
+                doubt.games,
+                since=since,
+                until=min(clock() + _ECHO, until - _LEAST),
+                periods=doubt.periods,
+            )
         left = until - clock()
         try:
             if read is None:
@@ -131,7 +137,8 @@ async def read_until_clear(
 class AccountInDoubt(Doubt):
     """All open orders of the account, or those that are `wanted`.
 
-    `wanted` returns `None` for an order that does not tell. `cancel_them` cancels them.
+    `wanted` returns `None` for an order that does not tell. `cancel_them` cancels them. `answered`
+    says whether a cancel of everything was answered before.
     """
 
     def __init__(
@@ -139,7 +146,10 @@ class AccountInDoubt(Doubt):
         gate: Gate,
         cancel_them: Callable[[list[OpenOrder]], Awaitable[object]],
         wanted: Callable[[OpenOrder], bool | None] = lambda _: True,
+        *,
+        answered: bool = False,
     ) -> None:
+        self.answered = answered
         self._gate = gate
         self._cancel = cancel_them
         self._wanted = wanted
@@ -175,6 +185,7 @@ class GamesInDoubt(Doubt):
         self._named = frozenset(outcome.game_id.casefold() for outcome in outcomes)
         self.games = gate.with_periods(self._named) if periods else self._named
         self.outcomes = list(outcomes)
+        self.answered = all(outcome.status in _ANSWERED for outcome in outcomes)
         self._gate = gate
         self._cancel_by_id = cancel_by_id
         self._until = until
