@@ -18,13 +18,18 @@ def check_credentials(username: str, password: str | None) -> Credentials:
     return Credentials(check_text(username, "username"), check_password(password))
 
 
-def login_request(credentials: Credentials) -> "Request[AuthenticatedUser]":
-    """Return the request that gets a token."""
+def login_answer() -> "type[AuthenticatedUser]":
+    """Return the record that answers a login."""
     from fourcasters_async.models.user import AuthenticatedUser  # noqa: PLC0415  # as above
 
+    return AuthenticatedUser
+
+
+def login_request(credentials: Credentials) -> "Request[AuthenticatedUser]":
+    """Return the request that gets a token."""
     return Request(
         "POST /user/login",
-        AuthenticatedUser,
+        login_answer(),
         Kind.LOGIN,
         data_path=("data", "user"),
         body={"username": credentials.username, "password": str.__str__(credentials.password)},

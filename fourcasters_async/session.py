@@ -30,8 +30,13 @@ from fourcasters_async._settings import (
     SessionOptions,
     settings_from_env,
 )
-from fourcasters_async._sign_in import check_credentials, login_request, logout_request
-from fourcasters_async._transports import Transports
+from fourcasters_async._sign_in import (
+    check_credentials,
+    login_answer,
+    login_request,
+    logout_request,
+)
+from fourcasters_async._transports import Transports, prepare_to_cancel
 from fourcasters_async.account import me_request
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
@@ -152,6 +157,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             gate.undecided,
             gate.read_lag,
         )
+        # A token may die in the middle of a kill.
+        prepare_to_cancel(*() if username is None else (login_answer(),))
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be copied or pickled: two sessions cannot share connections and a token."""

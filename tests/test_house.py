@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "orders": {"_core", "_websocket", "account", "dead_man", *RECORDS},
     "_signals": {"_core", "errors"},
     "flatten": {"_signals", *RECORDS},
-    "_transports": {"_core", "dead_man", "errors", "orders", *TRANSPORTS},
+    "_transports": {"_core", "_json", "dead_man", "orders", *RECORDS, *TRANSPORTS},
     "_settings": {"_core", "errors"},
     "_sign_in": {"_core", "orders", *RECORDS},
     "feeds": {"_core", "_websocket", "_json", *RECORDS},

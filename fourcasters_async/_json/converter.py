@@ -6,7 +6,7 @@ another type is taken as missing if it only informs; in a strict field (`models/
 its record malformed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, Literal, TypeVar, get_args
 
@@ -66,6 +66,7 @@ class Dialect:
         self._converter = Converter()
         # cattrs would look up the hook again for each answer.
         self._hooks: dict[Any, Hook] = {}
+        self._later: list[Callable[[], Hook]] = []
         self._odd_places: OddPlaces = []
         self._odd_values = OddValues()
         for kind, hook in PRIMITIVES.items():
@@ -86,6 +87,13 @@ class Dialect:
                 reason_in_description=surface == "socket",
             ),
         )
+
+    def prepare(self, *kinds: Any) -> None:
+        """Generate now what else would be generated with the first answer of one of the `kinds`."""
+        for kind in kinds:
+            self._hooks[kind] = self._converter.get_structure_hook(kind)
+        for generate in self._later:
+            generate()
 
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
@@ -132,6 +140,7 @@ class Dialect:
     def _generated_later(self, record: Any) -> Hook:
         """Return the generated hook of a record, which is generated when it is first needed."""
         generated = cache(partial(self._record_hook, record))
+        self._later.append(generated)
 
         def structure(value: Any, kind: Any) -> Any:
             return generated()(value, kind)
