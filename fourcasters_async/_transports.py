@@ -129,8 +129,8 @@ class Transports:
         return http
 
     @asynccontextmanager
-    async def orders_socket(self) -> AsyncIterator[WebSocketClient]:
-        """Give the Orders WebSocket, connected."""
+    async def orders_socket(self, *, wait: bool) -> AsyncIterator[WebSocketClient]:
+        """Give the Orders WebSocket, with `wait` connected."""
         self.http.ensure_usable()
         silence = min(_SILENCE, 0.75 * self._retry.attempt_timeout)
         connections = Reconnecting(
@@ -148,7 +148,10 @@ class Transports:
         )
         async with AsyncExitStack() as stack:
             self._close_with(stack, client)
-            await client.open()
+            if wait:
+                await client.open()
+            else:
+                client.begin()
             yield client
 
     @asynccontextmanager

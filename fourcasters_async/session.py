@@ -17,6 +17,7 @@ from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
+    check_flag,
     check_kind,
     check_seconds,
     check_token,
@@ -273,15 +274,22 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         )
 
     @asynccontextmanager
-    async def orders_socket(self) -> AsyncIterator[OrdersSocket]:
+    async def orders_socket(self, *, wait: bool = True) -> AsyncIterator[OrdersSocket]:
         """Open the Orders WebSocket: the same order verbs, at the speed of one connection.
 
         `async with session.orders_socket() as orders` connects and raises why it cannot:
         `AuthenticationError`, `RateLimitedError`, or `NotSentError` with the cause. Inside, the
         connection is kept up. Leaving closes it; what is in flight then ends unknown.
+
+        With `wait=False` the block is entered at once, while the connection is being made, and a
+        verb waits for it. A fan-out with a `hedge` does not depend on it: it goes over REST if the
+        connection cannot be made, or is not there after so many seconds. So a program that starts
+        in order to cancel has the socket's speed where there is a socket.
         """
-        async with self._transports.orders_socket() as socket:
-            yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
+        check_flag(wait, "wait")
+        async with self._transports.orders_socket(wait=wait) as socket:
+            rest = self._send_cancel, self._cancel_resting
+            yield OrdersSocket(socket, self._gate, self._reads, *rest, connected=wait)
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

@@ -14,7 +14,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 from fourcasters_async import AsyncSession, FourcastersError, OrdersSocket, RetryPolicy
 
@@ -31,9 +30,7 @@ class Gone:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         if name.partition(".")[0] in GONE:
             self.asked.append(name)
             raise ModuleNotFoundError(f"{name} is gone")
@@ -114,7 +111,7 @@ async def main() -> None:
         async with session.flat_on_exit(deadline=SECONDS) as end:
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.Event().wait()
-    print(json.dumps({"imported": gone.asked, "compiled": compiled, "report": str(end.report)}))
+    json.dump({"imported": gone.asked, "compiled": compiled, "report": str(end.report)}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,7 @@ from fourcasters_async.orders.hedge import elsewhere, hedged
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
+from fourcasters_async.orders.verify import CancelById
 
 # All of them wait on one connection. Above about a thousand, the garbage collector would take most
 # of the time.
@@ -51,11 +53,20 @@ class OrdersSocket(Orders):
     _answers_are_proven = True
 
     def __init__(
-        self, socket: WebSocketClient, gate: Gate, reads: SharedReads, over_rest: CancelGame
+        self,
+        socket: WebSocketClient,
+        gate: Gate,
+        reads: SharedReads,
+        over_rest: CancelGame,
+        resting_over_rest: CancelById,
+        *,
+        connected: bool,
     ) -> None:
         super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._over_rest = over_rest
+        self._resting_over_rest = resting_over_rest
+        self._was_connected = connected
 
     @property
     def connected(self) -> bool:
@@ -120,16 +131,27 @@ class OrdersSocket(Orders):
         its token or for too many requests, goes to REST at once, and so does, also without a
         `hedge`, one about a game that this service does not know. The first answer ends the game,
         and the results of both are united. A request that has no answer by then is given up. It may
-        still take effect, so the outcome has `complete=False`.
+        still take effect, so the outcome has `complete=False`. What a read shows is then cancelled
+        over REST, as it was read. While there was no connection yet (`wait=False`), a `hedge` is
+        also the seconds that one is waited for, at most half of a `deadline`; without one in that
+        time, or once it cannot be made, everything goes over REST alone.
         """
         markets = check_markets(games, type)
         cancel: CancelGame = self._send_cancel
+        cancel_resting = None
         if hedge is not None:
-            cancel = hedged(
-                super()._send_cancel, self._over_rest, after=check_seconds(hedge, "hedge")
-            )
+            hedge = check_seconds(hedge, "hedge")
+            cancel = hedged(super()._send_cancel, self._over_rest, after=hedge)
+            cancel = self._once_connected(cancel, within=hedge)
+            cancel_resting = self._resting_over_rest
         return await self._cancel_games(
-            markets, cancel, deadline, on_outcome, verify=verify, periods=periods
+            markets,
+            cancel,
+            deadline,
+            on_outcome,
+            verify=verify,
+            periods=periods,
+            cancel_resting=cancel_resting,
         )
 
     async def heartbeat(
@@ -165,6 +187,27 @@ class OrdersSocket(Orders):
             return acknowledged_seconds(await self._sender.call(request, deadline=within))
 
         yield beat
+
+    def _once_connected(self, cancel: CancelGame, *, within: float) -> CancelGame:
+        """Return `cancel`, or over REST if the first connection is not made `within` seconds."""
+        clock = asyncio.get_running_loop().time
+        waits_until = clock() + within
+        unreachable = False
+
+        async def cancel_or_rest(
+            market: GameMarket, deadline: float | None
+        ) -> RequestOutcome[list[CancelResult]]:
+            nonlocal unreachable
+            if not self._was_connected and not unreachable:
+                half = within if deadline is None else (deadline - clock()) / 2
+                if await self._socket.reach(min(waits_until, clock() + half)):
+                    self._was_connected = True
+                else:
+                    unreachable = True
+            over = cancel if self._was_connected else self._over_rest
+            return await over(market, deadline)
+
+        return cancel_or_rest
 
     async def _send_cancel(
         self, market: GameMarket, deadline: float | None

@@ -38,7 +38,7 @@ from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
 from fourcasters_async.orders.shared_reads import SharedReads
-from fourcasters_async.orders.verify import GamesInDoubt, read_until_clear
+from fourcasters_async.orders.verify import CancelById, GamesInDoubt, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
@@ -175,6 +175,7 @@ class Orders(ABC):
         *,
         verify: bool,
         periods: bool,
+        cancel_resting: CancelById | None = None,
     ) -> CancelReport:
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
@@ -197,9 +198,8 @@ class Orders(ABC):
         self._gate.hear(r for outcome in outcomes for r in outcome.results)
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
-            doubt = GamesInDoubt(
-                self._gate, outcomes, self._cancel_resting, until=end, periods=periods
-            )
+            by_id = cancel_resting or self._cancel_resting
+            doubt = GamesInDoubt(self._gate, outcomes, by_id, until=end, periods=periods)
             await read_until_clear(doubt, self._reads, self._gate, since=started, until=end)
             outcomes = doubt.settle()
         undecided: tuple[UndecidedOrder, ...] = ()
