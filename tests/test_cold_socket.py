@@ -140,6 +140,34 @@ async def test_a_handshake_that_hangs_leaves_half_of_the_deadline_to_rest(
     assert report.verified_clear
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("endpoint", [HANDSHAKE, WS])
+async def test_the_report_is_there_at_the_deadline_if_both_ways_hang(
+    fake_exchange: FakeExchange, endpoint: str
+) -> None:
+    games = games_of(fake_exchange)
+    for each in (endpoint, REST, "getUnmatched"):
+        fake_exchange.inject(faults.Stall(), endpoint=each, times=None)
+    async with entered(fake_exchange) as orders:
+        report = await orders.cancel_all_orders_for_games(
+            games, hedge=0.5, deadline=2.0, verify=True
+        )
+    assert {outcome.status for outcome in report.outcomes} == {OutcomeStatus.UNKNOWN}
+    assert 1.9 < report.elapsed < 2.1
+
+
+async def test_a_connection_that_cannot_be_made_is_tried_once_for_all_games(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    fake_exchange.inject(faults.Reset(), endpoint=HANDSHAKE, times=None)
+    async with entered(fake_exchange) as orders:
+        orders._max_in_flight = 1
+        report = await orders.cancel_all_orders_for_games(games, hedge=HOUR)
+    assert confirmed(report)
+    assert fake_exchange.received(HANDSHAKE) <= 2
+
+
 @pytest.mark.parametrize("committed", [False, True])
 async def test_a_connection_that_is_lost_in_the_middle_leaves_no_game_behind(
     fake_exchange: FakeExchange, *, committed: bool
@@ -157,14 +185,20 @@ async def test_a_connection_that_is_lost_in_the_middle_leaves_no_game_behind(
 async def test_what_a_read_shows_is_cancelled_over_rest_if_the_socket_hangs(
     fake_exchange: FakeExchange,
 ) -> None:
-    game = fake_exchange.add_game(orders=2).game_id
-    fake_exchange.inject(faults.Stall(), endpoint=WS, times=None)
-    fake_exchange.inject(faults.HalfOpen(), endpoint="cancelMultiple", times=None)
-    # Answered as if nothing had been open.
-    fake_exchange.inject(faults.Respond(b'{"data": []}'), endpoint=REST, times=None)
+    game = fake_exchange.add_game(orders=2)
+    fake_exchange.inject(faults.HalfOpen(), endpoint=WS, times=None)
+    fake_exchange.inject(faults.Stall(), endpoint=HANDSHAKE, after=1, times=None)
+
+    def place(_: object) -> None:
+        fake_exchange.book.place(fake_exchange.account, game.game_id, side=game.away_id, odds=110)
+
     async with entered(fake_exchange) as orders:
         report = await orders.cancel_all_orders_for_games(
-            [game], hedge=0.1 * SECOND, deadline=10 * SECOND, verify=True
+            [game.game_id],
+            hedge=0.1 * SECOND,
+            deadline=10 * SECOND,
+            verify=True,
+            on_outcome=place,
         )
     assert report.verified_clear
     assert not fake_exchange.open_orders()
