@@ -4,8 +4,10 @@
 
 What is compared takes turns. The first table is about imports: the interpreter alone, the
 dependencies, and the library after them. The second is about cancelling on some games of a server
-on this machine: a script with aiohttp alone, and `fourcasters cancel-games`. CPU time is that of
-the process and varies less on a busy machine.
+on this machine: a script with aiohttp alone over REST, and `fourcasters cancel-games` over the
+Orders WebSocket and over REST alone. The server answers after `--latency` milliseconds, with
+`--tls` over TLS. `--before` is the directory of another version, whose command takes its turns too.
+CPU time is that of the process and varies less on a busy machine.
 """
 
 import argparse
@@ -79,16 +81,14 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Run:
     return Run(wall * 1000, (used.ru_utime + used.ru_stime) * 1000)
 
 
-def compare(
-    commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], rounds: int
-) -> None:
+def compare(commands: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], rounds: int) -> None:
     """Run commands by turns, and print the medians and what each takes more than the one before."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
-    for command in commands.values():
+    for command, environment in commands.values():
         run(command, environment)
     for _ in range(rounds):
         for name in random.sample(list(commands), len(commands)):
-            runs[name].append(run(commands[name], environment))
+            runs[name].append(run(*commands[name]))
     first = next(iter(runs))
     print(f"{'':<28}{'median ms':>11}{'fastest':>9}{'CPU ms':>9}   over {first!r}: ms, CPU ms")
     for name, made in runs.items():
@@ -105,16 +105,22 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--games", type=int, default=10)
+    parser.add_argument("--games", type=int, default=100)
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--before", metavar="DIRECTORY")
     options = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {options.rounds} rounds\n")
-    imports = {name: [sys.executable, "-c", code] for name, code in IMPORTS.items()}
     # What is compiled in the first run is kept for the others, as where a library is installed.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    compare(imports, os.environ, options.rounds)
+    imports = {name: ([sys.executable, "-c", code], os.environ) for name, code in IMPORTS.items()}
+    compare(imports, options.rounds)
     games = [secrets.token_hex(12) for _ in range(options.games)]
     server = subprocess.Popen(  # noqa: S603  # a file beside this one
-        [sys.executable, str(SERVER), "--latency", "0", "--orders", "10"],
+        [
+            *(sys.executable, str(SERVER), "--latency", str(options.latency), "--orders", "10"),
+            *(["--tls"] if options.tls else []),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -122,21 +128,25 @@ def main() -> None:
         if server.stdout is None:
             raise RuntimeError("the server has no output")
         address = json.loads(server.stdout.readline())
-        environment = {
+        rest = {
             **os.environ,
             "FOURCASTERS_TOKEN": secrets.token_hex(16),
             "FOURCASTERS_BASE_URL": address["url"],
-            "FOURCASTERS_ORDERS_URL": address["orders_url"],
             "XDG_STATE_HOME": state,
+            **({"SSL_CERT_FILE": address["ca"]} if options.tls else {}),
         }
+        both = {**rest, "FOURCASTERS_ORDERS_URL": address["orders_url"]}
+        # With -P another version is not hidden by the one in the working directory.
+        command = [sys.executable, "-P", "-m", "fourcasters_async", "cancel-games", *games]
         commands = {
-            "a script with aiohttp": [sys.executable, "-c", SCRIPT, *games],
-            "fourcasters cancel-games": [
-                *(sys.executable, "-m", "fourcasters_async", "cancel-games"),
-                *games,
-            ],
+            "a script with aiohttp": ([sys.executable, "-c", SCRIPT, *games], rest),
+            "cancel-games": (command, both),
+            "cancel-games, REST alone": (command, rest),
         }
-        compare(commands, environment, options.rounds)
+        if options.before:
+            commands["cancel-games, before"] = command, {**both, "PYTHONPATH": options.before}
+        print(f"{options.games} games, an answer takes {options.latency:g} ms")
+        compare(commands, options.rounds)
         server.communicate()
 
 
