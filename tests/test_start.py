@@ -1,11 +1,14 @@
 """What starts fast: names that are imported once they are asked for."""
 
+import ast
 import asyncio
 import io
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -54,6 +57,22 @@ def modules_after(code: str) -> set[str]:
     return set(ended.stdout.split())
 
 
+def imports_for_checkers(package: ModuleType) -> dict[str, str]:
+    """Return the module of each name that a package imports for type checkers alone."""
+    (block,) = [
+        node
+        for node in ast.parse(Path(str(package.__file__)).read_text()).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    found: dict[str, str] = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        home = str(node.module).removeprefix(f"{package.__name__}.")
+        for name in node.names:
+            found |= dict.fromkeys(models.__all__ if name.name == "*" else [name.name], home)
+    return found
+
+
 @pytest.mark.parametrize(
     ("code", "unwanted"),
     [
@@ -74,6 +93,17 @@ def test_an_import_brings_only_what_is_asked_for(code: str, unwanted: set[str]) 
 def test_every_name_that_is_exported_is_there(package: object) -> None:
     exported: Sequence[str] = package.__all__  # type: ignore[attr-defined]  # both packages have it
     assert [name for name in exported if not hasattr(package, name)] == []
+
+
+@pytest.mark.parametrize("package", [fourcasters_async, models], ids=["top", "models"])
+def test_each_public_name_is_exported_and_has_one_home_for_checkers_and_for_imports(
+    package: ModuleType,
+) -> None:
+    for_checkers = imports_for_checkers(package)
+    homes: dict[str, str] = package._HOMES
+    assert {name: home for name, home in homes.items() if name != home} == for_checkers
+    exported = [name for name in package.__all__ if name != "__version__"]
+    assert sorted(exported) == sorted(for_checkers)
 
 
 @pytest.mark.parametrize("package", ["fourcasters_async", "fourcasters_async.models"])
