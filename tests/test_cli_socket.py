@@ -9,6 +9,7 @@ import sys
 import pytest
 from support import Run, environment, until
 
+from fourcasters_async.cli.sessions import has_socket
 from fourcasters_async.testing import FakeExchange, faults
 
 REST, WS, HANDSHAKE = "cancelAllOrdersForGame", "cancelAllByGame", "ws"
@@ -33,8 +34,6 @@ async def test_games_are_cancelled_over_the_socket(fake_exchange: FakeExchange, 
 def test_the_socket_of_another_exchange_is_not_used(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fourcasters_async.cli.sessions import has_socket  # noqa: PLC0415  # reads the environment
-
     for name in ("FOURCASTERS_BASE_URL", "FOURCASTERS_ORDERS_URL"):
         monkeypatch.delenv(name, raising=False)
     assert has_socket()
