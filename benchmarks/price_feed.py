@@ -190,10 +190,10 @@ class Use:
 
 
 USES = [
-    Use("neither iterated nor books", iterated=False, books=False),
-    Use("300 books", iterated=False, books=True),
-    Use("iterated", iterated=True, books=False),
-    Use("iterated, and 300 books", iterated=True, books=True),
+    Use("no books, no consumer", iterated=False, books=False),
+    Use("300 books, no consumer", iterated=False, books=True),
+    Use("no books, a consumer", iterated=True, books=False),
+    Use("300 books, a consumer", iterated=True, books=True),
 ]
 
 
@@ -251,8 +251,11 @@ async def firehose(port: int, use: Use, rate: int, seconds: float) -> str:
         share = (time.process_time() - cpu) / (time.monotonic() - wall)
         if consuming is not None:
             consuming.cancel()
-    seen = f"{consumer.taken / seconds:,.0f}/s, {consumer.lag * 1e3:.1f} ms"
-    return f"| {use.name} | {share:.0%} | {seen if use.iterated else '-'} |"
+    seen = "- | - | -"
+    if use.iterated:
+        handed = consumer.taken / seconds
+        seen = f"{handed:,.0f}/s | {share / handed * 1e6:.0f} us | {consumer.lag * 1e3:.0f} ms"
+    return f"| {use.name} | {share:.0%} | {seen} |"
 
 
 def memory() -> int:
@@ -306,8 +309,8 @@ async def _until_still(books: list[LiveBook]) -> None:
 async def measure(port: int, options: argparse.Namespace) -> None:
     """Print both tables."""
     print(f"{options.rate:,} messages/s of {ORDERS} orders for {options.seconds:g} s\n")
-    print("| the feed is | share of a core | handed to the consumer, greatest lag |")
-    print("| --- | --- | --- |")
+    print("| the feed has | share of a core | handed on | CPU a message | greatest lag |")
+    print("| --- | --- | --- | --- | --- |")
     for use in USES:
         print(await firehose(port, use, options.rate, options.seconds), flush=True)
     print(f"\na burst of {options.burst:,} messages, 300 books\n")

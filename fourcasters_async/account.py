@@ -168,10 +168,10 @@ class Account(GradedReads):
         """Return what is won or lost by how games end: on some games, or on all with a bet.
 
         Made of `get_unmatched` and `get_matched_bets`, one after the other: an order that is filled
-        between the two counts as both. For named `games` also `get_game_liability`, and their
-        children are with them. `fourcasters_async.exposure.exposure_of` does the arithmetic, also
-        over records of your own. `deadline` is in seconds for each read. Raises what
-        `get_unmatched` raises.
+        between the two counts as both. For named `games`, and their children with a bet or an
+        order, also of `get_game_liability`. `fourcasters_async.exposure.exposure_of` does the
+        arithmetic, also over records of your own. `deadline` is in seconds for each read. Raises
+        what `get_unmatched` raises.
         """
         named = None
         if games is not None:
@@ -179,10 +179,13 @@ class Account(GradedReads):
             named = list(dict.fromkeys(check_id(each, f"games[{i}]") for i, each in ids))
         open_orders = await self.get_unmatched(deadline=deadline)
         matched = await self.get_matched_bets(deadline=deadline)
+        composed = exposure_of(open_orders, matched, games=named)
         if named is None:
-            return exposure_of(open_orders, matched)
+            return composed
+        children = [child.game_id for each in composed for child in each.children]
         liabilities = {
-            game_id: await self.get_game_liability(game_id, deadline=deadline) for game_id in named
+            game_id: await self.get_game_liability(game_id, deadline=deadline)
+            for game_id in dict.fromkeys([*named, *filter(None, children)])
         }
         return exposure_of(open_orders, matched, games=named, liabilities=liabilities)
 

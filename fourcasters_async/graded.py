@@ -88,10 +88,10 @@ class GradedReads:
     ) -> GradedBets:
         """Return graded bets from the old address: `GET /user/getGradedWagers`.
 
-        As `get_graded`, which is to be preferred.
+        As `get_graded`, which is to be preferred, and within the same 60 requests in a minute.
         """
         return await self._sender.call(
-            _graded_in("GET /user/getGradedWagers", Kind.READ, start, end), deadline=deadline
+            _graded_in("GET /user/getGradedWagers", Kind.GRADED, start, end), deadline=deadline
         )
 
     async def get_graded_since(

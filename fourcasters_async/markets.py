@@ -79,7 +79,8 @@ class Markets:
 
         It reads `get_games` and looks for the text, such as `"lakers"`, `"LAL BOS"` or a rotation
         number: `fourcasters_async.search.find_games` says how, and finds in games of your own. Each
-        hit has the ids that `place` wants. Raises what `get_leagues` raises.
+        hit has the ids that `place` wants. `"upcoming"` has no game in play: `"LIVE"` has those.
+        Raises what `get_leagues` raises.
         """
         check_text(text, "text")
         return find_games(text, await self.get_games(league, deadline=deadline))

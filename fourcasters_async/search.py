@@ -18,15 +18,16 @@ def find_games(text: str, games: Iterable[Game]) -> list[FoundGame]:
     Every word of the text has to begin a word of the game: of a team's name or its short name, of
     the event, the tournament, the period, the league or the sport; or to be a rotation number. Case
     and accents do not matter, and the first letters of a name's words stand for the name. If the
-    words name one team alone, the hit names it too.
+    words name one team alone, the hit names it too. A game comes before the periods that fit as
+    well.
     """
     words = [word for word in _words(text) if word not in _BETWEEN]
-    found: list[tuple[int, int, FoundGame]] = []
+    found: list[tuple[int, bool, int, FoundGame]] = []
     for index, game in enumerate(games):
         hit = _hit(words, game)
         if hit is not None:
-            found.append((hit[0], index, hit[1]))
-    return [game for _, _, game in sorted(found, key=lambda each: each[:2])]
+            found.append((hit[0], game.parent_game_id is not None, index, hit[1]))
+    return [hit for *_, hit in sorted(found, key=lambda each: each[:3])]
 
 
 def _hit(words: list[str], game: Game) -> tuple[int, FoundGame] | None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import WSMsgType, web
 from attrs import define, field
@@ -112,9 +112,8 @@ class FeedServer:
         await self.connected()
         socket = self.sockets.pop()
         assert socket._req is not None
-        transport = socket._req.transport
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        # That of uvloop is no asyncio.Transport.
+        cast(asyncio.Transport, socket._req.transport).abort()
 
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         self.tokens.append(request.headers.get("Authorization", ""))

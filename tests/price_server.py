@@ -77,9 +77,11 @@ class PriceServer:
         self.commands: list[Json] = []
         self.books: dict[str, Json] = {}
         self.reads: list[str] = []
+        self.reading = self.most_reading = 0
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.refusal: int | None = None
+        self.retry_after = 0
         self.refused = 0
         self.greeting: list[Json] = []
         self.url = self.streaming_url = ""
@@ -103,7 +105,8 @@ class PriceServer:
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         if self.refusal is not None:
             self.refused += 1
-            return web.json_response({"error": "refused"}, status=self.refusal)
+            headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
+            return web.json_response({"error": "refused"}, status=self.refusal, headers=headers)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets.append(socket)
@@ -119,7 +122,12 @@ class PriceServer:
         self.reads.append(game_id)
         # The book is that of the moment at which it is asked for.
         found = self.books.get(game_id)
-        await self.may_read.wait()
+        self.reading += 1
+        self.most_reading = max(self.most_reading, self.reading)
+        try:
+            await self.may_read.wait()
+        finally:
+            self.reading -= 1
         games = [] if found is None else [found]
         return web.json_response({"data": {"games": games}})
 

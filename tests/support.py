@@ -50,6 +50,7 @@ class _Selector(selectors.DefaultSelector):
         self.now = 1000.0
         self.threads = 0
         self.watched: dict[asyncio.Future[None], Callable[[], bool]] = {}
+        self.at_rest: list[Callable[[], None]] = []
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         woken = [waiter for waiter, true in self.watched.items() if not waiter.done() and true()]
@@ -69,6 +70,8 @@ class _Selector(selectors.DefaultSelector):
         time.sleep(_GRACE)
         events = super().select(0)
         if not events:
+            for look in self.at_rest:
+                look()
             self.now += timeout
         return events
 
@@ -91,6 +94,13 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def pass_time(self, seconds: float) -> None:
         """Let time pass in which the loop does nothing."""
         self._clock.now += seconds
+
+    def look_at_rest(self, look: Callable[[], None]) -> None:
+        """Call `look` whenever nothing more happens at a time. It must do nothing to the loop."""
+        self._clock.at_rest.append(look)
+
+    def look_no_more(self, look: Callable[[], None]) -> None:
+        self._clock.at_rest.remove(look)
 
     async def until(self, true: Callable[[], bool]) -> None:
         waiter = self.create_future()

@@ -182,6 +182,15 @@ async def test_a_read_that_its_own_limit_leaves_no_time_for_is_not_sent(
     assert fake_exchange.received("getGraded") == 60
 
 
+async def test_the_old_address_of_graded_bets_counts_as_the_new_one(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    reads = [session.account.get_graded, session.account.get_graded_wagers]
+    await asyncio.gather(*(read() for read in reads for _ in range(30)))
+    with pytest.raises(NotSentError, match="its own limit of 60 requests in 60 s"):
+        await session.account.get_graded_wagers(deadline=1.0)
+
+
 async def test_a_429_to_a_graded_read_holds_no_other_read_back(
     session: AsyncSession, fake_exchange: FakeExchange
 ) -> None:
@@ -256,6 +265,32 @@ async def test_nothing_new_leaves_the_cursor_as_it_was(
     page = await session.account.get_graded_since(LONG_AGO)
     again = await session.account.get_graded_since(cursor=page.cursor)
     assert (again.cursor, again.graded, again.has_more) == (page.cursor, [], False)
+
+
+async def test_what_was_settled_through_leaves_no_bet_of_a_page_that_ends_within_an_instant(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    graded_bets(fake_exchange, 1)
+    fake_exchange.move_clock(1.0)
+    graded_bets(fake_exchange, 150)
+    page = await session.account.get_graded_since(LONG_AGO)
+    rest = await session.account.get_graded_since(page.settled_through)
+    another = await session.account.get_graded_since(cursor=rest.cursor)
+    bets = [*page.graded, *rest.graded, *another.graded]
+    assert len({bet.tx_id for bet in bets}) == 151
+
+
+async def test_a_cursor_from_a_time_since_which_nothing_was_graded_goes_on_from_then(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    graded_bets(fake_exchange, 2)
+    fake_exchange.move_clock(1.0)
+    since = (await session.account.get_graded_since(LONG_AGO)).settled_through
+    fake_exchange.move_clock(1.0)
+    page = await session.account.get_graded_since(since)
+    graded_bets(fake_exchange, 1)
+    later = await session.account.get_graded_since(cursor=page.cursor)
+    assert (len(page.graded), len(later.graded)) == (0, 1)
 
 
 async def test_the_cursor_of_another_account_is_refused(

@@ -19,7 +19,7 @@ from fourcasters_async import (
     Participant,
 )
 from fourcasters_async.exposure import exposure_of
-from fourcasters_async.testing import FakeExchange
+from fourcasters_async.testing import FakeExchange, faults
 
 AWAY, HOME = "a" * 24, "b" * 24
 GAME = Game("c" * 24, participants=[Participant(AWAY), Participant(HOME)])
@@ -186,6 +186,30 @@ async def test_the_exposure_of_a_session_is_that_of_its_orders_and_bets(
     (exposure,) = await session.account.exposure([game.game_id])
     assert (exposure.worst, exposure.worst_if_filled, exposure.best) == (-40, -100, 40)
     assert exposure.liability == -40
+
+
+async def test_the_exposure_of_a_game_has_the_liability_of_its_periods_too(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game()
+    period = fake_exchange.book.add_game(parent=game)
+    order = fake_exchange.book.place(fake_exchange.account, period.game_id, odds=100)
+    fake_exchange.book.fill(order.order_id, 40.0)
+    (exposure,) = await session.account.exposure([game.game_id])
+    (child,) = exposure.children
+    assert (exposure.liability, child.game_id, child.liability) == (0, period.game_id, -40)
+    assert (child.worst, child.worst_if_filled) == (-40, -100)
+
+
+async def test_an_order_on_a_period_without_an_id_costs_no_exposure(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game()
+    body = b'{"data": {"unmatched": [{"id": "a", "game": {"parentGameID": "%s"}}]}}'
+    answer = faults.Respond(body % game.game_id.encode())
+    fake_exchange.inject(answer, endpoint="getUnmatched")
+    (exposure,) = await session.account.exposure([game.game_id])
+    assert [len(child.unclear) for child in exposure.children] == [1]
 
 
 async def test_without_games_the_exposure_is_that_of_all_of_them(

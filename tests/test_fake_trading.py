@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trading import Order, orders, put, trade
 
-from fourcasters_async import AsyncSession, NewOrder, PlaceErrorType, PlaceResult
+from fourcasters_async import AsyncSession, EditStatus, NewOrder, PlaceErrorType, PlaceResult
 from fourcasters_async.testing import Book, BookGame, BookOrder, FakeExchange
 from fourcasters_async.testing.matching import meets
 from fourcasters_async.testing.placing import Placed, RejectedError
@@ -171,6 +171,14 @@ def test_a_post_arb_matches_within_one_per_cent(
             put(book, TAKER, game, fields)
 
 
+@pytest.mark.parametrize(("resting", "odds"), [(100, 100), (-100, -100), (-101, -100)])
+def test_a_post_arb_matches_at_even_money_however_that_is_written(
+    book: Book, game: BookGame, resting: int, odds: int
+) -> None:
+    rests(book, game, game.home_id, resting)
+    assert taken(put(book, TAKER, game, order(game.away_id, odds, orderType="postArb")))
+
+
 @pytest.mark.parametrize(("odds", "bet", "fee"), [(200, 50.0, 0.5), (-200, 100.0, 0.5)])
 def test_only_the_taker_pays_commission_on_the_smaller_of_risk_and_win(
     book: Book, game: BookGame, odds: int, bet: float, fee: float
@@ -285,6 +293,25 @@ async def test_a_taker_on_a_live_game_waits_and_a_maker_does_not(
     )
     assert fake_exchange.now() - before == pytest.approx(waits, abs=0.5)
     assert all(each.success for each in result)
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("odds", "waits"), [(110, 5.0), (140, 0.0)])
+async def test_an_edit_that_takes_on_a_live_game_waits_too(
+    session: AsyncSession, fake_exchange: FakeExchange, odds: int, waits: float
+) -> None:
+    game = fake_exchange.book.add_game(league="NBA")
+    fake_exchange.book.start(game.game_id)
+    fake_exchange.book.place("another", game.game_id, side=game.home_id, odds=-110)
+    mine = fake_exchange.book.place(
+        fake_exchange.account, game.game_id, side=game.away_id, odds=150
+    )
+    before = fake_exchange.now()
+    result = await session.edit_order(
+        mine.order_id, order_odds=odds, order_volume=10.0, deadline=15.0
+    )
+    assert fake_exchange.now() - before == pytest.approx(waits, abs=0.5)
+    assert result.status is (EditStatus.MATCHED if waits else EditStatus.REPLACED)
 
 
 async def test_a_post_that_would_match_is_refused_in_its_place(

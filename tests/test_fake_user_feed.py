@@ -480,6 +480,16 @@ async def test_a_message_can_come_out_of_order(fake_exchange: FakeExchange, feed
     assert told == [orders[each].order_id for each in (1, 2, 0)]
 
 
+async def test_a_message_can_come_long_after_the_answer_to_its_request(
+    fake_exchange: FakeExchange, feed: Listener
+) -> None:
+    fake_exchange.feeds.user.inject(feed_faults.Late(3600.0))
+    placed = await place(fake_exchange, fake_exchange.add_game().game_id)
+    assert await feed.silent()
+    fake_exchange.move_clock(3600.0)
+    assert (await feed.next())["unmatched"]["orderID"] == placed["unmatched"]["orderID"]
+
+
 async def test_a_fault_strikes_the_type_and_the_game_that_it_is_for(
     fake_exchange: FakeExchange, feed: Listener
 ) -> None:

@@ -419,6 +419,24 @@ async def test_a_connection_is_tried_again_after_every_other_failure(
     assert isinstance(await next_of(feed), Gap)
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("down", "warned"), [(4, 0), (60, 1)])
+async def test_a_connection_that_is_not_back_is_warned_of_once(
+    server: PriceServer, feed: PriceFeed, caplog: pytest.LogCaptureFixture, down: int, warned: int
+) -> None:
+    server.refusal = 503
+    # The exchange asks for a pause: its address is not asked thousands of times.
+    server.retry_after = 1
+    await server.drop()
+    await asyncio.sleep(down)
+    server.refusal = None
+    await server.connected()
+    await asyncio.sleep(10)
+    warnings = [each.message for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(warnings) == warned
+    assert all("the price feed is not live for 5 s" in each for each in warnings)
+
+
 async def closed_by_leaving(stack: AsyncExitStack, inner: AsyncExitStack) -> None:
     await inner.aclose()
 

@@ -218,6 +218,22 @@ async def test_the_book_of_a_soccer_game_has_the_three_way_market(
     assert len(json.loads((await run("book", game.game_id, "--json")).out)["game"]["draw_1x2"]) == 2
 
 
+async def test_orders_for_and_against_an_outcome_stand_apart(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    game = add_game(fake_exchange, league="EPL", sport="soccer")
+    for side, odds in (("yes", 110), ("no", 105), ("yes", 102)):
+        fake_exchange.book.place(
+            "other", game.game_id, type="moneyline1x2", odds=odds, market=game.away_id, side=side
+        )
+    ran = await run("book", game.game_id)
+    assert [row[3:5] for row in cells(ran.out)] == [
+        ["away", "+102"],
+        ["away", "+110"],
+        ["away no", "+105"],
+    ]
+
+
 async def test_the_three_way_market_of_another_game_is_not_shown(
     fake_exchange: FakeExchange, run: Run
 ) -> None:

@@ -144,6 +144,26 @@ async def test_a_first_order_is_found_placed_filled_and_cancelled(
     assert "remaining=30.0" in cancelled
 
 
+async def test_a_first_order_meets_the_other_side_whichever_team_is_at_home(
+    fake_exchange: FakeExchange,
+    session: AsyncSession,
+    example: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    book = fake_exchange.book
+    game = book.add_game(away="Los Angeles Lakers", home="New York Knicks")
+    for side, odds in ((game.away_id, -200), (game.home_id, 105), (game.home_id, -110)):
+        book.place("somebody", game.game_id, side=side, odds=odds)
+    for other in (GAME, GAME[:-1] + "7"):
+        book.settle(other, away=0, home=1)
+    module = await example(block_with("markets.find"))
+    capsys.readouterr()
+    await module["trade"](session)
+    first, fill, *_ = capsys.readouterr().out.splitlines()
+    assert first.endswith("[Los Angeles Lakers]: +110 to win 100.00")
+    assert fill == "matched 80.00 at +110, to win 87.20"
+
+
 async def test_the_sandbox_example_holds(example: Any) -> None:
     await example(block_with("FakeExchange(latency"))
 

@@ -99,6 +99,19 @@ async def test_what_it_prints_makes_another_terminal_use_it(tmp_path: Path) -> N
 
 
 @pytest.mark.real_time
+async def test_every_command_has_something_to_show(tmp_path: Path) -> None:
+    commands = ("me", "games", "games NBA", "positions", "bets", "graded", "orders")
+    script = "; echo END; ".join(f"fourcasters {command}" for command in commands)
+    async with serving(*COMMAND, "--still") as sandbox:
+        (tmp_path / "env").write_text("".join(await read_lines(sandbox, 4)))
+        out = await run_in_shell(f". ./env; set -e; {script}", tmp_path)
+        shown = dict(zip(commands, out.split("END\n"), strict=True))
+        game = shown["games NBA"].split()[0]
+        shown["book"] = await run_in_shell(f". ./env; fourcasters book {game}", tmp_path)
+    assert [command for command, text in shown.items() if len(text.splitlines()) < 4] == []
+
+
+@pytest.mark.real_time
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("words", [COMMAND, MODULE], ids=["command", "module"])
 async def test_one_signal_ends_it_quietly(words: tuple[str, ...], number: signal.Signals) -> None:

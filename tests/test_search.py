@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 
 from fourcasters_async import AsyncSession, FoundGame, Game, InvalidRequestError, Participant
 from fourcasters_async.search import find_games
@@ -85,6 +86,19 @@ def test_a_hit_reads_as_a_line() -> None:
     assert str(hit) == line
 
 
+def test_a_game_comes_before_its_periods_and_each_says_which_it_is() -> None:
+    whole = game("whole", CELTICS, LAKERS)
+    half = evolve(whole, game_id="half", parent_game_id="whole", period_name="1H")
+    hits = find_games("lakers", [half, whole])
+    assert [hit.game_id for hit in hits] == ["whole", "half"]
+    teams, when = "Boston Celtics @ Los Angeles Lakers", "NBA 2026-01-02 19:30"
+    assert [str(hit) for hit in hits] == [
+        f"{teams} ({when}) [Los Angeles Lakers]",
+        f"{teams} 1H ({when}) [Los Angeles Lakers]",
+    ]
+    assert [hit.game_id for hit in find_games("lakers 1h", [half, whole])] == ["half"]
+
+
 def test_a_game_without_details_is_searched_and_shown() -> None:
     assert find_games("x", [Game()]) == []
     assert str(FoundGame(game=Game(event_name="Masters"))) == "Masters (None)"
@@ -96,6 +110,18 @@ async def test_a_hit_has_the_ids_that_an_order_takes(
     game = fake_exchange.book.add_game(home="Lakers")
     (hit,) = await session.markets.find("lakers")
     assert (hit.game_id, hit.side) == (game.game_id, game.home_id)
+
+
+async def test_a_game_in_play_is_found_in_the_league_of_all_that_are(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game(home="Lakers")
+    later = fake_exchange.book.add_game(home="Lakers")
+    fake_exchange.book.start(game.game_id)
+    live = await session.markets.find("lakers", league="LIVE")
+    upcoming = await session.markets.find("lakers")
+    assert [hit.game_id for hit in live] == [game.game_id]
+    assert [hit.game_id for hit in upcoming] == [later.game_id]
 
 
 async def test_a_text_that_is_none_is_refused(

@@ -356,6 +356,16 @@ async def test_each_event_comes_once_and_in_order_however_its_message_comes(seed
     told, lines = list[FeedEvent](), Lines()
     story = Story(Random(seed), lines)  # noqa: S311  # no secret is drawn
     story.happen(5)
+    with pytest.MonkeyPatch.context() as patch:
+        # Whatever is told can be interrupted by the loss of the connection.
+        patch.setattr("fourcasters_async.feeds.user_core._WITHOUT_A_TURN", 1)
+        await tell(story, told)
+    assert ids(told) == [message_id(each) for each in range(1, story.count + 1)]
+
+
+async def tell(story: Story, told: list[FeedEvent]) -> None:
+    """Let a feed go through many connections, and in the end through one that lasts."""
+    lines = story.lines
     async with UserFeedCore(lines, told.append, cursor=message_id(0)):
         for _ in range(story.random.randrange(1, 6)):
             await story.turns(4)
@@ -379,8 +389,7 @@ async def test_each_event_comes_once_and_in_order_however_its_message_comes(seed
             await story.lose()
         assert lines.replay is not None
         lines.replay.set_result(lines.history)
-        await turns(60)
-    assert ids(told) == [message_id(each) for each in range(1, story.count + 1)]
+        await turns(400)
 
 
 async def test_what_fails_in_taking_an_event_ends_the_feed(
@@ -449,6 +458,8 @@ def test_a_cursor_that_cannot_be_written_leaves_the_old_one(
         file.write("2-2")
     monkeypatch.undo()
     assert file.read() == "1-1"
+    file.write("3-3")
+    assert file.read() == "3-3"
     assert list(tmp_path.iterdir()) == [file.path]
 
 

@@ -373,7 +373,7 @@ async def test_a_program_that_is_killed_at_any_moment_has_each_fill_once(
         trader.trade()
         await until_real((tmp_path / "cursor").exists)
         trading = asyncio.create_task(trade())
-        for _ in range(4):
+        for _ in range(3):
             wanted = recorded() + random.randrange(1, 40)
             await until_real(lambda wanted=wanted: recorded() >= wanted)
             await kill(process)

@@ -271,6 +271,7 @@ async def test_a_message_that_comes_after_a_newer_one_is_told_with_a_gap(
     server: FeedServer, session: AsyncSession
 ) -> None:
     async with session.user_feed() as feed:
+        await until(lambda: feed.live)
         await server.push(message(1), message(3), message(2), message(3), message(4))
         got = await take(feed, 5)
         assert ids(got) == [message_id(1), message_id(3), "Gap", message_id(2), message_id(4)]

@@ -77,7 +77,7 @@ def game_rows(games: Iterable[Game]) -> list[Row]:
 
 def book_rows(book: OrderBook) -> list[Row]:
     """Return a row for each price of each side: the prices that a taker likes best first."""
-    levels: dict[tuple[int, float, int, float, str, str], list[BookEntry]] = {}
+    levels: dict[tuple[int, float, int, str, float, str], list[BookEntry]] = {}
     for rank, (name, market, side) in enumerate(_SIDES):
         for entry in getattr(book, name):
             # The two sides of a spread stand together: home -3.5 and away +3.5.
@@ -87,8 +87,8 @@ def book_rows(book: OrderBook) -> list[Row]:
                 _MARKETS.index(market),
                 _NO_LINE if number_of_line is None else number_of_line,
                 rank,
-                _payout(entry.odds),
                 named,
+                _payout(entry.odds),
                 american(entry.odds),
             )
             levels.setdefault(key, []).append(entry)
@@ -97,7 +97,7 @@ def book_rows(book: OrderBook) -> list[Row]:
             book.game_id or UNKNOWN,
             _MARKETS[key[0]],
             _line_text(_MARKETS[key[0]], entries[0]),
-            key[4],
+            key[3],
             key[5],
             amount(total(entry.sum_untaken for entry in entries), UNKNOWN),
             number(len(entries)),

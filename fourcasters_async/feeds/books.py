@@ -8,9 +8,10 @@ from typing import Protocol
 
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async.errors import DecodeError, FourcastersError
+from fourcasters_async.feeds.alarm import Alarm
 from fourcasters_async.feeds.live_book import LiveBook, OnStale
-from fourcasters_async.feeds.price_frames import Update
-from fourcasters_async.models import GameUpdate, OrderBook, OrderUpdate
+from fourcasters_async.feeds.price_frames import Update, game_of, payload_of, update_of
+from fourcasters_async.models import GameUpdate, Gap, OrderBook, OrderUpdate
 
 _log = logging.getLogger("fourcasters_async")
 
@@ -52,6 +53,7 @@ class Books:
         self._quiet = False
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
+        self._alarm = Alarm("the price feed", "prices are not told of")
 
     def __bool__(self) -> bool:
         return bool(self._books)
@@ -98,8 +100,22 @@ class Books:
             self._quiet = False
             self._check(self._books.values())
 
-    def take(self, update: Update) -> None:
-        """Apply what the feed said of a game."""
+    def take(self, kind: type[Update], frame: bytes) -> Update | Gap | bytes:
+        """Apply a frame if it is about a kept book, and return what it says, if it was read."""
+        game_id: str | None = None
+        try:
+            payload = payload_of(frame)
+            game_id = game_of(payload)
+            if game_id is not None and game_id not in self._books:
+                return frame
+            update = update_of(kind, payload)
+        except DecodeError as error:
+            self.miss(game_id)
+            return Gap(reason=str(error))
+        self._apply(update)
+        return update
+
+    def _apply(self, update: Update) -> None:
         book = self._books.get(update.game_id or "")
         if book is None:
             return
@@ -129,6 +145,7 @@ class Books:
         """Note a new connection: nothing that was known before is complete."""
         self._lost = lost
         self._heard = self.time()
+        self._alarm.clear()
         for book in self._books.values():
             self._restart(book, epochs=True)
         self._check(self._books.values())
@@ -139,18 +156,20 @@ class Books:
             self._end_read(game_id)
             self.read(book)
 
-    def disconnect(self) -> None:
-        """Note that the connection is lost."""
+    def disconnect(self, reason: str) -> None:
+        """Note that there is no connection, and why."""
+        self._alarm.reason = reason
+        self._alarm.set()
         self._check(self._books.values())
 
-    async def close(self, error: FourcastersError) -> None:
-        """End all reads, and let no book be current again."""
-        self.end(error)
+    async def wait_closed(self) -> None:
+        """Wait for the reads that were ended."""
         if self._ending:
             await asyncio.wait(self._ending)
 
     def end(self, error: FourcastersError) -> None:
         """Let no book be current again, as `error` says."""
+        self._alarm.clear()
         for game_id in list(self._books):
             self.give_up(game_id, error)
         if self._timer is not None:

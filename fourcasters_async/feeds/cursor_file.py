@@ -1,9 +1,8 @@
 """CursorFile: where a program goes on with the user feed after it was killed."""
 
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.feeds.messages import check_cursor
@@ -24,6 +23,8 @@ class CursorFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = _checked(path)
         """The file. It need not exist yet, but its directory has to."""
+        # A write that was given up may still run in its thread.
+        self._writing = Lock()
 
     def read(self) -> str | None:
         """Return the cursor, `None` without a file. Raises `InvalidRequestError` for another file.
@@ -43,20 +44,21 @@ class CursorFile:
         The new file is on the disk, as a whole, before it takes the place of the old one.
         """
         content = check_cursor(cursor).encode()
-        folder = self.path.parent
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=folder)
-        try:
+        # Always the same one, so that none is left over by programs that were killed.
+        new = self.path.with_name(f".{self.path.name}.new")
+        with self._writing:
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(handle)
-            Path(name).replace(self.path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+            new.replace(self.path)
+            self._sync_folder()
+
+    def _sync_folder(self) -> None:
+        """Let the new name of the file survive a loss of power, where that can be asked for."""
         if os.name == "posix":
-            directory = os.open(folder, os.O_RDONLY)
+            directory = os.open(self.path.parent, os.O_RDONLY)
             try:
                 os.fsync(directory)
             finally:

@@ -256,7 +256,7 @@ class LiveOrders:
         gapless = upkeep.begin_read(began)
         orders = await self._read()
         changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
-        upkeep.end_read(began, gapless)
+        upkeep.end_read(began, gapless, conclusive=self._ledger.conclusive)
         for change in changes:
             if change.disagreement:
                 _log.warning(

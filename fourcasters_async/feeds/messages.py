@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 import orjson
-from attrs import frozen
+from attrs import fields, frozen
 
 from fourcasters_async._core.text import is_too_dense
 from fourcasters_async._json.converter import SOCKET
@@ -20,6 +20,8 @@ MessageKey = tuple[int, int]
 OrderEvent = OrderPlaced | OrderCancelled | OrderFilled
 
 _MESSAGE_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
+# An order that was placed and one that was cancelled are written alike.
+_FIELDS = [each.name for each in fields(OrderPlaced)]
 # What was matched and what rests: each is null or an empty object where there is nothing.
 _NOTHING: tuple[object, ...] = (None, {}, [])
 
@@ -115,7 +117,7 @@ def _resting(document: Mapping[str, object], unmatched: object) -> OrderEvent | 
         return _malformed(error)
     order = placed.order
     if order.offered == 0:
-        return SOCKET.structure({**document, "order": unmatched}, OrderCancelled)
+        return OrderCancelled(**{name: getattr(placed, name) for name in _FIELDS})
     if order.filled == 0 and order.offered is not None and order.offered > 0:
         return placed
     return Gap(reason="$.unmatched: neither placed nor cancelled")

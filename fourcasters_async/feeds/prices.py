@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
+from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.validation import (
     check_callback,
     check_count,
@@ -27,13 +28,7 @@ from fourcasters_async.errors import (
 from fourcasters_async.feeds.books import Books, ReadBook
 from fourcasters_async.feeds.lagging import LaggingQueue
 from fourcasters_async.feeds.live_book import LiveBook, OnStale
-from fourcasters_async.feeds.price_frames import (
-    event_of,
-    game_of,
-    kind_of,
-    payload_of,
-    update_of,
-)
+from fourcasters_async.feeds.price_frames import event_of, kind_of
 from fourcasters_async.feeds.subscriptions import Given, Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
 
@@ -42,6 +37,8 @@ _log = logging.getLogger("fourcasters_async")
 _ENDPOINT = "GET /price-stream"
 # Seconds: uvloop takes no infinite time.
 _HOUR = 3600.0
+_CLOSED = "the price feed is closed; open another"
+_RETRY_AFTER = RetryPolicy()
 _NOT_OPEN = "this feed is not open: use it as `async with … as feed`"
 _NO_LOGIN_MENDS = (AuthenticationError, ForbiddenError, SessionClosedError)
 
@@ -118,7 +115,7 @@ class PriceFeed:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection. Books are stale from then on."""
-        self._end(SessionClosedError("the price feed is closed; open another"))
+        self._end(SessionClosedError(_CLOSED))
         await self._resources.aclose()
 
     def __aiter__(self) -> Self:
@@ -234,36 +231,29 @@ class PriceFeed:
             return
         if connection is not self._connection:
             # Its first frames may come before anybody knows of it.
-            self._adopt(connection, books)
+            self._connection = connection
+            books.connect(connection.lost)
         books.hear()
-        event: PriceEvent | bytes = frame
-        game_id: str | None = None
+        event: PriceEvent | bytes
         try:
             kind = kind_of(frame)
+        except DecodeError as error:
+            books.miss(None)
+            event = Gap(reason=str(error))
+        else:
             if kind is None:
                 return
-            if books:
-                payload = payload_of(frame)
-                game_id = game_of(payload)
-                if game_id is None or game_id in books:
-                    event = update_of(kind, payload)
-                    books.take(event)
-        except DecodeError as error:
-            event = Gap(reason=str(error))
-            books.miss(game_id)
+            event = books.take(kind, frame) if books else frame
         if self._queue is not None and connection is self._laid:
             self._queue.put(event)
-
-    def _adopt(self, connection: FeedConnection, books: Books) -> None:
-        self._connection = connection
-        books.connect(connection.lost)
 
     async def _lay(self, connection: FeedConnection) -> None:
         """Tell a new connection the subscriptions, and read the books."""
         books = self._ensure_open()
         again = self._laid is not None
         if connection is not self._connection:
-            self._adopt(connection, books)
+            self._connection = connection
+            books.connect(connection.lost)
         self._laid = connection
         self._unsent.clear()
         if again and self._queue is not None:
@@ -296,8 +286,10 @@ class PriceFeed:
                 if found is not self._laid:
                     await self._lay(found)
                 await asyncio.wait([found.lost])
-                _log.debug("the price feed lost its connection: %s", found.lost.result())
-                books.disconnect()
+                books.disconnect(found.lost.result())
+            elif found is not None:
+                books.disconnect(str(found))
+                await asyncio.sleep(_RETRY_AFTER.asked(found))
 
     def _note_end(self, keeping: "asyncio.Task[None]") -> None:
         """End the feed with the task that keeps it: it must not die in silence."""
@@ -319,10 +311,9 @@ class PriceFeed:
                 self._books.end(error)
 
     async def _end_books(self) -> None:
-        error = self._error or SessionClosedError("the price feed is closed; open another")
-        self._end(error)
+        self._end(SessionClosedError(_CLOSED))
         if self._books is not None:
-            await self._books.close(error)
+            await self._books.wait_closed()
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -55,12 +55,12 @@ class Upkeep:
         self._last_read = now
         return self._gapless_since
 
-    def end_read(self, began: float, gapless_since: float | None) -> None:
-        """Take note of a read that was answered."""
+    def end_read(self, began: float, gapless_since: float | None, *, conclusive: bool) -> None:
+        """Take note of a read that was answered, and whether it decides about all orders."""
         self._failures, self._not_before = 0, float("-inf")
         unbroken = gapless_since is not None and gapless_since == self._gapless_since
         if unbroken and gapless_since is not None and began >= gapless_since + self.read_lag:
-            self.complete = True
+            self.complete = self.complete or conclusive
 
     def fail_read(self, now: float) -> None:
         """Take note of a read that failed."""

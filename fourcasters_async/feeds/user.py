@@ -23,8 +23,8 @@ class UserFeed(AsyncIterator[FeedEvent]):
 
     `async for event in feed` yields `OrderPlaced`, `OrderCancelled` and `OrderFilled`, each once
     and in the order of the exchange, across any number of reconnections. `Gap` says that events may
-    be missing, and `Lagged` that the consumer was too slow: then read the state over REST. One task
-    iterates at a time.
+    be missing, or that the next one comes too late, and `Lagged` that the consumer was too slow:
+    then read the state over REST. One task iterates at a time.
     """
 
     def __init__(

@@ -213,14 +213,17 @@ class UserFeedCore:
         if self._blind:
             self._hand(Gap(reason="the connection was lost before any message came"))
             self._blind = False
-        replayed = await self._missed(replays)
-        if replayed is None:
+        missed = await self._missed(replays)
+        if missed is None:
             connection.lose("there was no replay")
             return
+        replayed, verified = missed
         while replayed or self._buffer:
             pushed, self._buffer = self._buffer, []
             await self._tell_all(in_order(replayed, pushed))
             replayed = []
+        # Only now: a connection that is lost meanwhile leaves some of it untold.
+        self._verified = verified or self._verified
         # Nothing came since the last look at the buffer: there was no turn of the loop.
         if not connection.lost.done() and self.error is None:
             self._buffered_bytes, self._live = 0, True
@@ -230,29 +233,27 @@ class UserFeedCore:
             if self._verified is not None and not connection.lost.done():
                 await self._look(connection, replays, self._verified)
 
-    async def _missed(self, replays: Sender) -> list[Message] | None:
-        """Return what was missed, up to what is pushed; `None` if nobody can say."""
+    async def _missed(self, replays: Sender) -> tuple[list[Message], str | None] | None:
+        """Return what was missed up to what is pushed, and its newest; `None` if unknown."""
         while (after := self._verified) is not None:
             replay = await self._ask(replays, after)
             if replay is None:
                 return None
             replayed = replay.found
-            self._verified = newest(replayed) or after
+            last = newest(replayed) or after
             if not replay.complete:
                 self._timeline.expire(replayed)
                 self._hand(Gap(reason="the exchange no longer has all that happened"))
-                return replayed
+                return replayed, last
             # The answer may be a part of what there is: the next one then has more.
-            if reaches(replayed, self._buffer) or not is_newer(self._verified, after):
-                return replayed
+            if reaches(replayed, self._buffer) or not is_newer(last, after):
+                return replayed, last
             await self._tell_all(in_order(replayed))
-        return []
+            self._verified = last
+        return [], None
 
     async def _look(self, connection: FeedConnection, replays: Sender, after: str) -> None:
-        """Tell what was not pushed, though the line is open, and lose a line that says too little.
-
-        Pings prove the line, not the feed.
-        """
+        """Tell what was not pushed though pings are answered, and lose such a line."""
         replay = await self._ask(replays, after)
         found = [] if replay is None else replay.found
         if not all(map(self._timeline.was_told, found)):
@@ -260,11 +261,11 @@ class UserFeedCore:
             if connection.lost.done():
                 return
         missed = [each for each in found if not self._timeline.was_told(each)]
-        self._verified = newest(found) or after
         if missed:
             _log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
             await self._tell_all(in_order(missed))
             connection.lose("messages were not pushed")
+        self._verified = newest(found) or after
 
     async def _ask(self, replays: Sender, after: str) -> Replay | None:
         """Ask for what came after a message. Ends the feed if the account is refused for good."""

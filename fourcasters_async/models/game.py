@@ -94,9 +94,10 @@ class FoundGame:
         return None if self.participant is None else self.participant.participant_id
 
     def __str__(self) -> str:
-        """Name the game with its league and its start, and the side that was named."""
+        """Name the game with its period, league and start, and the side that was named."""
         game = self.game
+        period = f" {game.period_name or '?'}" if game.parent_game_id else ""
         teams = " @ ".join(team.long_name or "?" for team in game.participants)
         start = "" if game.start is None else f" {game.start:%Y-%m-%d %H:%M}"
         named = "" if self.participant is None else f" [{self.participant.long_name}]"
-        return f"{teams or game.event_name} ({game.league}{start}){named}"
+        return f"{teams or game.event_name}{period} ({game.league}{start}){named}"

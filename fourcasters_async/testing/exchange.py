@@ -33,7 +33,7 @@ from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
 _ORDERS_PATH = "/orders/ws"
-_PLACES = ("place", "placeV3")
+_PLACES = ("place", "placeV3", "editOrder")
 
 
 class FakeExchange:

@@ -34,6 +34,7 @@ __all__ = [
     "HalfOpen",
     "Held",
     "Instead",
+    "Late",
     "Mute",
     "Overlap",
     "Push",
@@ -74,6 +75,19 @@ class Held(FeedFault):
 
     def __call__(self, push: Push) -> None:
         push.socket.hold(push.content, self.until)
+
+
+@frozen
+class Late(FeedFault):
+    """The message is sent `seconds` later, by the exchange's clock. Others may overtake it.
+
+    Without it the user feed tells of an order before its request is answered.
+    """
+
+    seconds: float
+
+    def __call__(self, push: Push) -> None:
+        push.clock.after(self.seconds, push.send)
 
 
 @frozen

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 from attrs import define, field
 
+from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.price_feed import Subscription
 from fourcasters_async.testing.sockets import ServerSocket, ServerSockets, frame
@@ -81,6 +82,7 @@ class Push:
     type: str
     content: bytes
     socket: FeedSocket
+    clock: Clock
     games: frozenset[str] = frozenset()
 
     def fits(self, endpoint: str | None, game_id: str | None) -> bool:
@@ -108,8 +110,9 @@ class FeedSockets(ServerSockets[FeedSocket]):
     connection until it is dropped. `received` is called when anything is received.
     """
 
-    def __init__(self, received: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, received: Callable[[], None]) -> None:
         super().__init__()
+        self._clock = clock
         self._received = received
         self.mute = False
         self.buffer = _BUFFER
@@ -145,10 +148,13 @@ class FeedSockets(ServerSockets[FeedSocket]):
         for socket in self._open:
             socket.turn_deaf()
 
-    def send(self, push: Push) -> None:
-        """Send a message, or let a fault do what it does to it."""
-        if self.mute or push.socket.quiet or not push.socket.open:
+    def send(
+        self, type_: str, content: bytes, socket: FeedSocket, games: frozenset[str] = frozenset()
+    ) -> None:
+        """Send a message on a connection, or let a fault do what it does to it."""
+        if self.mute or socket.quiet or not socket.open:
             return
+        push = Push(type_, content, socket, self._clock, games)
         fault = self._faults.choose(push)
         if fault is None:
             push.send()

@@ -13,7 +13,7 @@ from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.book_events import BookEvent
 from fourcasters_async.testing.calls import HttpCall
 from fourcasters_async.testing.clock import Clock
-from fourcasters_async.testing.feed_sockets import FeedSocket, FeedSockets, Push
+from fourcasters_async.testing.feed_sockets import FeedSocket, FeedSockets
 from fourcasters_async.testing.price_feed import PriceUpdates
 from fourcasters_async.testing.received import Received, ReceivedLog
 from fourcasters_async.testing.records import BookGame
@@ -48,9 +48,8 @@ class UserFeed(FeedSockets):
     """
 
     def __init__(self, clock: Clock, watch_clock: Callable[[], None]) -> None:
-        super().__init__(watch_clock)
+        super().__init__(clock, watch_clock)
         self.log = UserLog()
-        self._clock = clock
 
     def take(self, event: BookEvent) -> None:
         """Tell an account what happened to its order."""
@@ -87,7 +86,7 @@ class UserFeed(FeedSockets):
     def _tell(self, account: str, content: bytes, type_: str, games: frozenset[str]) -> None:
         for socket in tuple(self._open):
             if socket.account == account:
-                self.send(Push(type_, content, socket, games))
+                self.send(type_, content, socket, games)
 
 
 class PriceFeed(FeedSockets):
@@ -96,8 +95,10 @@ class PriceFeed(FeedSockets):
     What changes in one turn of the event loop is told after it, each side once.
     """
 
-    def __init__(self, book: Book, log: ReceivedLog, watch_clock: Callable[[], None]) -> None:
-        super().__init__(watch_clock)
+    def __init__(
+        self, book: Book, clock: Clock, log: ReceivedLog, watch_clock: Callable[[], None]
+    ) -> None:
+        super().__init__(clock, watch_clock)
         self.updates = PriceUpdates(book)
         self._book = book
         self._log = log
@@ -119,7 +120,7 @@ class PriceFeed(FeedSockets):
                     document = [update.type, update.payload(socket.account)]
                     contents[socket.account] = orjson.dumps(document)
                 content = contents[socket.account]
-                self.send(Push(update.type, content, socket, _games(update.game)))
+                self.send(update.type, content, socket, _games(update.game))
 
     def push(self, type: str, payload: Body) -> None:  # noqa: A002  # the name on the wire
         """Send anything to those who want what is about the game in it, or to all if none is."""
@@ -128,7 +129,7 @@ class PriceFeed(FeedSockets):
         games = frozenset[str]() if game is None else _games(game)
         for socket in tuple(self._open):
             if socket.subscription.wants(game):
-                self.send(Push(type, content, socket, games))
+                self.send(type, content, socket, games)
 
     def _obey(self, socket: FeedSocket, text: str) -> None:
         content = text.encode()
@@ -148,7 +149,7 @@ class Feeds:
         self, book: Book, clock: Clock, log: ReceivedLog, pass_time: Callable[[], None]
     ) -> None:
         self.user = UserFeed(clock, self.watch_clock)
-        self.price = PriceFeed(book, log, self.watch_clock)
+        self.price = PriceFeed(book, clock, log, self.watch_clock)
         self._book = book
         self._clock = clock
         self._pass_time = pass_time

@@ -1,7 +1,6 @@
 """What was graded, as the exchange shows it: by the start of the game, or since a cursor."""
 
 import base64
-import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +11,8 @@ from fourcasters_async.testing.money import Settled
 from fourcasters_async.testing.records import BookGame, moment, seconds_at
 
 _PAGE = 100
+# In seconds: times are written in milliseconds.
+_INSTANT = 0.001
 _WIDEST = timedelta(days=35)
 # The newer document has one word for them.
 _OUTCOMES = {"push": "refunded", "refund": "refunded"}
@@ -34,18 +35,30 @@ def get_graded_since(book: Book, asked: Asked) -> object:
     since, cursor = _time_in(asked, "since"), asked.fields.get("cursor")
     if (since is None) is (cursor is None):
         raise RefusedError(400, "Give either since or cursor")
-    position = 0 if cursor is None else _position_in(asked.account, str(cursor))
-    after = -math.inf if since is None else seconds_at(since)
-    found = [each for each in _settled(book, asked) if each.position > position and each.at > after]
+    settled = _settled(book, asked)
+    if since is None:
+        position = _position_in(asked.account, str(cursor))
+    else:
+        before = [each.position for each in settled if each.at <= seconds_at(since)]
+        position = max(before, default=0)
+    found = [each for each in settled if each.position > position]
     page = found[:_PAGE]
     reached = page[-1].position if page else position
-    through = page[-1].at if page else book.now
     return {
         "graded": [_row(book, each) for each in page],
         "cursor": _cursor(asked.account, reached),
         "hasMore": len(found) > len(page),
-        "settledThrough": wire.time(moment(through)),
+        "settledThrough": wire.time(moment(_through(page, found[_PAGE:], book.now))),
     }
+
+
+def _through(page: list[Settled], left: list[Settled], now: float) -> float:
+    """Return the last instant of which every bet has been sent with a page, and none is left."""
+    if not left:
+        return page[-1].at if page else now
+    sent = [each.at for each in page if each.at < left[0].at]
+    # The page is a part of one instant. Nothing says what was sent before it.
+    return sent[-1] if sent else left[0].at - _INSTANT
 
 
 def _settled(book: Book, asked: Asked) -> list[Settled]:

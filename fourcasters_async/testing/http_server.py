@@ -65,9 +65,9 @@ class HttpServer:
     @asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
         """Refuse new connections inside the block, and close those that are open."""
-        await self.stop_listening()
-        self._close_connections()
         try:
+            await self.stop_listening()
+            self._close_connections()
             yield
         finally:
             await self._listen()

@@ -82,7 +82,12 @@ def _taken(order: BookOrder, met: list[BookOrder]) -> list[Match]:
 
 
 def _far(maker: BookOrder, order: BookOrder) -> bool:
-    return abs(-maker.odds - order.odds) > _ARB * abs(order.odds)
+    return abs(_beyond_even(-maker.odds) - _beyond_even(order.odds)) > _ARB * abs(order.odds)
+
+
+def _beyond_even(odds: int) -> int:
+    """Return how far odds are from even money, which is both +100 and -100."""
+    return odds - 100 if odds > 0 else odds + 100
 
 
 def opposite_of(order: BookOrder, game: BookGame) -> tuple[object, ...]:

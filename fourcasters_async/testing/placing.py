@@ -150,9 +150,12 @@ def _check_money(book: Book, wanted: BookOrder, taken: list[Match], released: fl
 
 
 def live_delay(book: Book, account: str, fields: Mapping[str, object]) -> float:
-    """Return the seconds that orders wait before they are placed: takers on a live game do."""
-    orders = fields.get("orders")
-    return max((_delay(book, account, order) for order in _objects(orders)), default=0.0)
+    """Return the seconds that a place or an edit waits: an order that takes on a live game does."""
+    orders = _objects(fields.get("orders"))
+    edited = book.orders.get(str(fields.get("sessionID")))
+    if edited is not None and edited.account == account:
+        orders = [*orders, {"gameID": edited.game_id, **_inheriting(edited, fields)}]
+    return max((_delay(book, account, order) for order in orders), default=0.0)
 
 
 def _objects(values: object) -> list[Mapping[str, object]]:
@@ -206,13 +209,8 @@ def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Plac
 
     It inherits the game, the market, the side and the line, and nothing else.
     """
-    fields: dict[str, object] = {
-        "type": order.type,
-        "side": order.side,
-        "market": order.market,
-        "number": order.number,
-        "odds": changes.get("orderOdds"),
-        "bet": changes.get("orderVolume"),
+    fields = {
+        **_inheriting(order, changes),
         "userReference": changes.get("userReference", ""),
         "orderType": changes.get("orderType", "limit"),
     }
@@ -223,6 +221,17 @@ def replace(book: Book, order: BookOrder, changes: Mapping[str, object]) -> Plac
     if int(minutes) or book.games[order.game_id].live:
         fields["expirationMinutes"] = int(minutes) or _LIVE_MINUTES
     return place(book, order.account, order.game_id, fields, released=order.remaining)
+
+
+def _inheriting(order: BookOrder, changes: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "type": order.type,
+        "side": order.side,
+        "market": order.market,
+        "number": order.number,
+        "odds": changes.get("orderOdds"),
+        "bet": changes.get("orderVolume"),
+    }
 
 
 def has_other_side(book: Book, order: BookOrder) -> bool:

@@ -160,13 +160,17 @@ class BookOrder:
         return self.filled > 0 and self.outcome is None
 
     def at(self, time: float) -> "BookOrder":
-        """Return the order as it was at a time, in seconds of the exchange's clock."""
-        later = sum(fill.risk for fill in self.fills if fill.at > time)
+        """Return the order as it was at a time, in seconds of the exchange's clock.
+
+        What it took, it took as it came: that was never left of it.
+        """
+        fills = [fill for fill in self.fills if fill.at <= time or fill.taker]
+        later = sum(fill.risk for fill in self.fills) - sum(fill.risk for fill in fills)
         cancelled = self.cancelled and self.cancelled_at <= time
-        if not later and cancelled == self.cancelled:
+        if len(fills) == len(self.fills) and cancelled == self.cancelled:
             return self
-        fills = [fill for fill in self.fills if fill.at <= time]
-        return evolve(self, filled=self.filled - later, fills=fills, cancelled=cancelled)
+        filled = round(self.filled - later, 6)
+        return evolve(self, filled=filled, fills=fills, cancelled=cancelled)
 
     def take(self, fill: BookFill) -> None:
         """Count a fill. What is left is nothing if it is less than half a cent."""

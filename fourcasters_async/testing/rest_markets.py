@@ -115,14 +115,21 @@ def _requested(book: Book, asked: Asked) -> list[BookGame]:
 
 
 def _games(book: Book, asked: Asked, key: str) -> list[BookGame]:
-    """Return the games of the league that is asked for, in any case."""
-    league, sport = str(asked.fields.get(key, "")), asked.fields.get("sport")
+    """Return the games of the league that is asked for, in any case.
+
+    `upcoming`, `live` and `all` stand for games of several leagues.
+    """
+    league, sport = str(asked.fields.get(key, "")).casefold(), asked.fields.get("sport")
     now = moment(book.now)
     games = [game for game in book.games.values() if not game.ended]
-    if league.casefold() == "upcoming":
-        games = [game for game in games if game.start > now]
-    else:
-        games = [game for game in games if game.league.casefold() == league.casefold()]
+    if league == "upcoming":
+        games = [game for game in games if game.start > now and not game.live]
+    elif league != "all":
+        games = [
+            game
+            for game in games
+            if game.league.casefold() == league or (game.live and league == "live")
+        ]
     return [game for game in games if sport in (None, game.sport)]
 
 
