@@ -23,7 +23,16 @@ class _One(Pending):
 
     burst: "Burst[Any]"
     index: int
-    done: bool = field(default=False, init=False)
+    _done: bool = field(default=False, init=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether its first attempt is decided or withdrawn."""
+        return self._done
+
+    def withdraw(self) -> None:
+        """Let nobody wait for its answer any more."""
+        self._done = True
 
     def frame(self, now: float) -> bytes | NoResponse:
         """Make the frame, unless the time is up: to make those before it takes time."""
@@ -35,8 +44,8 @@ class _One(Pending):
             return no_response(error, left=False)
 
     def end(self, how: Document | NoResponse) -> None:
-        if not self.done:
-            self.done = True
+        if not self._done:
+            self._done = True
             self.burst.take(self.index, how)
 
 
@@ -135,7 +144,7 @@ class Burst(Generic[T]):
     def _withdraw(self, one: _One) -> None:
         """Wait no more for an answer, and send nothing that is not sent yet."""
         if not one.done:
-            one.done = True
+            one.withdraw()
             self.connection.forget(one)
             self._waiting.pop(one.index, None)
             self._decided()
