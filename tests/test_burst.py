@@ -394,6 +394,39 @@ async def test_the_hedge_takes_only_the_games_that_are_not_answered_by_then(
     assert {outcome.attempts for outcome in report.outcomes if not outcome.complete} == {2}
 
 
+async def test_a_hedge_that_is_due_while_requests_are_made_takes_every_game(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    fake_exchange.inject(faults.Stall(), endpoint=WS, times=None)
+    async with opened(fake_exchange) as orders:
+        report = await orders.cancel_all_orders_for_games(games, hedge=1e-9)
+    assert {outcome.status for outcome in report.outcomes} == {CONFIRMED}
+    assert sorted(map(str, received(fake_exchange, REST))) == sorted(games)
+
+
+async def test_nothing_is_left_of_a_burst_that_is_cancelled_at_any_turn(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    turns, finished = 0, False
+    async with opened(fake_exchange) as orders:
+        connection = connection_of(orders)
+        while not finished and turns < 40:
+            before = asyncio.all_tasks()
+            cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games, hedge=1e-9))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            finished = cancel.done()
+            cancel.cancel()
+            await asyncio.wait([cancel])
+            assert not connection._pending
+            assert not own_tasks(before)
+            turns += 1
+        assert connection_of(orders) is connection
+        assert (await orders.cancel_all_orders_for_games(games)).ok
+
+
 async def test_an_answer_over_the_socket_after_the_hedge_ends_the_game_all_the_same(
     fake_exchange: FakeExchange,
 ) -> None:

@@ -1,7 +1,7 @@
 """The first attempts of many requests, made at once on one connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
@@ -15,6 +15,9 @@ from fourcasters_async._websocket.frames import classify, encode
 from fourcasters_async._websocket.pending import Document, Pending
 
 T = TypeVar("T")
+
+# So many are written before the others are thought of: that takes longer than a packet next door.
+_FIRST = 25
 
 
 @define(eq=False)
@@ -81,6 +84,7 @@ class Burst(Generic[T]):
         self._undecided = undecided
         self._count = self._left = count
         self._pending: list[_One] = []
+        self._handed_over = False
         # Of requests that were handed over before their first attempt was decided.
         self._waiting: dict[int, asyncio.Future[Document | NoResponse]] = {}
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,9 +92,10 @@ class Burst(Generic[T]):
     async def run(self) -> None:
         """Send all, and return once each first attempt is decided or withdrawn."""
         try:
-            self._pending = self.connection.ask_all(
-                self._count, lambda index, request_id: _One(request_id, self._ends, self, index)
-            )
+            self._ask(range(min(_FIRST, self._count)))
+            if self._count > _FIRST:
+                await asyncio.sleep(0)
+                self._ask(range(_FIRST, self._count))
             await self._over
         finally:
             for one in self._pending:
@@ -100,10 +105,8 @@ class Burst(Generic[T]):
 
     def hand_over(self) -> None:
         """Hand over every request that is not decided yet. Its attempt goes on."""
-        for one in self._pending:
-            if not one.done:
-                waiting = self._waiting[one.index] = asyncio.get_running_loop().create_future()
-                self._undecided(one.index, FirstAttempt(self, one.index, waiting))
+        self._handed_over = True
+        self._hand_over(self._pending)
 
     def take(self, index: int, how: Document | NoResponse) -> None:
         """Take the answer to a request, or why there is none."""
@@ -130,6 +133,20 @@ class Burst(Generic[T]):
         if isinstance(how, NoResponse):
             return unanswered(self._request, how)
         return classify(self._request, how, redact=self._redact)
+
+    def _ask(self, indices: range) -> None:
+        asked = self.connection.ask_all(
+            indices, lambda index, request_id: _One(request_id, self._ends, self, index)
+        )
+        self._pending += asked
+        if self._handed_over:
+            self._hand_over(asked)
+
+    def _hand_over(self, ones: Sequence[_One]) -> None:
+        for one in ones:
+            if not one.done:
+                waiting = self._waiting[one.index] = asyncio.get_running_loop().create_future()
+                self._undecided(one.index, FirstAttempt(self, one.index, waiting))
 
     def _decide(self, index: int, how: Document | NoResponse) -> None:
         try:

@@ -108,12 +108,12 @@ class Connection:
         finally:
             self._pending.pop(request_id, None)
 
-    def ask_all(self, count: int, make: Callable[[int, str], P]) -> list[P]:
-        """Send what `make` makes of each index and an id: `count` at once, with one time limit.
+    def ask_all(self, indices: range, make: Callable[[int, str], P]) -> list[P]:
+        """Send what `make` makes of each index and an id, all at once.
 
         Each is told its answer, or why there is none. All are in flight when this returns.
         """
-        asked = [make(index, self._next_id()) for index in range(count)]
+        asked = [make(index, self._next_id()) for index in indices]
         if self.lost.done():
             for pending in asked:
                 pending.end(NoResponse(self.lost.result(), not_sent=True, stale=True))
