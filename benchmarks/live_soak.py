@@ -5,7 +5,8 @@
 
 Each round is one account whose session, another process and rivals trade at random on a
 `FakeExchange`, while its user feed, replays, handshakes and requests fail at random, as
-`tests/live_model.py` says. All of it follows from the seed, and the clock jumps over every wait. Exits with 1 if the law was broken, and names the seeds.
+`tests/live_model.py` says. All of it follows from the seed, and the clock jumps over every wait.
+Exits with 1 if the law was broken, and names the seeds.
 """
 
 import argparse

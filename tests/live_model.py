@@ -19,12 +19,12 @@ import asyncio
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import orjson
 from attrs import Factory, define, field, frozen
-from support import JumpingLoop, own_tasks
+from support import JumpingLoop, own_tasks, until
 
 from fourcasters_async import (
     AsyncSession,
@@ -339,6 +339,9 @@ class Round:
     _foreign: set[str] = field(factory=set)
     _calls: "dict[asyncio.Task[None], str]" = field(factory=dict)
     _connection: object = None
+    _may_refuse: bool = field(
+        default=Factory(lambda self: self.settings.with_login, takes_self=True)
+    )
 
     # What is drawn.
 
@@ -378,7 +381,7 @@ class Round:
     # What is demanded of live orders.
 
     def follow(self) -> None:
-        """Look at the live orders at every event, and whenever nothing more happens at a time."""
+        """Look at the live orders at every event, and learn what the reads have mended."""
         core, live = self.live._core, self.live
         take, look = live._take, live._look
 
@@ -401,6 +404,18 @@ class Round:
 
         core._take = take_and_check
         live._look = look_and_learn  # type: ignore[method-assign]  # a model looks inside
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look inside the block whenever nothing more happens at a time."""
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, JumpingLoop):
+            raise TypeError("the rounds need a loop whose clock jumps")
+        loop.look_at_rest(self.check_at_rest)
+        try:
+            yield
+        finally:
+            loop.look_no_more(self.check_at_rest)
 
     def check_at_rest(self) -> None:
         """Hold the live orders against the book: all that was sent has come."""
@@ -434,7 +449,7 @@ class Round:
         await asyncio.sleep(2 * _AUDIT + self.settings.read_lag)
         current = await self.live.wait_until_current(deadline=_RECOVERED)
         self.demand(current, f"not current {_RECOVERED} s later: {self.live.doubt}")
-        held = {order.order_id: order for order in self.live.orders}
+        held = {order.order_id or "": order for order in self.live.orders}
         book = {order.order_id: order for order in self.exchange.open_orders()}
         self.demand(held.keys() == book.keys(), f"held {[*held]}, and rest {[*book]}")
         for order_id in held.keys() & book.keys():
@@ -538,8 +553,9 @@ class Round:
         if against and rng.random() < 0.7:
             taken = rng.choice(against)
             game = self.exchange.book.games[taken.game_id]
-            type_, _, other, number = opposite_of(taken, game)
-            side, odds = str(other), -taken.odds
+            _, _, other, line = opposite_of(taken, game)
+            type_, side, odds = taken.type, str(other), -taken.odds
+            number = line if isinstance(line, float) else None
         fields = {
             "type": type_,
             "side": side,
@@ -676,9 +692,11 @@ class Round:
         """Let the next requests of some kind fail."""
         endpoint, known = rng.choice(self.settings.targets)
         fault = rng.choice(known)
-        if endpoint == "user" and self.settings.with_login and rng.random() < 0.3:
-            fault = faults.Unauthorized()
-        self.exchange.inject(fault, endpoint=endpoint, times=rng.choice((1, 1, 2)))
+        times = rng.choice((1, 1, 2))
+        # A token that is refused right after a login is refused for good.
+        if self._may_refuse and endpoint == "user" and rng.random() < 0.3:
+            fault, times, self._may_refuse = faults.Unauthorized(), 1, False
+        self.exchange.inject(fault, endpoint=endpoint, times=times)
 
     def fail_feed(self, rng: random.Random) -> None:
         """Let messages of the user feed fail."""
@@ -759,8 +777,10 @@ class Reader:
                 async with self.session.user_feed(
                     self.cursor, keep=self.settings.feed_keep, audit=_AUDIT
                 ) as feed:
-                    await self._read_a_while(feed)
-                    self._note_end(feed)
+                    try:
+                        await self._read_a_while(feed)
+                    finally:
+                        self._note_end(feed)
             except SessionClosedError:
                 raise
             except FourcastersError:
@@ -842,8 +862,12 @@ class Streams:
     held: dict[str, float] = field(factory=dict)
     fills: Counter[str] = field(factory=Counter)
 
-    async def read_changes(self) -> None:
-        async for change in self.live:
+    def read(self) -> tuple[Coroutine[None, None, None], ...]:
+        """Return what reads both, from now on."""
+        return self._read_changes(aiter(self.live)), self._read_fills(self.live.fills())
+
+    async def _read_changes(self, changes: AsyncIterator[OrderChange | Lagged]) -> None:
+        async for change in changes:
             if isinstance(change, OrderChange):
                 order_id = change.order.order_id or ""
                 if change.closed:
@@ -851,8 +875,8 @@ class Streams:
                 else:
                     self.held[order_id] = change.order.remaining or 0.0
 
-    async def read_fills(self) -> None:
-        async for fill in self.live.fills():
+    async def _read_fills(self, fills: AsyncIterator[OrderFilled | Lagged]) -> None:
+        async for fill in fills:
             if isinstance(fill, OrderFilled):
                 self.fills[fill.fill.tx_id or ""] += 1
 
@@ -897,88 +921,78 @@ async def run_round(seed: int, tally: Tally | None = None) -> None:
 async def _play(
     exchange: FakeExchange, settings: Settings, rng: random.Random, tally: Tally
 ) -> list[str]:
+    before = asyncio.all_tasks()
+    async with AsyncExitStack() as stack:
+        turn, reader = await _begin(stack, exchange, settings, rng, tally)
+        streams = Streams(turn.live)
+        reading = [asyncio.create_task(each) for each in (reader.run(), *streams.read())]
+        await until(lambda: len(exchange.feeds.user) == 1)
+        exchange.book.place(exchange.account, turn.games[0].game_id)
+        await reader.ready.wait()
+        await stack.enter_async_context(turn.live)
+        stack.enter_context(turn.looking())
+        seeds = [rng.random() for _ in range(settings.actors)]
+        await asyncio.gather(*[turn.act(random.Random(each)) for each in seeds])  # noqa: S311  # as above
+        exchange._injected.clear()
+        turn.line.faults.clear()
+        reader.calm = True
+        await turn.finish()
+        await asyncio.sleep(_AFTERWARDS)
+        await turn.compare()
+        reader.check(tally)
+        trail = [*turn.trail, *reader.trail, *streams.check()]
+        trail += [f"it ended: {task}" for task in reading if task.done()]
+        for task in reading:
+            task.cancel()
+        await asyncio.wait(reading)
+    struck = [type(each.fault).__name__ for each in exchange.requests if each.fault is not None]
+    tally.struck.update([*struck, *turn.line.struck.elements()])
+    if left := own_tasks(before):
+        trail.append(f"left running: {left}")
+    return trail
+
+
+async def _begin(
+    stack: AsyncExitStack,
+    exchange: FakeExchange,
+    settings: Settings,
+    rng: random.Random,
+    tally: Tally,
+) -> tuple[Round, Reader]:
+    """Give a round whose live orders are not entered yet, and what reads the user feed."""
     token = exchange.add_account(exchange.account, "secret")
     reading_token = exchange.book.issue_token(exchange.account)
 
     def is_elsewhere(socket: feed_faults.FeedSocket) -> bool:
         return reading_token in socket.request.headers["Authorization"]
 
-    told = Told(exchange, is_elsewhere)
-    line = Line(told, settings.delivery)
-    exchange.feeds.user.inject(line, times=None)
-    exchange.book.events.listeners.append(told.note)
-    games = [exchange.add_game() for _ in range(_GAMES)]
-    retry = RetryPolicy(attempt_timeout=settings.attempt_timeout, connect_timeout=0.5)
-
-    def session_with(token: str, **options: str | None) -> AsyncSession:
+    def session_with(token: str, *, login: bool) -> AsyncSession:
         return AsyncSession(
             token,
             base_url=exchange.url,
             orders_url=exchange.orders_url,
             streaming_url=exchange.streaming_url,
-            retry=retry,
+            retry=RetryPolicy(attempt_timeout=settings.attempt_timeout, connect_timeout=0.5),
             timeout=5.0,
             read_lag=settings.read_lag,
-            **options,  # type: ignore[arg-type]  # mypy takes them for every option
+            username=exchange.account if login else None,
+            password="secret" if login else None,
         )
 
-    before = asyncio.all_tasks()
-    trail: list[str] = []
-    async with AsyncExitStack() as stack:
-        login = settings.with_login
-        session = await stack.enter_async_context(
-            session_with(
-                token,
-                username=exchange.account if login else None,
-                password="secret" if login else None,
-            )
-        )
-        elsewhere = await stack.enter_async_context(session_with(reading_token))
-        reader = Reader(elsewhere, told, settings, random.Random(rng.random()))  # noqa: S311  # as above
-        reading = asyncio.create_task(reader.run())
-        while not len(exchange.feeds.user):
-            await asyncio.sleep(0.1)
-        exchange.book.place(exchange.account, games[0].game_id)
-        await reader.ready.wait()
-        socket = None
-        if settings.with_socket:
-            socket = await stack.enter_async_context(session.orders_socket())
-        live = session.live_orders(audit=_AUDIT)
-        turn = Round(exchange, session, settings, tally, games, told, line, live, socket)
-        turn.lag(rng)
-        turn.follow()
-        streams = Streams(live)
-        tasks = [
-            asyncio.create_task(each) for each in (streams.read_changes(), streams.read_fills())
-        ]
-        await asyncio.sleep(0)
-        await stack.enter_async_context(live)
-        loop = asyncio.get_running_loop()
-        if not isinstance(loop, JumpingLoop):
-            raise TypeError("the rounds need a loop whose clock jumps")
-        loop.look_at_rest(turn.check_at_rest)
-        try:
-            seeds = [rng.random() for _ in range(settings.actors)]
-            await asyncio.gather(*[turn.act(random.Random(each)) for each in seeds])  # noqa: S311  # as above
-            exchange._injected.clear()
-            line.faults.clear()
-            reader.calm = True
-            await turn.finish()
-            await asyncio.sleep(_AFTERWARDS)
-            await turn.compare()
-        finally:
-            loop.look_no_more(turn.check_at_rest)
-        for each in exchange.requests:
-            if each.fault is not None:
-                tally.struck[type(each.fault).__name__] += 1
-        tally.struck.update(line.struck)
-        reader.check(tally)
-        trail += [*turn.trail, *reader.trail, *streams.check()]
-        if reading.done():
-            trail.append(f"the reader ended: {reading}")
-        for task in (reading, *tasks):
-            task.cancel()
-        await asyncio.wait([reading, *tasks])
-    if left := own_tasks(before):
-        trail.append(f"left running: {left}")
-    return trail
+    told = Told(exchange, is_elsewhere)
+    line = Line(told, settings.delivery)
+    exchange.feeds.user.inject(line, times=None)
+    exchange.book.events.listeners.append(told.note)
+    games = [exchange.add_game() for _ in range(_GAMES)]
+    session = session_with(token, login=settings.with_login)
+    await stack.enter_async_context(session)
+    elsewhere = await stack.enter_async_context(session_with(reading_token, login=False))
+    reader = Reader(elsewhere, told, settings, random.Random(rng.random()))  # noqa: S311  # no secret is drawn
+    socket = None
+    if settings.with_socket:
+        socket = await stack.enter_async_context(session.orders_socket())
+    live = session.live_orders(audit=_AUDIT)
+    turn = Round(exchange, session, settings, tally, games, told, line, live, socket)
+    turn.lag(rng)
+    turn.follow()
+    return turn, reader

@@ -380,12 +380,13 @@ async def test_the_demo_runs_the_main_job_on_a_sandbox_of_its_own(
 async def test_open_orders_are_shown_by_game_with_totals(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
-    game, other = fake_exchange.add_game(orders=2), fake_exchange.add_game(orders=1)
+    game = fake_exchange.add_game(orders=2)
+    other = fake_exchange.add_game(orders=1, parent=game)
     fake_exchange.book.fill(fake_exchange.open_orders(other.game_id)[0].order_id, 40.0)
     ran = await run("orders")
     assert [line.split("\t") for line in ran.out.splitlines()] == [
-        [game.game_id, "NBA", "Celtics at Lakers", "2", "200.00", "0.00", "200.00"],
-        [other.game_id, "NBA", "Celtics at Lakers", "1", "100.00", "40.00", "60.00"],
+        [game.game_id, "NBA", "Celtics @ Lakers", "2", "200.00", "0.00", "200.00"],
+        [other.game_id, "NBA", "Celtics @ Lakers 1H", "1", "100.00", "40.00", "60.00"],
         ["total", "", "", "3", "300.00", "40.00", "260.00"],
     ]
     document = json.loads((await run("orders", "--json")).out)

@@ -60,7 +60,7 @@ async def test_an_order_that_is_placed_changes_its_side(
         "spread": None,
         "mainHomeSpread": None,
         "mainAwaySpread": None,
-        "mainTotal": None,
+        "mainTotal": 8.5,
     }
     assert [entry["id"] for entry in entries] == [order.order_id]
 

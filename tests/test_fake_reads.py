@@ -6,6 +6,7 @@ import pytest
 from fake_client import ask, place
 
 from fourcasters_async.testing import BookOrder, FakeExchange
+from fourcasters_async.testing.placing import place as place_in
 from fourcasters_async.testing.records import moment
 
 LEAGUES = "GET /exchange/getLeagues"
@@ -121,6 +122,18 @@ async def test_changes_alone_can_lag(fake_exchange: FakeExchange, order: BookOrd
     assert await shown(fake_exchange) == [order.order_id, placed["unmatched"]["orderID"]]
     fake_exchange.move_clock(LAG)
     assert await shown(fake_exchange) == [placed["unmatched"]["orderID"]]
+
+
+async def test_what_was_taken_at_once_never_rested_however_late_changes_are_shown(
+    fake_exchange: FakeExchange, order: BookOrder
+) -> None:
+    fake_exchange.vanish_lag = LAG
+    game = fake_exchange.book.games[order.game_id]
+    fake_exchange.book.place("another", game.game_id)
+    taker = {"type": "moneyline", "side": game.away_id, "odds": 110, "bet": 50.0}
+    taken = place_in(fake_exchange.book, fake_exchange.account, order.game_id, taker)
+    assert taken.took is not None
+    assert taken.took.order_id not in await shown(fake_exchange)
 
 
 async def test_the_lags_add_up(fake_exchange: FakeExchange) -> None:

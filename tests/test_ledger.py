@@ -71,6 +71,24 @@ def test_an_order_on_a_game_that_is_not_known_may_be_on_any(ledger: Ledger) -> N
     assert len(ledger.orders(ANOTHER)) == 1
 
 
+def test_a_read_without_an_order_that_another_showed_a_moment_before_decides_nothing(
+    ledger: Ledger,
+) -> None:
+    ledger.read([order()], began=0.0, now=0.2, complete=False)
+    assert ledger.conclusive
+    ledger.read([], began=LAG, now=LAG + 0.1, complete=False)
+    assert (left(ledger), ledger.conclusive) == ({"X1": 100.0}, False)
+    ledger.read([], began=LAG + 0.3, now=LAG + 0.4, complete=False)
+    assert (left(ledger), ledger.conclusive) == ({}, True)
+
+
+def test_an_order_that_the_feed_has_told_of_leaves_nothing_undecided(ledger: Ledger) -> None:
+    ledger.read([order()], began=0.0, now=0.2, complete=False)
+    ledger.apply(placed(), 0.3)
+    ledger.read([], began=LAG, now=LAG + 0.1, complete=False)
+    assert ledger.conclusive
+
+
 def test_what_is_left_of_an_order_only_gets_less(ledger: Ledger) -> None:
     ledger.apply(filled(left=40.0), 0.0)
     ledger.apply(placed(), 1.0)

@@ -91,6 +91,24 @@ async def test_it_is_current_once_a_read_cannot_have_missed_what_the_feed_did_no
         assert (orders.doubt, orders.not_current_since) == (None, None)
 
 
+async def test_what_the_first_read_still_shows_and_the_next_one_does_not_is_decided_by_another(
+    fake_exchange: FakeExchange,
+) -> None:
+    fake_exchange.add_game(orders=1)
+    fake_exchange.move_clock(LONG)
+    # Each read is answered so late that the second one begins a moment too early.
+    fake_exchange.latency = 0.1 * SECOND
+    fake_exchange.vanish_lag = 0.49 * SECOND
+    fake_exchange.book.cancel(*fake_exchange.open_orders())
+    async with (
+        session_of(fake_exchange, read_lag=0.5 * SECOND) as session,
+        session.live_orders() as orders,
+    ):
+        assert len(orders) == 1
+        assert await orders.wait_until_current()
+        assert held(orders) == set()
+
+
 async def test_an_order_of_another_session_comes_by_the_feed(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:

@@ -184,6 +184,21 @@ async def test_prices_are_those_of_a_taker(session: AsyncSession, full: BookGame
     assert game.odds.best_over == 110
 
 
+async def test_prices_come_with_the_commission_and_with_what_can_be_bet(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game(league="NFL")
+    for side, odds in ((game.away_id, -110), (game.home_id, -200), (game.home_id, 150)):
+        fake_exchange.book.place("other", game.game_id, side=side, odds=odds, offered=100.0)
+    (priced,) = await session.markets.get_odds_for_average_price("NFL")
+    shown = priced.odds
+    assert shown is not None
+    assert (shown.best_home_moneyline, shown.best_home_moneyline_with_commission) == (110, 109)
+    assert (shown.best_away_moneyline, shown.best_away_moneyline_with_commission) == (200, 199)
+    assert (shown.home_moneyline_max_bet, shown.away_moneyline_max_bet) == (90, 200)
+    assert (shown.max_moneyline_bet, shown.max_over_bet) == (200, 0)
+
+
 async def test_a_game_without_orders_has_no_prices(session: AsyncSession) -> None:
     (game,) = await session.markets.get_odds_for_average_price("NBA")
     assert game.odds is not None
@@ -198,6 +213,35 @@ async def test_the_volume_is_what_both_sides_staked(
     today = order.created_at.date()
     volume = await session.markets.get_matched_volume(today, today)
     assert volume == MatchedVolume(start_date=today, end_date=today, matched_volume=100.0)
+
+
+async def test_a_book_keeps_its_volume_when_its_orders_are_filled(
+    session: AsyncSession, fake_exchange: FakeExchange, full: BookGame
+) -> None:
+    order = fake_exchange.book.place(fake_exchange.account, full.game_id, odds=150)
+    fake_exchange.book.fill(order.order_id, order.offered)
+    (book,) = await session.markets.get_orderbook(game_id=full.game_id)
+    (prices,) = await session.markets.get_odds_for_average_price(full.league)
+    period = fake_exchange.book.add_game(parent=full)
+    of_period = await session.markets.get_single_orderbook(period.game_id)
+    assert (book.matched_volume, prices.matched_volume) == (250.0, 250.0)
+    assert of_period.game.matched_volume == 0
+
+
+async def test_the_main_lines_are_one_line_near_even_money(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game(league="NFL")
+    spreads = ((3.5, game.home_id, -900), (-6.5, game.home_id, -105), (10.5, game.away_id, -300))
+    for number, side, odds in spreads:
+        fake_exchange.book.place(
+            "other", game.game_id, type="spread", number=number, side=side, odds=odds
+        )
+    single = (await session.markets.get_single_orderbook(game.game_id)).game
+    (priced,) = await session.markets.get_odds_for_average_price("NFL")
+    assert (single.main_home_spread, single.main_away_spread) == (-6.5, 6.5)
+    assert priced.odds is not None
+    assert (priced.odds.best_away_spread, priced.odds.best_home_spread) == (105, None)
 
 
 async def test_days_in_the_wrong_order_are_refused(session: AsyncSession) -> None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fourcasters_async.cli.demo import DemoResult
 from fourcasters_async.cli.terminal import headline, show_rows
-from fourcasters_async.cli.wording import amount, number
+from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
 _ROWS_SHOWN = 12
@@ -115,7 +115,8 @@ def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
         by_game.setdefault(order.game_id or "?", []).append(order)
     heads = ("game", "league", "teams", "orders", "offered", "filled", "remaining")
     rows = [
-        (game_id, *_game(on_game[0]), *_totals(on_game)) for game_id, on_game in by_game.items()
+        (game_id, _league(on_game[0]), teams(on_game[0].game), *_totals(on_game))
+        for game_id, on_game in by_game.items()
     ]
     show_rows(console, heads, [*rows, ("total", "", "", *_totals(orders))], numbers=range(3, 7))
 
@@ -138,11 +139,8 @@ def report_document(report: CancelReport) -> dict[str, object]:
     }
 
 
-def _game(order: OpenOrder) -> tuple[str, str]:
-    if order.game is None:
-        return "", ""
-    teams = [team.long_name or "?" for team in order.game.participants]
-    return order.game.league or "", order.game.event_name or " at ".join(teams)
+def _league(order: OpenOrder) -> str:
+    return (order.game.league if order.game else None) or ""
 
 
 def _totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:

@@ -16,6 +16,11 @@ class OpenOrder:
     `odds` are American, a `float` if the exchange sends a decimal; `bet`, `filled`, `offered` and
     `remaining` are in account currency; `created_at` and `expiry` are timezone-aware. `remaining`
     is what can still be matched. `taken_ratio` has rounding noise and may be slightly negative.
+
+    It backs `participant_id` (moneyline, spread), with the `spread` as that side has it, its `side`
+    (`"over"` or `"under"`) of a `total`, or `"yes"` or `"no"` to the outcome `market`, a
+    participant or `"draw"` (`moneyline1x2`).
+
     `origin` is `"offer"` or `"wager"`. A `type` that this library does not know stays a plain
     string. A field that is missing from the answer or cannot be read is `None`, `order_id` and
     `game` too. Such an order rests all the same, and without a `game` it may be on any.
@@ -79,11 +84,13 @@ class OrderDetail:
 
 @frozen
 class MatchedBet:
-    """A bet that was matched and is not graded yet.
+    """A bet that was matched and is not graded yet: one fill of an order.
 
-    `bet`, `risk` (with the commission on a loss) and `win` (without the commission on a win) are
-    in account currency, `odds` are American, times are timezone-aware. Only totals have
-    `over_under`.
+    `tx_id` identifies the fill. `bet` is the stake, `risk` the stake and the commission on a loss,
+    `win` what is won less the commission on a win, all in account currency. `risk` and `win` are
+    rounded each by itself: take both as they are. Makers (`origin` is `"offer"`, for takers
+    `"wager"`) pay no commission. `odds` are American and, as `bet`, those of the account's own
+    side; times are timezone-aware. It backs what an `OpenOrder` does, of a total `over_under`.
     """
 
     bet_id: str | None = field(default=None, metadata=wire("id"))

@@ -42,9 +42,10 @@ class NewOrder:
 
     `side` is the participant that it backs (moneyline, spread), `"over"` or `"under"` (total), or
     `"yes"` or `"no"` (`moneyline1x2`). Only `moneyline1x2` takes a `market`, the outcome: `"draw"`
-    or a participant. `odds` are American, `bet` is the risk in account currency, `number` is the
-    spread or the total. The exchange cancels the order after `expiration_minutes`; without them,
-    when its game starts. It returns `user_reference` with every result of the order.
+    or a participant. `odds` are American, `bet` is the risk in account currency without
+    commission, `number` is the total, or the spread as `side` has it. The exchange cancels the
+    order after `expiration_minutes`; without them, when its game starts. It returns
+    `user_reference` with every result of the order.
     """
 
     game_id: str
@@ -64,9 +65,10 @@ class NewOrder:
 class MatchedFill:
     """A part of an order that was matched at once.
 
-    `amount` and `risk` are the risk, `win` is the win after commission, `win_without_commission`
-    the win before it, all in account currency. `odds` are American. `order_id` is the order on
-    the other side.
+    `amount` is the risk without commission and `risk` with it, `win` is the win after commission
+    and `win_without_commission` before it, all in account currency. `risk` and `win` are rounded
+    each by itself: take both as they are. `odds` are American. `tx_id` identifies the fill;
+    `order_id` is the order on the other side, which is somebody else's.
     """
 
     amount: float | None = None

@@ -172,6 +172,8 @@ class Book:
     def _fill(self, order: BookOrder, fill: BookFill) -> None:
         game = self.games[order.game_id]
         order.take(fill)
+        if not fill.taker:
+            game.matched += fill.risk + fill.win
         self.ledger.hold(order, game, fill)
         self.events.tell(BookEventKind.FILLED, fill.at, game, order, fill)
 

@@ -1,6 +1,7 @@
 """The book of a game, as the exchange's two addresses write it, and the prices that it comes to."""
 
 from collections.abc import Iterable
+from math import log
 from operator import attrgetter
 
 from fourcasters_async.testing import wire
@@ -20,6 +21,22 @@ _MET = {
     "Over": "under",
     "Under": "over",
 }
+# For each price of a game: the keys of the largest bet, at that price and on its market.
+_LARGEST = {
+    "HomeMoneyline": ("homeMoneylineMaxBet", "maxMoneyLineBet"),
+    "AwayMoneyline": ("awayMoneylineMaxBet", "maxMoneyLineBet"),
+    "HomeSpread": ("maxHomeSpreadBet", "maxSpreadBet"),
+    "AwaySpread": ("maxAwaySpreadBet", "maxSpreadBet"),
+    "Over": ("maxOverBet", "maxTotalBet"),
+    "Under": ("maxUnderBet", "maxTotalBet"),
+}
+# The names of the lines of those that have several.
+_LINES = {
+    "homeSpreads": "mainHomeSpread",
+    "awaySpreads": "mainAwaySpread",
+    "over": "mainTotal",
+    "under": "mainTotal",
+}
 
 
 def flat(game: BookGame, orders: Iterable[BookOrder], account: str) -> wire.Document:
@@ -28,7 +45,8 @@ def flat(game: BookGame, orders: Iterable[BookOrder], account: str) -> wire.Docu
     return {
         **wire.game_document(game),
         **{name: [entry(order, account) for order in side] for name, side in sides.items()},
-        **_volumes(sides),
+        "openInterest": round(sum(order.remaining for side in sides.values() for order in side), 2),
+        "matchedVolume": round(game.matched, 2),
     }
 
 
@@ -46,17 +64,23 @@ def nested(game: BookGame, orders: Iterable[BookOrder], account: str) -> wire.Do
     return document | _main_lines(sides)
 
 
-def prices(game: BookGame, orders: Iterable[BookOrder]) -> wire.Document:
-    """Write the best and the average prices of a game."""
+def prices(game: BookGame, orders: Iterable[BookOrder], commission: float) -> wire.Document:
+    """Write the best and the average prices of a game for a taker who pays a `commission`."""
     sides = _by_side(game, orders)
-    lines = _main_lines(sides)
+    best, lines = _best_lines(sides), _main_lines(sides)
     odds: wire.Document = dict(lines)
+    largest: dict[str, int] = {}
     for name, met in _MET.items():
         side = sides[met]
-        if met in _BY_NUMBER and side:
-            side = [order for order in side if order.number == side[0].number]
-        odds |= _price(name, side)
-    volume = _volumes(sides)["matchedVolume"]
+        if met in _BY_NUMBER:
+            side = [order for order in side if order.number == best[_LINES[met]]]
+        odds |= _price(name, side, commission)
+        # Whoever takes an order risks what it wins.
+        bet = int(sum(order.remaining * order.payout for order in side))
+        for key in _LARGEST[name]:
+            largest[key] = max(bet, largest.get(key, 0))
+    odds |= largest
+    volume = round(game.matched, 2)
     return {**wire.game_document(game), **lines, "matchedVolume": volume, "odds": odds}
 
 
@@ -110,33 +134,38 @@ def entry(order: BookOrder, account: str) -> wire.Document:
 
 
 def main_lines(game: BookGame, orders: Iterable[BookOrder]) -> dict[str, float | None]:
-    """Return the lines with the best prices, by their names on the wire."""
+    """Return the lines of which an order is nearest to even money, by their names on the wire."""
     return _best_lines(_by_side(game, orders))
 
 
 def _best_lines(sides: dict[str, list[BookOrder]]) -> dict[str, float | None]:
-    named = {"mainHomeSpread": "homeSpreads", "mainAwaySpread": "awaySpreads", "mainTotal": "over"}
-    return {name: sides[side][0].number if sides[side] else None for name, side in named.items()}
+    total = _nearest_to_even([*sides["over"], *sides["under"]])
+    spread = _nearest_to_even([*sides["homeSpreads"], *sides["awaySpreads"]])
+    home = None
+    if spread is not None and spread.number is not None:
+        home = spread.number if spread in sides["homeSpreads"] else 0.0 - spread.number
+    return {
+        "mainHomeSpread": home,
+        "mainAwaySpread": None if home is None else 0.0 - home,
+        "mainTotal": None if total is None else total.number,
+    }
+
+
+def _nearest_to_even(orders: list[BookOrder]) -> BookOrder | None:
+    return min(orders, key=lambda order: abs(log(order.payout)), default=None)
 
 
 def _main_lines(sides: dict[str, list[BookOrder]]) -> wire.Document:
-    """Write the lines with the best prices."""
+    """Write the main lines."""
     best = _best_lines(sides)
     return {name: None if line is None else f"{line:g}" for name, line in best.items()}
 
 
-def _volumes(sides: dict[str, list[BookOrder]]) -> wire.Document:
-    orders = [order for side in sides.values() for order in side]
-    return {
-        "openInterest": round(sum(order.remaining for order in orders), 2),
-        "matchedVolume": round(sum(order.filled * (1 + order.payout) for order in orders), 2),
-    }
-
-
-def _price(name: str, side: list[BookOrder]) -> wire.Document:
+def _price(name: str, side: list[BookOrder], commission: float) -> wire.Document:
     """Write the prices for whoever takes the orders of a side, the best first."""
     if not side:
-        return {f"average{name}": None, f"best{name}": None, f"best{name}PriceLimit": None}
+        keys = (f"average{name}", f"best{name}", f"best{name}PriceLimit")
+        return dict.fromkeys((*keys, f"best{name}WithCommission"))
     risk = win = 0.0
     limit = side[0]
     for order in side:
@@ -145,9 +174,11 @@ def _price(name: str, side: list[BookOrder]) -> wire.Document:
         risk += order.remaining * order.payout
         win += order.remaining
         limit = order
+    payout = 1 / side[0].payout
     return {
         f"average{name}": _american(win / risk),
         f"best{name}": -side[0].odds,
+        f"best{name}WithCommission": _american(payout - commission * min(1.0, payout)),
         f"best{name}PriceLimit": -limit.odds,
     }
 

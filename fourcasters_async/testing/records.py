@@ -50,6 +50,8 @@ class BookGame:
     cached: bool = True
     rotation: int = 501
     """The rotation number of the away side; the home side has the next one."""
+    matched: float = field(default=0.0, init=False)
+    """What both sides have staked on what was matched, in account currency."""
 
 
 @define

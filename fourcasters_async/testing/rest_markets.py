@@ -88,7 +88,8 @@ def get_single_orderbook(book: Book, asked: Asked) -> object:
 def get_odds_for_average_price(book: Book, asked: Asked) -> object:
     """Show the best and the average prices of the games of a league."""
     games = _requested(book, asked)
-    shown = [order_books.prices(game, book.resting([game.game_id])) for game in games]
+    rate = book.account(asked.account).commission
+    shown = [order_books.prices(game, book.resting([game.game_id]), rate) for game in games]
     return Answer(200, {"games": shown})
 
 
