@@ -149,6 +149,7 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             self.account.get_unmatched,
             self._reads.follow,
             self._reads.note,
+            gate.undecided,
             gate.read_lag,
         )
 

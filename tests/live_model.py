@@ -24,6 +24,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 
 import orjson
 from attrs import Factory, define, field, frozen
+from kill_model import Tally
 from support import JumpingLoop, own_tasks, until
 
 from fourcasters_async import (
@@ -149,16 +150,6 @@ _TARGETS: tuple[_Target, ...] = (
     ("cancelAllByGame", _REQUESTS),
     ("cancelAllOrders", _REQUESTS),
 )
-
-
-@define
-class Tally:
-    """What was counted over many rounds."""
-
-    rounds: int = 0
-    calls: Counter[str] = Factory(Counter)
-    claims: Counter[str] = Factory(Counter)
-    struck: Counter[str] = Factory(Counter)
 
 
 @frozen
@@ -790,7 +781,7 @@ class Reader:
         reading = asyncio.create_task(self._read(feed))
         try:
             await asyncio.wait([reading], timeout=self.rng.choice((1.0, 5.0, 20.0)))
-            while self.calm or self.cursor is feed.cursor is None:
+            while not reading.done() and (self.calm or self.cursor is feed.cursor is None):
                 await asyncio.wait([reading], timeout=1.0)
             if reading.done():
                 reading.result()
@@ -808,7 +799,7 @@ class Reader:
         self._newest = _key(self.cursor) if self.cursor else (-1, 0)
         self._excused = False
         async for event in feed:
-            if self.settings.feed_pause:
+            if self.settings.feed_pause and not self.calm:
                 await asyncio.sleep(self.settings.feed_pause)
             self._take(event)
 

@@ -55,6 +55,24 @@ async def test_live_leagues_have_an_alias_but_for_those_of_a_sport(
     assert (await ask(fake_exchange, LEAGUES)).data == {"availableLeagues": shown}
 
 
+@pytest.mark.parametrize(
+    ("route", "count"),
+    [
+        ("GET /user/v2/getGraded", 60),
+        ("GET /user/getGradedWagers", 60),
+        ("GET /user/v2/getGradedSince", 10),
+    ],
+)
+async def test_an_account_may_make_so_many_graded_reads_and_no_more(
+    fake_exchange: FakeExchange, route: str, count: int
+) -> None:
+    since = {"since": "2026-01-01T00:00:00Z"} if route.endswith("Since") else {}
+    statuses = [(await ask(fake_exchange, route, **since)).status for _ in range(count + 1)]
+    assert statuses == [200] * count + [429]
+    other = fake_exchange.add_account("other")
+    assert (await ask(fake_exchange, route, token=other, **since)).status == 200
+
+
 async def test_the_leagues_need_a_token(fake_exchange: FakeExchange) -> None:
     assert (await ask(fake_exchange, LEAGUES, token="")).status == 401
 

@@ -10,7 +10,7 @@ from trading import Order, orders, put, trade
 from fourcasters_async import AsyncSession, EditStatus, NewOrder, PlaceErrorType, PlaceResult
 from fourcasters_async.testing import Book, BookGame, BookOrder, FakeExchange
 from fourcasters_async.testing.matching import meets
-from fourcasters_async.testing.placing import Placed, RejectedError
+from fourcasters_async.testing.placing import Placed, RejectedError, live_delay
 
 MAKER, TAKER = "maker", "taker"
 
@@ -158,7 +158,7 @@ def test_an_order_type_takes_what_it_allows(
     assert placed.resting is None
 
 
-@pytest.mark.parametrize(("odds", "allowed"), [(110, True), (109, True), (105, False)])
+@pytest.mark.parametrize(("odds", "allowed"), [(110, True), (109, True), (108, False)])
 def test_a_post_arb_matches_within_one_per_cent(
     book: Book, game: BookGame, odds: int, allowed: bool
 ) -> None:
@@ -293,6 +293,30 @@ async def test_a_taker_on_a_live_game_waits_and_a_maker_does_not(
     )
     assert fake_exchange.now() - before == pytest.approx(waits, abs=0.5)
     assert all(each.success for each in result)
+
+
+@pytest.mark.parametrize(
+    ("league", "seconds"),
+    [
+        ("NFL", 3.0),
+        ("UFCMMA", 3.0),
+        ("NCAAF", 3.0),
+        ("NCAAB", 5.0),
+        ("NBA", 5.0),
+        ("ATP", 8.0),
+        ("WTA", 8.0),
+        ("EPL", 10.0),
+    ],
+)
+def test_a_taker_on_a_live_game_waits_as_long_as_its_league_says(
+    book: Book, league: str, seconds: float
+) -> None:
+    game = book.add_game(league=league)
+    taker = {"gameID": game.game_id, **order(game.away_id, 110)}
+    book.start(game.game_id)
+    assert live_delay(book, TAKER, {"orders": [taker]}) == 0
+    rests(book, game, game.home_id, -110)
+    assert live_delay(book, TAKER, {"orders": [taker]}) == seconds
 
 
 @pytest.mark.virtual_time

@@ -44,7 +44,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "feeds": {"_core", "_websocket", "_json", *RECORDS},
     "session": {"_core", "_http", "_settings", "_sign_in", "_transports", *RECORDS, *VERBS},
     "testing": set(),
-    "cli": {"_core", "_settings", "_version", "orders", "search", "session", "testing", *RECORDS},
+    "cli": {
+        *("_core", "_settings", "_version", "feeds", "orders", "search", "session", "testing"),
+        *RECORDS,
+    },
     "__main__": {"cli"},
 }
 # What makes a decision or does arithmetic: no loop, no clock, no log.

@@ -71,22 +71,38 @@ def test_an_order_on_a_game_that_is_not_known_may_be_on_any(ledger: Ledger) -> N
     assert len(ledger.orders(ANOTHER)) == 1
 
 
-def test_a_read_without_an_order_that_another_showed_a_moment_before_decides_nothing(
-    ledger: Ledger,
+@pytest.mark.parametrize("said_by", ["read", "answer"])
+def test_a_read_without_an_order_that_rested_a_moment_before_decides_nothing(
+    ledger: Ledger, said_by: str
 ) -> None:
-    ledger.read([order()], began=0.0, now=0.2, complete=False)
-    assert ledger.conclusive
-    ledger.read([], began=LAG, now=LAG + 0.1, complete=False)
+    if said_by == "read":
+        ledger.read([order()], began=0.0, now=0.2, complete=False, gapless_since=0.0)
+        assert ledger.conclusive
+    else:
+        ledger.rests(order(), 0.2)
+    ledger.read([], began=LAG, now=LAG + 0.1, complete=False, gapless_since=0.0)
     assert (left(ledger), ledger.conclusive) == ({"X1": 100.0}, False)
-    ledger.read([], began=LAG + 0.3, now=LAG + 0.4, complete=False)
+    ledger.read([], began=LAG + 0.3, now=LAG + 0.4, complete=False, gapless_since=0.0)
     assert (left(ledger), ledger.conclusive) == ({}, True)
 
 
-def test_an_order_that_the_feed_has_told_of_leaves_nothing_undecided(ledger: Ledger) -> None:
-    ledger.read([order()], began=0.0, now=0.2, complete=False)
-    ledger.apply(placed(), 0.3)
-    ledger.read([], began=LAG, now=LAG + 0.1, complete=False)
-    assert ledger.conclusive
+@pytest.mark.parametrize(("told_at", "decided"), [(0.3, False), (0.5, False), (0.6, True)])
+def test_an_order_that_the_feed_has_told_of_since_a_gap_leaves_nothing_undecided(
+    ledger: Ledger, told_at: float, decided: bool
+) -> None:
+    ledger.apply(placed(), told_at)
+    ledger.rests(order(), 0.7)
+    ledger.read([], began=LAG + 0.5, now=LAG + 0.6, complete=False, gapless_since=0.5)
+    assert (len(ledger), ledger.conclusive) == (1, decided)
+
+
+def test_the_feed_owes_word_since_the_oldest_thing_that_it_has_not_told_of(ledger: Ledger) -> None:
+    ledger.rests(order("X1"), 1.0)
+    ledger.rests(order("X2"), 2.0)
+    ledger.gone("X1", GAME, 3.0, just_now=True)
+    assert ledger.owed_since() == 2.0
+    ledger.apply(placed("X2"), 4.0)
+    assert ledger.owed_since() == 3.0
 
 
 def test_what_is_left_of_an_order_only_gets_less(ledger: Ledger) -> None:
@@ -114,7 +130,7 @@ def test_a_fill_that_leaves_nothing_closes_the_order(ledger: Ledger) -> None:
 def test_nothing_late_opens_an_order_that_was_closed(
     ledger: Ledger, late: Callable[[Ledger], Any]
 ) -> None:
-    ledger.apply(cancelled(), 0.0)
+    ledger.gone("X1", GAME, 0.0, just_now=True)
     assert not late(ledger)
     assert len(ledger) == 0
 
@@ -199,32 +215,88 @@ def test_what_the_feed_owed_before_a_time_can_be_forgiven(ledger: Ledger) -> Non
 GAMES = frozenset({GAME.casefold()})
 
 
-def test_a_closing_is_seen_once_the_feed_itself_has_told_of_it(ledger: Ledger) -> None:
+def test_a_cancel_is_shown_once_the_feed_itself_has_told_of_it(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
     ledger.gone("X1", GAME, 1.0, just_now=True)
-    assert not ledger.closing_seen(GAMES, since=0.5)
+    assert not ledger.cancels_shown(GAMES, since=0.5)
     ledger.apply(cancelled(), 2.0)
-    assert ledger.closing_seen(GAMES, since=0.5)
-    assert ledger.closing_seen(None, since=0.5)
+    assert ledger.cancels_shown(GAMES, since=0.5)
+    assert ledger.cancels_shown(None, since=0.5)
 
 
-def test_an_earlier_closing_shows_nothing(ledger: Ledger) -> None:
+def test_a_cancel_is_shown_also_if_the_feed_told_of_it_before_its_answer(ledger: Ledger) -> None:
     ledger.apply(cancelled(), 1.0)
-    assert not ledger.closing_seen(GAMES, since=1.5)
-    assert not ledger.closing_seen(None, since=1.5)
+    assert not ledger.cancels_shown(GAMES, since=0.5)
+    ledger.gone("x1", GAME, 2.0, just_now=True)
+    assert ledger.cancels_shown(GAMES, since=0.5)
 
 
-def test_a_closing_on_another_game_shows_nothing(ledger: Ledger) -> None:
+@pytest.mark.parametrize("closing", [cancelled(), filled(left=0.0)], ids=["cancelled", "filled"])
+def test_what_no_answer_has_told_of_shows_no_cancel(
+    ledger: Ledger, closing: OrderCancelled | OrderFilled
+) -> None:
+    ledger.apply(closing, 1.0)
+    ledger.gone("X1", GAME, 1.0, just_now=False)
+    assert not ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.cancels_shown(None, since=0.5)
+
+
+def test_a_cancel_of_which_a_read_told_first_is_no_answered_one(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.read([], began=2.0, now=2.1, complete=True)
+    ledger.apply(cancelled(), 3.0)
+    assert not ledger.cancels_shown(GAMES, since=0.5)
+
+
+def test_a_cancel_that_was_answered_earlier_shows_nothing(ledger: Ledger) -> None:
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.apply(cancelled(), 2.0)
+    assert not ledger.cancels_shown(GAMES, since=1.5)
+    assert not ledger.cancels_shown(None, since=1.5)
+
+
+def test_a_cancel_on_another_game_shows_nothing(ledger: Ledger) -> None:
+    ledger.gone("X1", ANOTHER, 1.0, just_now=True)
     ledger.apply(cancelled(game=ANOTHER), 1.0)
-    assert not ledger.closing_seen(GAMES, since=0.5)
+    assert not ledger.cancels_shown(GAMES, since=0.5)
 
 
-def test_no_closing_is_seen_while_the_feed_owes_word_of_a_game_that_is_not_known(
+def test_no_cancel_is_shown_while_the_feed_owes_word_of_a_game_that_is_not_known(
     ledger: Ledger,
 ) -> None:
+    ledger.gone("X1", GAME, 1.0, just_now=True)
     ledger.apply(cancelled("X1"), 1.0)
     ledger.gone("X2", None, 1.0, just_now=True)
-    assert not ledger.closing_seen(GAMES, since=0.5)
+    assert not ledger.cancels_shown(GAMES, since=0.5)
+
+
+def test_with_periods_no_cancel_is_shown_while_the_feed_owes_word_of_any_game(
+    ledger: Ledger,
+) -> None:
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.apply(cancelled("X1"), 1.0)
+    ledger.rests(order("X2", game=ANOTHER), 1.0)
+    assert ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.cancels_shown(GAMES, since=0.5, periods=True)
+
+
+def test_what_a_later_source_knows_of_a_game_is_added(ledger: Ledger) -> None:
+    ledger.rests(order(), 0.0)
+    ledger.apply(evolve(placed(), parent_game_id=ANOTHER), 1.0)
+    (held,) = ledger.orders()
+    assert held.game is not None
+    assert held.game.parent_game_id == ANOTHER
+
+
+def test_an_order_that_the_feed_places_again_after_it_told_of_its_closing_rests(
+    ledger: Ledger,
+) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.apply(cancelled(), 2.0)
+    change = ledger.apply(placed(), 3.0)
+    assert change is not None
+    assert (change.opened, left(ledger)) == (True, {"X1": 100.0})
 
 
 @define

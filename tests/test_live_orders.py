@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
+from attrs import frozen
 from support import QUICK, SECOND, until
 
 from fourcasters_async import (
@@ -18,10 +20,11 @@ from fourcasters_async import (
     NewOrder,
     OrderChange,
     OrderFilled,
+    OutcomeUnknownError,
     ProofSource,
     SessionClosedError,
 )
-from fourcasters_async.testing import BookGame, FakeExchange, faults, feed_faults
+from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
 from fourcasters_async.testing.placing import place as place_in
 
 # The clock of most loops here jumps: seconds of waiting cost nothing.
@@ -31,6 +34,22 @@ LONG = 60 * SECOND
 @pytest.fixture
 def game(fake_exchange: FakeExchange) -> BookGame:
     return fake_exchange.add_game()
+
+
+@frozen
+class NotCancelled(faults.Fault):
+    """Nothing is done, and the answer is that the order was not cancelled."""
+
+    order: BookOrder
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:  # noqa: ARG002  # as every fault
+        row = {
+            "sessionID": self.order.order_id,
+            "success": False,
+            "reason": "System error",
+            "userReference": self.order.user_reference,
+        }
+        return web.json_response({"data": [row]})
 
 
 def session_of(exchange: FakeExchange, *, read_lag: float = 0.05) -> AsyncSession:
@@ -151,6 +170,34 @@ async def test_a_fill_comes_once_and_leaves_what_is_left(
         assert len(orders) == 0
 
 
+async def test_an_order_that_was_filled_as_it_came_is_not_held_when_a_cancel_names_it(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.book.place("another", game.game_id, side=game.away_id, offered=200.0)
+    fake_exchange.inject(faults.Close(committed=True), endpoint="place")
+    async with following(fake_exchange) as (session, orders):
+        with pytest.raises(OutcomeUnknownError):
+            await session.place([new(game, odds=110, user_reference=None)])
+        (filled,) = fake_exchange.book.orders_of(fake_exchange.account)
+        (result,) = await session.cancel_multiple([filled.order_id])
+        assert (result.success, result.remaining) == (False, 0.0)
+        assert held(orders) == set()
+
+
+async def test_an_order_that_a_failed_cancel_shows_is_held_though_its_place_ended_unknown(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.inject(faults.Close(committed=True), endpoint="place")
+    async with following(fake_exchange) as (session, orders):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        with pytest.raises(OutcomeUnknownError):
+            await session.place([new(game, user_reference=None)])
+        (order,) = fake_exchange.open_orders()
+        fake_exchange.inject(NotCancelled(order), endpoint="cancelMultiple")
+        await session.cancel_multiple([order.order_id])
+        assert held(orders) == {order.order_id}
+
+
 async def test_an_order_that_expires_leaves(fake_exchange: FakeExchange, game: BookGame) -> None:
     async with following(fake_exchange) as (session, orders):
         await session.place([new(game, expiration_minutes=5)])
@@ -203,7 +250,7 @@ async def test_over_the_orders_socket_too_the_proof_comes_from_the_feed(
         assert {outcome.seen_by for outcome in report.outcomes} == {ProofSource.FEED}
 
 
-async def test_a_cancel_that_ended_unknown_is_proved_by_what_the_feed_tells(
+async def test_a_cancel_that_ended_unknown_is_proved_by_a_read(
     fake_exchange: FakeExchange,
 ) -> None:
     game = fake_exchange.add_game(orders=3)
@@ -211,12 +258,11 @@ async def test_a_cancel_that_ended_unknown_is_proved_by_what_the_feed_tells(
         faults.Close(committed=True), endpoint="cancelAllOrdersForGame", times=None
     )
     async with following(fake_exchange) as (session, _):
-        before = fake_exchange.received("getUnmatched")
         report = await session.cancel_all_orders_for_games(
             [game.game_id], deadline=SECOND, verify=True
         )
         assert (report.verified_clear, len(report.unknown)) == (True, 1)
-        assert fake_exchange.received("getUnmatched") == before
+        assert report.outcomes[0].seen_by is ProofSource.READ
 
 
 async def test_a_game_on_which_nothing_rested_is_read(fake_exchange: FakeExchange) -> None:
@@ -263,7 +309,7 @@ async def test_a_feed_that_owes_word_of_an_own_order_is_asked_again_and_is_curre
         with caplog.at_level(logging.WARNING, "fourcasters_async"):
             await session.place([new(game)])
             await until(lambda: not orders.current)
-        assert "has not told of 1 own orders" in caplog.text
+            await until(lambda: "has not told of 1 own orders" in caplog.text)
         assert await orders.wait_until_current()
         assert fake_exchange.received("messages")
 

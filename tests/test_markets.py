@@ -184,6 +184,21 @@ async def test_prices_are_those_of_a_taker(session: AsyncSession, full: BookGame
     assert game.odds.best_over == 110
 
 
+async def test_an_average_price_sweeps_no_more_than_it_must(
+    session: AsyncSession, fake_exchange: FakeExchange
+) -> None:
+    game = fake_exchange.book.add_game(league="NFL")
+    for odds, offered in ((100, 450.0), (150, 100.0), (300, 1000.0)):
+        fake_exchange.book.place(
+            "other", game.game_id, side=game.away_id, odds=odds, offered=offered
+        )
+    (priced,) = await session.markets.get_odds_for_average_price("NFL")
+    assert priced.odds is not None
+    # 450 wins 450, and 150 wins 100.
+    assert priced.odds.average_home_moneyline == -109
+    assert priced.odds.best_home_moneyline_price_limit == -150
+
+
 async def test_prices_come_with_the_commission_and_with_what_can_be_bet(
     session: AsyncSession, fake_exchange: FakeExchange
 ) -> None:

@@ -399,7 +399,9 @@ async def test_what_fails_in_taking_an_event_ends_the_feed(
         raise ZeroDivisionError
 
     lines, states = Lines(), list[bool]()
-    async with UserFeedCore(lines, fail, on_state=lambda: states.append(core.live)) as core:
+    # With eager tasks it is told of its state while it is entered.
+    core = UserFeedCore(lines, fail, on_state=lambda: states.append(core.live))
+    async with core:
         await turns()
         assert core.live
         lines.push(message(1))

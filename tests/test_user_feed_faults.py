@@ -228,6 +228,26 @@ async def test_what_has_expired_is_a_gap_and_the_rest_comes(
     assert ids(events) == left + trader.ids[6:]
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("keep", [None, 1])
+async def test_an_audit_that_cannot_show_all_that_happened_is_a_gap(
+    fake_exchange: FakeExchange, session: AsyncSession, keep: int | None
+) -> None:
+    trader = Trader(fake_exchange)
+    async with session.user_feed(audit=1.0) as feed:
+        trader.trade()
+        await events_until(feed, set(trader.ids))
+        fake_exchange.inject(feed_faults.CacheExpired(keep), endpoint="messages")
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        trader.trade()
+        events = await events_until(feed, set(trader.ids[4:]))
+        events.append(await anext(feed))
+        fake_exchange.assert_all_faults_struck()
+        if keep is None:
+            events += await events_until(feed, {trader.ids[3]})
+    assert [type(each) for each in events[:3]] == [OrderFilled, OrderCancelled, Gap]
+
+
 async def test_a_cursor_that_has_expired_begins_with_a_gap(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:

@@ -1,16 +1,20 @@
 """An aiohttp WebSocket that writes many frames at once."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 import aiohttp
 from aiohttp.http_websocket import WebSocketWriter
 
+from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.secret import Secret
 
 # Bytes that are gathered before a write: one system call per frame would take most of the time of
 # a burst.
 _BUFFER_SIZE = 2**15
+# Seconds that the peer has to answer a close frame.
+_CLOSE_TIMEOUT = 1.0
 # The bit that marks the opcode of a control frame.
 _CONTROL = 0x08
 
@@ -50,6 +54,24 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
     def discard(self) -> None:
         """Forget the gathered frames: they are never written."""
         self._buffered.discard()
+
+    @property
+    def reason(self) -> str:
+        """Why nothing more can be read, once that is so."""
+        error = self.exception()
+        if error is None:
+            return f"the connection was closed (code {self.close_code})"
+        return no_response(error, left=True).reason
+
+    async def end(self) -> None:
+        """Close with a close frame, and abort if the peer does not answer it soon."""
+        try:
+            # Closing waits for a peer that does not read.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await self.close()
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once. Frames that the peer does not read would keep the connection open."""

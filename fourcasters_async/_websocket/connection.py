@@ -6,7 +6,6 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 import aiohttp
@@ -150,10 +149,7 @@ class Connection:
             task.cancel()
         try:
             await asyncio.wait(self._tasks)
-            # Closing waits for a peer that does not read.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_TIMEOUT):
-                    await self._socket.close()
+            await self._socket.end()
         finally:
             self._socket.abort()
 
@@ -219,13 +215,7 @@ class Connection:
             ):
                 self._lose_to_a_large_frame()
                 return
-            error = self._socket.exception()
-            code = self._socket.close_code
-            self.lose(
-                f"the connection was closed (code {code})"
-                if error is None
-                else no_response(error, left=True).reason
-            )
+            self.lose(self._socket.reason)
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be read
             self.lose(no_response(error, left=True).reason)
 

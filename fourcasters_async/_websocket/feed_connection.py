@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 import aiohttp
 
@@ -12,8 +11,6 @@ from fourcasters_async._websocket.buffered import BufferedWebSocket
 
 _log = logging.getLogger("fourcasters_async")
 
-# Seconds that the peer has to answer a close frame.
-_CLOSE_TIMEOUT = 1.0
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
@@ -53,10 +50,7 @@ class FeedConnection:
         self._reading.cancel()
         try:
             await asyncio.wait([self._reading])
-            # Closing waits for a peer that does not read.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_TIMEOUT):
-                    await self._socket.close()
+            await self._socket.end()
         finally:
             self._socket.abort()
 
@@ -72,11 +66,6 @@ class FeedConnection:
                     await self._socket.pong(message.data)
                 elif message.type is not aiohttp.WSMsgType.PONG:
                     break
-            error = self._socket.exception()
-            self.lose(
-                f"the connection was closed (code {self._socket.close_code})"
-                if error is None
-                else no_response(error, left=True).reason
-            )
+            self.lose(self._socket.reason)
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be read
             self.lose(no_response(error, left=True).reason)

@@ -34,6 +34,7 @@ from fourcasters_async.cli.reads import bets, book, games, graded, me, positions
 from fourcasters_async.cli.sandbox import sandbox
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import headline, say, say_json, usage_error, write_anything
+from fourcasters_async.cli.watch import watch
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult, MarketType, OpenOrder
 from fourcasters_async.orders.arguments import check_markets
@@ -67,12 +68,13 @@ def main() -> None:
     clear, whatever became of the requests.
 
     Commands that read exit with 0 if the exchange answered, 1 if it refused, such as for a game
-    that it does not know, 2 for wrong usage, 3 if no usable answer came.
+    that it does not know, 2 for wrong usage, 3 if no usable answer came. `watch` and `book
+    --follow` go on until Ctrl-C, and then exit with 0.
     """
     write_anything()
 
 
-for command in (login, logout, sandbox, games, book, positions, bets, graded, me):
+for command in (login, logout, sandbox, games, book, positions, bets, graded, me, watch):
     main.add_command(command)
 
 

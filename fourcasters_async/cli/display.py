@@ -10,10 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fourcasters_async.cli.demo import DemoResult
+from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.terminal import headline, show_rows
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
+ORDERS = Columns(
+    ("game", "league", "teams", "orders", "offered", "filled", "remaining"), range(3, 7)
+)
 _ROWS_SHOWN = 12
 
 
@@ -110,20 +114,38 @@ def show_results(console: Console, results: Iterable[CancelResult]) -> None:
 
 def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
     """Print one row per game with open orders, and the totals."""
+    rows = [*order_rows(orders), ("total", "", "", *order_totals(orders))]
+    show_rows(console, ORDERS.heads, rows, numbers=ORDERS.numbers)
+
+
+def order_rows(orders: Iterable[OpenOrder]) -> list[Row]:
+    """Return a row for each game with open orders."""
     by_game: dict[str, list[OpenOrder]] = {}
     for order in orders:
         by_game.setdefault(order.game_id or "?", []).append(order)
-    heads = ("game", "league", "teams", "orders", "offered", "filled", "remaining")
-    rows = [
-        (game_id, _league(on_game[0]), teams(on_game[0].game), *_totals(on_game))
+    return [
+        (game_id, _league(on_game[0]), teams(on_game[0].game), *order_totals(on_game))
         for game_id, on_game in by_game.items()
     ]
-    show_rows(console, heads, [*rows, ("total", "", "", *_totals(orders))], numbers=range(3, 7))
+
+
+def order_totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
+    """Return how many orders there are, and what is offered, filled and remaining of them."""
+    sums = (
+        sum(getattr(order, name) or 0.0 for order in orders)
+        for name in ("offered", "filled", "remaining")
+    )
+    return (number(len(orders)), *map(amount, sums))
 
 
 def to_json(document: object) -> str:
     """Return records, or a dict with records, as JSON."""
     return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2).decode()
+
+
+def to_json_line(document: object) -> str:
+    """Return records, or a dict with records, as JSON in one line."""
+    return orjson.dumps(document, default=_plain).decode()
 
 
 def report_document(report: CancelReport) -> dict[str, object]:
@@ -141,14 +163,6 @@ def report_document(report: CancelReport) -> dict[str, object]:
 
 def _league(order: OpenOrder) -> str:
     return (order.game.league if order.game else None) or ""
-
-
-def _totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
-    sums = (
-        sum(getattr(order, name) or 0.0 for order in orders)
-        for name in ("offered", "filled", "remaining")
-    )
-    return (number(len(orders)), *map(amount, sums))
 
 
 def _plain(value: Any) -> object:

@@ -38,6 +38,8 @@ class Columns:
 
 GAMES = Columns(("game", "league", "start (UTC)", "live", "teams"), range(0))
 BOOK = Columns(("game", "market", "line", "side", "odds", "amount", "orders", "own"), range(4, 8))
+# On a terminal, where the game is in the headline.
+PRICES = Columns(BOOK.heads[1:], range(3, 7))
 POSITIONS = Columns(("game", "teams", "worst", "best", "worst if filled", "unclear"), range(2, 6))
 BETS = Columns(("game", "teams", "what", "side", "odds", "risk", "win"), range(4, 7))
 GRADED = Columns(
@@ -105,6 +107,17 @@ def book_rows(book: OrderBook) -> list[Row]:
         )
         for key, entries in sorted(levels.items(), key=lambda level: level[0])
     ]
+
+
+def book_headline(game: OrderBook) -> str:
+    """Name the game of a book, with its start."""
+    start = in_utc(game.start)
+    about = [
+        f"{game.league or ''} {teams(game)}".strip(),
+        start and f"starts {start} UTC",
+        "live" if game.live else "",
+    ]
+    return f"{game.game_id}: {', '.join(part for part in about if part)}"
 
 
 def position_rows(exposures: Iterable[GameExposure], indent: str = "") -> list[Row]:

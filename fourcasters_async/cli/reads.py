@@ -14,10 +14,11 @@ from rich.console import Console
 from fourcasters_async.cli import read_tables
 from fourcasters_async.cli.display import to_json
 from fourcasters_async.cli.exits import run
+from fourcasters_async.cli.follow import STALE_AFTER, follow_book, no_book
 from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.sessions import in_session, make_session
 from fourcasters_async.cli.terminal import harmless, headline, say, say_json, show_rows
-from fourcasters_async.cli.wording import in_utc, teams, total
+from fourcasters_async.cli.wording import in_utc, total
 from fourcasters_async.errors import BadRequestError, InvalidRequestError, NotFoundError
 from fourcasters_async.models import Game, GradedBet, OrderBook, SingleOrderBook
 from fourcasters_async.search import find_games
@@ -85,14 +86,31 @@ async def _games_of(session: AsyncSession, league: str) -> list[Game]:
 
 @click.command()
 @click.argument("game_id")
+@click.option("--follow", is_flag=True, help="Go on, and show the prices as they change.")
+@click.option(
+    "--stale-after",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help=f"With --follow: how long the feed may say nothing; {STALE_AFTER:g} by default.",
+)
 @_json
-def book(game_id: str, *, as_json: bool) -> None:
+def book(game_id: str, *, follow: bool, stale_after: float | None, as_json: bool) -> None:
     """Show the order book of a game and of its periods.
 
     One row a price, the best for a taker first. The side is what the orders back: a taker gets the
     other one, at the opposite odds. The amount is what the orders still risk, which is what a taker
     can win from them; `own` is how much of it is yours. All in account currency.
+
+    With --follow it is the book of this game alone, kept from the price feed until Ctrl-C, with the
+    exit status 0. A terminal shows it anew up to ten times a second; otherwise each price that
+    changes is a line, and with --json each book is one. It is said when the book is stale, and why:
+    the feed is down, or has said nothing for a while, not even of the periods of the game.
     """
+    if follow:
+        follow_book(game_id, STALE_AFTER if stale_after is None else stale_after, as_json=as_json)
+        return
+    if stale_after is not None:
+        raise click.UsageError("--stale-after: only with --follow")
     exchange, found = _read(partial(_book, game_id=game_id))
     if as_json:
         _print_json(exchange, **attrs.asdict(found, recurse=False))
@@ -102,7 +120,7 @@ def book(game_id: str, *, as_json: bool) -> None:
     rows = {index: read_tables.book_rows(each) for index, each in enumerate(books)}
     for index, on_game in rows.items():
         if console.is_terminal and (on_game or not index):
-            headline(console, _headline_of(books[index]))
+            headline(console, read_tables.book_headline(books[index]))
         _show_book(console, on_game)
     if not any(rows.values()):
         say("no orders", err=True)
@@ -112,8 +130,7 @@ async def _book(session: AsyncSession, game_id: str) -> SingleOrderBook:
     try:
         found = await session.markets.get_single_orderbook(game_id)
     except (BadRequestError, NotFoundError) as error:
-        message = f"the exchange has no book of {game_id!r}: {error.status} {error.message}"
-        raise click.ClickException(harmless(message)) from None
+        raise no_book(game_id, f"{error.status} {error.message}") from None
     lists = [[found.game], found.child_games, found.prop_games]
     (game,), children, props = [
         await _together(_whole(session, each) for each in books) for books in lists
@@ -146,24 +163,14 @@ async def _whole(session: AsyncSession, book: OrderBook) -> OrderBook:
     return book
 
 
-def _headline_of(game: OrderBook) -> str:
-    start = in_utc(game.start)
-    about = [
-        f"{game.league or ''} {teams(game)}".strip(),
-        start and f"starts {start} UTC",
-        "live" if game.live else "",
-    ]
-    return f"{game.game_id}: {', '.join(part for part in about if part)}"
-
-
 def _show_book(console: Console, rows: list[Row]) -> None:
     columns = read_tables.BOOK
     if not console.is_terminal:
         show_rows(console, columns.heads, rows, numbers=columns.numbers)
     elif rows:
         # The game is in the headline.
-        numbers = range(columns.numbers.start - 1, columns.numbers.stop - 1)
-        show_rows(console, columns.heads[1:], [row[1:] for row in rows], numbers=numbers)
+        columns = read_tables.PRICES
+        show_rows(console, columns.heads, [row[1:] for row in rows], numbers=columns.numbers)
 
 
 @click.command()

@@ -12,7 +12,7 @@ from typing import Literal
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -69,20 +69,31 @@ def show_rows(
     ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
     that is printed in several lines.
     """
-    if not console.is_terminal:
-        for row in rows:
-            cells = (
-                cell.replace(",", "") if index in numbers else cell
-                for index, cell in enumerate(row)
-            )
-            click.echo("\t".join(map(harmless, cells)))
+    if console.is_terminal:
+        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
         return
+    for row in rows:
+        say_row(row, numbers=numbers)
+
+
+def say_row(row: Sequence[str], *, numbers: range) -> None:
+    """Print one line with tabs, `numbers` without thousands separators."""
+    cells = (cell.replace(",", "") if index in numbers else cell for index, cell in enumerate(row))
+    click.echo("\t".join(map(harmless, cells)))
+
+
+def drawn_rows(
+    width: int, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
+) -> RenderableType:
+    """Return what a table is on a terminal, as `show_rows` prints it."""
     shown = [[harmless(cell) for cell in row] for row in rows]
-    table = _table(console.width, heads, shown, numbers)
-    if table is None:
-        _show_in_lines(console, heads, shown)
-    else:
-        console.print(table)
+    table = _table(width, heads, shown, numbers)
+    return Group(*_in_lines(heads, shown)) if table is None else table
+
+
+def drawn_line(text: str, style: str = "") -> RenderableType:
+    """Return a text on a terminal, which is folded where it is too long."""
+    return Text(harmless(text), style=style, overflow="fold")
 
 
 def _table(
@@ -108,12 +119,12 @@ def _table(
     return made
 
 
-def _show_in_lines(console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print for each row its first cell, and below it the others with their heads."""
+def _in_lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[RenderableType]:
+    """Return for each row its first cell, and below it the others with their heads."""
     for first, *others in rows:
-        console.print(Text(first, style="bold", overflow="fold"))
+        yield Text(first, style="bold", overflow="fold")
         named = (f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
-        console.print(Padding(Text("; ".join(named), overflow="fold"), (0, 0, 0, 2)))
+        yield Padding(Text("; ".join(named), overflow="fold"), (0, 0, 0, 2))
 
 
 def _harmless(character: str) -> str:

@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from fourcasters_async.models import Game, MarketType, MatchedBet, Participant
+from fourcasters_async.models import (
+    FeedOrder,
+    Game,
+    MarketType,
+    MatchedBet,
+    MatchedFill,
+    OpenOrder,
+    Participant,
+)
 
 UNKNOWN = "?"
 
@@ -67,12 +75,39 @@ def line(value: float | None, sign: str = "") -> str:
 def side_of(bet: MatchedBet) -> str:
     """Say what a bet is on, with its line: `LAL -3.5`, `over 220.5`."""
     if bet.type == MarketType.TOTAL:
-        return f"{bet.over_under or bet.side or UNKNOWN} {line(bet.total)}"
+        return _side(bet.type, bet.over_under or bet.side, bet.total)
     if bet.type == MarketType.MONEYLINE_1X2:
-        backed = "draw" if bet.market == "draw" else _backed(bet.game, bet.market)
-        return f"{backed} {bet.side or UNKNOWN}"
-    backed = _backed(bet.game, bet.participant_id or bet.side)
-    return f"{backed} {line(bet.spread, '+')}" if bet.type == MarketType.SPREAD else backed
+        return _side(bet.type, bet.side, None, bet.game, market=bet.market)
+    return _side(bet.type, bet.participant_id or bet.side, bet.spread, bet.game)
+
+
+def side_of_order(order: OpenOrder) -> str:
+    """Say what an open order is on, as of a bet."""
+    if order.type == MarketType.MONEYLINE_1X2:
+        return _side(order.type, order.side, None, order.game, market=order.market)
+    number_of_line = order.spread if order.type == MarketType.SPREAD else order.total
+    return _side(order.type, order.participant_id or order.side, number_of_line, order.game)
+
+
+def side_of_told(told: FeedOrder | MatchedFill) -> str:
+    """Say what an order or a fill is on of which the user feed tells. It names no teams."""
+    return _side(told.type, told.side, told.number, market=told.market)
+
+
+def _side(
+    type_: str | None,
+    side: str | None,
+    number_of_line: float | None,
+    game: Game | None = None,
+    *,
+    market: str | None = None,
+) -> str:
+    if type_ == MarketType.TOTAL:
+        return f"{side or UNKNOWN} {line(number_of_line)}"
+    if type_ == MarketType.MONEYLINE_1X2:
+        return f"{'draw' if market == 'draw' else _backed(game, market)} {side or UNKNOWN}"
+    backed = _backed(game, side)
+    return f"{backed} {line(number_of_line, '+')}" if type_ == MarketType.SPREAD else backed
 
 
 def _backed(game: Game | None, participant_id: str | None) -> str:

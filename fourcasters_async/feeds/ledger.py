@@ -6,24 +6,30 @@ it does no harm to hear it twice. Only a read can say against that, and is then 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from attrs import evolve, fields, frozen
 
 from fourcasters_async.feeds.open_order import OrderEvent, from_event
 from fourcasters_async.models import (
     ChangeSource,
+    Game,
     OpenOrder,
     OrderCancelled,
     OrderChange,
+    OrderPlaced,
 )
 
 # Less than a cent is noise of the arithmetic.
 _CENT = 0.01
 # How many closed orders are remembered, so that a late answer or read does not open them again, and
-# how many games on which the feed told of a closing.
+# how many games on which the feed has shown a cancel.
 _REMEMBERED = 20_000
 _FIELDS = tuple(field.name for field in fields(OpenOrder))
+_GAME_FIELDS = tuple(field.name for field in fields(Game))
+
+R = TypeVar("R", OpenOrder, Game)
 
 
 @frozen
@@ -39,6 +45,7 @@ class _Owed:
     since: float
     game: str
     closing: bool
+    answered: bool = True
 
 
 class Ledger:
@@ -54,18 +61,18 @@ class Ledger:
         self._closed: OrderedDict[str, _Closed] = OrderedDict()
         # When somebody last said that an order rests.
         self._heard: dict[str, float] = {}
-        # The open orders of which a read said that last.
-        self._read_of: set[str] = set()
-        # The open orders that the feed has told of.
-        self._told: set[str] = set()
+        # When the feed last told of an open order.
+        self._told: dict[str, float] = {}
+        # Oldest first.
         self._owed: dict[str, _Owed] = {}
-        self._closed_on: dict[str, float] = {}
-        self._closed_last = float("-inf")
+        # When the last of the cancels was answered that the feed itself has told of.
+        self._cancelled_on: dict[str, float] = {}
+        self._cancelled_last = float("-inf")
         self._nameless: list[OpenOrder] = []
         self.conclusive = True
-        """Whether the last read decides about every order that only reads have shown.
+        """Whether the last read decides about every order that the feed may have lost.
 
-        It does not where it lacks an order that an earlier one has shown a moment before.
+        It does not where it lacks an order that an answer or a read has shown a moment before.
         """
 
     def __len__(self) -> int:
@@ -101,11 +108,16 @@ class Ledger:
         closing = isinstance(event, OrderCancelled) or nothing_left
         if (owed := self._owed.get(key)) is not None and (closing or not owed.closing):
             del self._owed[key]
+            if owed.closing and owed.answered:
+                self._show_cancel(_game(order) or owed.game, owed.since)
         if closing:
-            return self._close(key, now, ChangeSource.FEED, order)
+            return self._close(key, now, ChangeSource.FEED)
+        if isinstance(event, OrderPlaced) and key in self._closed and self._closed[key].by_feed:
+            # The feed is in order: what it says after the closing, it says of a later time.
+            del self._closed[key]
         change = self._hold(order, now, ChangeSource.FEED)
         if key in self._open:
-            self._told.add(key)
+            self._told[key] = now
         return change
 
     def rests(self, order: OpenOrder, now: float) -> OrderChange | None:
@@ -124,40 +136,51 @@ class Ledger:
         """
         key = order_id.casefold()
         held, known = self._open.get(key), self._closed.get(key)
-        if just_now and (known is None or not known.by_feed):
-            game = _game(held) if held is not None else (game_id or "").casefold()
-            self._owed[key] = _Owed(now, game, closing=True)
+        game = _game(held) if held is not None else (game_id or "").casefold()
+        if just_now and known is not None and known.by_feed:
+            self._show_cancel(game, now)
+        elif just_now:
+            self._owe_closing(key, now, game, answered=True)
         return self._close(key, now, ChangeSource.ANSWER)
 
     def read(
-        self, orders: Iterable[OpenOrder], *, began: float, now: float, complete: bool
+        self,
+        orders: Iterable[OpenOrder],
+        *,
+        began: float,
+        now: float,
+        complete: bool,
+        gapless_since: float | None = None,
     ) -> list[OrderChange]:
         """Take a read of the open orders that began at a time.
 
         It is believed about all that it can know: what was said within `read_lag` before it began,
         or since, it need not show. With `complete` the feed has told of everything for longer than
-        that, so that it owes what the read shows first.
+        that, so that it owes what the read shows first. It has told of everything `gapless_since`.
         """
         named = {o.order_id.casefold(): o for o in orders if o.order_id}
         self._nameless = [order for order in orders if not order.order_id]
-        seen = began - self._read_lag
         changes: list[OrderChange] = []
         for key, order in named.items():
             closed, held = self._closed.get(key), self._open.get(key)
             if closed is not None or (held is not None and _is_more(order, held)):
                 said = self._heard[key] if closed is None else closed.at
-                if said < seen:
+                if said + self._read_lag <= began:
                     changes.append(self._overrule(key, order, now))
             elif (change := self._hold(order, now, ChangeSource.READ)) is not None:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
                     self._owed.setdefault(key, _Owed(now, _game(order), closing=False))
-        for key in [k for k, at in self._heard.items() if k not in named and at < seen]:
+        heard, lag = self._heard.items(), self._read_lag
+        for key in [k for k, at in heard if k not in named and at + lag <= began]:
             if (change := self._close(key, now, ChangeSource.READ)) is not None:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
-                    self._owed[key] = _Owed(now, _game(change.order), closing=True)
-        self.conclusive = self._read_of <= named.keys()
+                    self._owe_closing(key, now, _game(change.order), answered=False)
+        since = now if gapless_since is None else gapless_since
+        self.conclusive = all(
+            key in named or self._told.get(key, since) > since for key in self._open
+        )
         return changes
 
     def forgive(self, *, before: float) -> list[str]:
@@ -169,33 +192,48 @@ class Ledger:
 
     def owed_since(self) -> float | None:
         """Return since when the feed owes word of an order, `None` if it owes none."""
-        return min((owed.since for owed in self._owed.values()), default=None)
+        # Looked at with every message: it must not take longer the more is owed.
+        return next((owed.since for owed in self._owed.values()), None)
 
-    def closing_seen(self, games: frozenset[str] | None, *, since: float) -> bool:
-        """Whether the feed itself has shown, since a time, what became of the orders on games.
+    def cancels_shown(
+        self, games: frozenset[str] | None, *, since: float, periods: bool = False
+    ) -> bool:
+        """Whether the feed itself has shown what cancels on games did, begun at a time.
 
-        It has if it told of a closing on each of them since then, and owes no word about any.
-        `None` stands for all games together.
+        It has if it told of an order, on each of the games, that was answered to be cancelled since
+        then, and owes no word about any. So it has come as far as these cancels. What else closes
+        an order is no proof: the feed may lag, and tell of what was before them. `None` stands for
+        all games together. With `periods`, an order that the feed has not told of may be on a
+        period of a game.
         """
         if games is None:
-            return self._closed_last >= since and not self._owed
+            return self._cancelled_last >= since and not self._owed
         owed = {each.game for each in self._owed.values()}
-        return "" not in owed and all(
-            self._closed_on.get(game, float("-inf")) >= since and game not in owed for game in games
-        )
+        if "" in owed or (periods and owed) or not games.isdisjoint(owed):
+            return False
+        return all(self._cancelled_on.get(game, float("-inf")) >= since for game in games)
 
-    def expects_closing(self, games: frozenset[str] | None) -> bool:
-        """Whether the feed has still to tell of a closing on games, or of any with `None`."""
-        if games is None:
-            return bool(self._owed or self._open)
+    def owes(self, games: frozenset[str] | None) -> bool:
+        """Whether the feed has still to tell of an order on games, or of any with `None`."""
         owed = {each.game for each in self._owed.values()}
-        return not games.isdisjoint(owed | self._by_game.keys())
+        return bool(owed) if games is None else not games.isdisjoint(owed)
+
+    def _show_cancel(self, game: str, answered: float) -> None:
+        """Take note that both an answer and the feed have told of a cancel."""
+        self._cancelled_last = max(self._cancelled_last, answered)
+        self._cancelled_on[game] = max(self._cancelled_on.pop(game, answered), answered)
+        if len(self._cancelled_on) > _REMEMBERED:
+            del self._cancelled_on[next(iter(self._cancelled_on))]
+
+    def _owe_closing(self, key: str, now: float, game: str, *, answered: bool) -> None:
+        self._owed.pop(key, None)
+        self._owed[key] = _Owed(now, game, closing=True, answered=answered)
 
     def _overrule(self, key: str, order: OpenOrder, now: float) -> OrderChange:
         """Hold an order as a read shows it, against what was held."""
         before = self._open.get(key)
         self._closed.pop(key, None)
-        self._put(key, order, now, ChangeSource.READ)
+        self._put(key, order, now)
         return OrderChange(order=order, before=before, source=ChangeSource.READ, disagreement=True)
 
     def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
@@ -205,29 +243,23 @@ class Ledger:
             return None
         before = self._open.get(key)
         if before is None:
-            self._put(key, order, now, source)
+            self._put(key, order, now)
             return OrderChange(order=order, before=None, source=source)
         merged = _merged(before, order)
-        self._put(key, merged, now, source)
+        self._put(key, merged, now)
         less = _left(merged) < _left(before) - _CENT / 2
         return OrderChange(order=merged, before=before, source=source) if less else None
 
-    def _put(self, key: str, order: OpenOrder, now: float, source: ChangeSource) -> None:
+    def _put(self, key: str, order: OpenOrder, now: float) -> None:
         before = self._open.get(key)
         if before is not None and _game(before) != _game(order):
             self._leave_game(key, before)
         self._open[key] = order
         self._by_game.setdefault(_game(order), {})[key] = None
         self._heard[key] = now
-        if source is ChangeSource.READ:
-            self._read_of.add(key)
-        else:
-            self._read_of.discard(key)
 
-    def _close(
-        self, key: str, now: float, source: ChangeSource, told: OpenOrder | None = None
-    ) -> OrderChange | None:
-        """Hold an order no more; return what that changes. `told` is the order as it is told of."""
+    def _close(self, key: str, now: float, source: ChangeSource) -> OrderChange | None:
+        """Hold an order no more; return what that changes."""
         by_feed = source is ChangeSource.FEED
         before, earlier = self._open.pop(key, None), self._closed.pop(key, None)
         by_feed_before = earlier is not None and earlier.by_feed
@@ -236,15 +268,8 @@ class Ledger:
         )
         if len(self._closed) > _REMEMBERED:
             self._closed.popitem(last=False)
-        self._told.discard(key)
+        self._told.pop(key, None)
         self._heard.pop(key, None)
-        self._read_of.discard(key)
-        if by_feed:
-            game = _game(told) or _game(before)
-            self._closed_on.pop(game, None)
-            self._closed_on[game] = self._closed_last = now
-            if len(self._closed_on) > _REMEMBERED:
-                del self._closed_on[next(iter(self._closed_on))]
         if before is None:
             return None
         self._leave_game(key, before)
@@ -260,15 +285,26 @@ class Ledger:
 def _merged(one: OpenOrder, other: OpenOrder) -> OpenOrder:
     """Return what two sources say of an order: what both know, and the least that is left."""
     lesser, more = (one, other) if _left(one) <= _left(other) else (other, one)
+    merged = _completed(lesser, more, _FIELDS)
+    if merged.game is None or more.game is None or merged.game is more.game:
+        return merged
+    # A read names the sides, an event does not, and an answer names nothing but the game.
+    game = _completed(merged.game, more.game, _GAME_FIELDS)
+    return merged if game is merged.game else evolve(merged, game=game)
+
+
+def _completed(said: R, other: R, names: Sequence[str]) -> R:
+    """Return a record with what only another one has."""
     missing = {
         name: value
-        for name in _FIELDS
-        if getattr(lesser, name) is None and (value := getattr(more, name)) is not None
+        for name in names
+        if not _says(getattr(said, name)) and _says(value := getattr(other, name))
     }
-    if more.game is not None and more.game.participants:
-        # A read names the sides, an event does not.
-        missing["game"] = more.game
-    return evolve(lesser, **missing) if missing else lesser
+    return evolve(said, **missing) if missing else said
+
+
+def _says(value: object) -> bool:
+    return value is not None and value != []
 
 
 def _left(order: OpenOrder) -> float:

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
 from fourcasters_async.feeds.ledger import Ledger
+from fourcasters_async.feeds.lines import Lines
+from fourcasters_async.feeds.news import News
 from fourcasters_async.feeds.open_order import from_offer
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
-from fourcasters_async.feeds.user_core import Lines, UserFeedCore
+from fourcasters_async.feeds.user_core import UserFeedCore
 from fourcasters_async.models import (
     FeedEvent,
     Gap,
@@ -20,10 +22,14 @@ from fourcasters_async.models import (
     OpenOrder,
     OrderChange,
     OrderFilled,
+    UndecidedOrder,
     UnmatchedOffer,
 )
 
 _log = logging.getLogger("fourcasters_async")
+
+# Seconds between two looks at whether an own place is decided.
+_DECIDED_PAUSE = 0.05
 
 
 class LiveOrders:
@@ -35,9 +41,9 @@ class LiveOrders:
     so (`OrderChange.disagreement`).
 
     `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
-    take their proof from here where the feed has told of each order that left the book, and need no
-    read. `async for change in orders` yields each `OrderChange` from then on, and `fills()` each
-    fill.
+    take their proof from here where the feed has told of each order that an answer has cancelled,
+    and need no read. `async for change in orders` yields each `OrderChange` from then on, and
+    `fills()` each fill.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class LiveOrders:
         read: Callable[[], Awaitable[list[OpenOrder]]],
         follow: Callable[["LiveOrders | None"], None],
         note: Callable[[OrderChange], None],
+        undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]],
         *,
         read_lag: float,
         audit: float,
@@ -54,25 +61,26 @@ class LiveOrders:
         self._read = read
         self._follow = follow
         self._note = note
+        self._undecided = undecided
         self._ledger = Ledger(read_lag=read_lag)
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
         self._keeping: asyncio.Task[None] | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._news = News()
+        self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
         self._not_current_since: float | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        """Connect to the feed, and read the open orders once.
+        """Connect to the feed, and read the open orders once; they are `current` `read_lag` later.
 
-        They are `current` after another read, `read_lag` seconds later. Raises what `orders_socket`
-        raises, and what `account.get_unmatched` raises.
+        Raises what `orders_socket` and `account.get_unmatched` raise.
         """
-        if self._keeping is not None:
+        if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
-        self._not_current_since = _now()
         self._follow(self)
+        self._entered, self._not_current_since = True, _now()
         try:
             await self._core.__aenter__()
             try:
@@ -90,31 +98,47 @@ class LiveOrders:
         """Close the connection. What is held stays, and is not current any more."""
         self._follow(None)
         self._closed = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        await self._core.__aexit__()
+        try:
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])
+        finally:
+            await self._core.__aexit__()
 
     @property
     def current(self) -> bool:
         """Whether this is the account's book at this moment, as far as the feed brought it here.
 
-        It is not while the feed is down, after a gap until it was read again, while the feed owes
-        word of an own order, and while a read shows an order that has no id.
+        It is not while the feed is down (a dead line is noticed within 15 seconds), after a gap
+        until it was read again, while the feed owes word of an own order, and while a read shows an
+        order that has no id.
         """
-        return self._why_not() is None
+        return self.doubt is None
 
     @property
     def not_current_since(self) -> datetime | None:
         """Since when it is not `current`, in UTC; `None` while it is."""
-        if self.current or self._not_current_since is None:
+        if self.current or not self._entered:
             return None
+        if self._not_current_since is None:
+            # The news of it comes in a later turn of the loop.
+            self._not_current_since = _now()
         return datetime.now(UTC) - timedelta(seconds=_now() - self._not_current_since)
 
     @property
     def doubt(self) -> str | None:
         """Why it is not `current`, `None` while it is."""
-        return self._why_not()
+        if self._core.error is not None:
+            return str(self._core.error)
+        if not self._upkeep.complete:
+            return self._upkeep.doubt
+        if not self._core.live:
+            return "the feed is down"
+        if self._ledger.nameless:
+            return "a read shows an order without an id"
+        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
+            return "the feed owes word of an own order"
+        return None
 
     def __len__(self) -> int:
         """Count the open orders."""
@@ -145,8 +169,7 @@ class LiveOrders:
     def fills(self) -> Stream[OrderFilled]:
         """Return the fills from now on, as maker and as taker, each once.
 
-        A fill that happened while this did not run is not among them: `user_feed` with a cursor has
-        those too.
+        Earlier ones are not among them: `user_feed` with a cursor has those too.
         """
         return self._fills.open()
 
@@ -154,7 +177,7 @@ class LiveOrders:
         """Wait until it is `current`; return `False` if it is not after `deadline` seconds."""
         until = _now() + check_seconds(deadline, "deadline")
         while not self.current:
-            if not await self._news(until):
+            if not await self._news.wait(until):
                 return self.current
         return True
 
@@ -163,15 +186,19 @@ class LiveOrders:
     ) -> bool:
         """Wait until it is `current` and no order rests on games; without `games`, on any.
 
+        While a place or an edit of this session on the games is undecided, it is not clear either.
         Returns `False` if that is not so after `deadline` seconds. It cancels nothing.
         """
         named = None
         if games is not None:
             ids = enumerate(check_list(games, "games"))
-            named = [check_id(game_id, f"games[{index}]") for index, game_id in ids]
+            named = frozenset(check_id(id_, f"games[{index}]").casefold() for index, id_ in ids)
         until = _now() + check_seconds(deadline, "deadline")
         while not (self.current and self._is_clear(named)):
-            if not await self._news(until):
+            # Nothing tells of a place that was refused, or that can land no more.
+            undecided = self._undecided(named)
+            await self._news.wait(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
+            if _now() >= until:
                 return self.current and self._is_clear(named)
         return True
 
@@ -186,13 +213,14 @@ class LiveOrders:
         self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
 
     async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float
+        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
-        """Return the open orders once the feed itself has shown what became of those on games."""
+        """Return the open orders once the feed itself has shown what cancels on games did."""
         while self.current:
-            if self._ledger.closing_seen(games, since=since):
+            if self._ledger.cancels_shown(games, since=since, periods=periods):
                 return self._ledger.orders()
-            if not self._ledger.expects_closing(games) or not await self._news(until):
+            owing = None if periods else games
+            if not self._ledger.owes(owing) or not await self._news.wait(until):
                 return None
         return None
 
@@ -226,8 +254,12 @@ class LiveOrders:
     def _begin_keeping(self) -> None:
         def ended(task: "asyncio.Task[None]") -> None:
             # A program may cancel all of its tasks, and still want to know its orders.
-            if task.cancelled() and not self._closed:
+            if self._closed:
+                return
+            if task.cancelled():
                 self._begin_keeping()
+            elif (error := task.exception()) is not None:
+                self._core.fail(error)
 
         self._keeping = asyncio.create_task(self._keep())
         self._keeping.add_done_callback(ended)
@@ -238,7 +270,7 @@ class LiveOrders:
             owed = self._ledger.owed_since()
             due = self._upkeep.due_at(owed)
             if due > _now():
-                await self._news(due)
+                await self._news.wait(due)
                 continue
             if self._upkeep.is_overdue(_now(), owed):
                 self._warn()
@@ -255,7 +287,9 @@ class LiveOrders:
         began, upkeep = _now(), self._upkeep
         gapless = upkeep.begin_read(began)
         orders = await self._read()
-        changes = self._ledger.read(orders, began=began, now=_now(), complete=upkeep.complete)
+        changes = self._ledger.read(
+            orders, began=began, now=_now(), complete=upkeep.complete, gapless_since=gapless
+        )
         upkeep.end_read(began, gapless, conclusive=self._ledger.conclusive)
         for change in changes:
             if change.disagreement:
@@ -276,36 +310,12 @@ class LiveOrders:
             ", ".join(late[:5]),
         )
 
-    def _why_not(self) -> str | None:
-        if self._core.error is not None:
-            return str(self._core.error)
-        if not self._upkeep.complete:
-            return self._upkeep.doubt
-        if not self._core.live:
-            return "the feed is down"
-        if self._ledger.nameless:
-            return "a read shows an order without an id"
-        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
-            return "the feed owes word of an own order"
-        return None
-
-    def _is_clear(self, games: list[str] | None) -> bool:
+    def _is_clear(self, games: frozenset[str] | None) -> bool:
+        if self._undecided(games):
+            return False
         if games is None:
             return not len(self._ledger)
         return not any(self._ledger.orders(game_id) for game_id in games)
-
-    async def _news(self, until: float) -> bool:
-        """Wait for anything new; return `False` if the loop time `until` came first."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
-        try:
-            async with asyncio.timeout_at(until):
-                await waiting
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting.discard(waiting)
-        return True
 
     def _note_news(self) -> None:
         """Take the time at which it is not current any more, and wake those who wait for news."""
@@ -313,9 +323,7 @@ class LiveOrders:
             self._not_current_since = None
         elif self._not_current_since is None:
             self._not_current_since = _now()
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
+        self._news.tell()
 
 
 def _now() -> float:

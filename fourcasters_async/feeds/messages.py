@@ -111,15 +111,19 @@ def _resting(document: Mapping[str, object], unmatched: object) -> OrderEvent | 
     """Return what happened to an order that was not matched."""
     if unmatched is None:
         return Gap(reason="a message has neither matched nor unmatched")
+    looks_cancelled = isinstance(unmatched, Mapping) and unmatched.get("offered") == 0
+    kind: type[OrderPlaced | OrderCancelled] = OrderCancelled if looks_cancelled else OrderPlaced
     try:
-        placed = SOCKET.structure({**document, "order": unmatched}, OrderPlaced)
+        event = SOCKET.structure({**document, "order": unmatched}, kind)
     except DecodeError as error:
         return _malformed(error)
-    order = placed.order
+    order = event.order
+    if order.offered == 0 and isinstance(event, OrderCancelled):
+        return event
     if order.offered == 0:
-        return OrderCancelled(**{name: getattr(placed, name) for name in _FIELDS})
+        return OrderCancelled(**{name: getattr(event, name) for name in _FIELDS})
     if order.filled == 0 and order.offered is not None and order.offered > 0:
-        return placed
+        return event
     return Gap(reason="$.unmatched: neither placed nor cancelled")
 
 

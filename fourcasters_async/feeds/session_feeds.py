@@ -1,17 +1,18 @@
 """The feeds of a session, and what they are made of."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from attrs import frozen
 
 from fourcasters_async.feeds.books import ReadBook
 from fourcasters_async.feeds.cursor_file import CursorFile
+from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.live_orders import LiveOrders
 from fourcasters_async.feeds.prices import PriceFeed
 from fourcasters_async.feeds.subscriptions import Given
 from fourcasters_async.feeds.user import KEEP, UserFeed
-from fourcasters_async.feeds.user_core import AUDIT, Lines
-from fourcasters_async.models import OpenOrder, OrderChange
+from fourcasters_async.feeds.user_core import AUDIT
+from fourcasters_async.models import OpenOrder, OrderChange, UndecidedOrder
 
 
 @frozen
@@ -23,6 +24,7 @@ class FeedParts:
     read_orders: Callable[[], Awaitable[list[OpenOrder]]]
     follow: Callable[[LiveOrders | None], None]
     note: Callable[[OrderChange], None]
+    undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]]
     read_lag: float
 
 
@@ -80,6 +82,7 @@ class SessionFeeds:
             parts.read_orders,
             parts.follow,
             parts.note,
+            parts.undecided,
             read_lag=parts.read_lag,
             audit=audit,
         )

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Protocol, Self
+from contextlib import AsyncExitStack
+from typing import Self
 
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._websocket.feed_connection import FeedConnection
@@ -16,6 +16,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
 )
 from fourcasters_async.feeds.alarm import Alarm
+from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.messages import Message, check_cursor, is_newer, read_frame
 from fourcasters_async.feeds.replay import (
     Replay,
@@ -40,22 +41,9 @@ _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 # Messages that are told without a turn of the loop.
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
+_EXPIRED = "the exchange no longer has all that happened"
 AUDIT = 60.0
 """Seconds between two looks for messages that were not pushed."""
-
-
-class Lines(Protocol):
-    """The ways to the address of the feeds."""
-
-    def feed(
-        self, path: str, take: Callable[[FeedConnection, bytes], None]
-    ) -> AbstractAsyncContextManager[Reconnecting[FeedConnection]]:
-        """Give the connections to a feed, the first of them made."""
-        ...
-
-    def replays(self) -> AbstractAsyncContextManager[Sender]:
-        """Give what asks over HTTP, once for each request."""
-        ...
 
 
 class UserFeedCore:
@@ -141,7 +129,7 @@ class UserFeedCore:
                 # A program may cancel all of its tasks, and still want to know its orders.
                 self._keep(connections, replays)
             elif (error := task.exception()) is not None:
-                self._fail(error)
+                self.fail(error)
 
         self._alarm.set()
         self._keeping = asyncio.create_task(self._keep_live(connections, replays))
@@ -149,17 +137,19 @@ class UserFeedCore:
 
     async def _end_keeping(self) -> None:
         self._closed = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-        self._fail(SessionClosedError("the user feed is closed; open another"))
+        try:
+            if self._keeping is not None:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])
+        finally:
+            self.fail(SessionClosedError("the user feed is closed; open another"))
 
     async def _keep_live(self, connections: Reconnecting[FeedConnection], replays: Sender) -> None:
         """Bring each connection up to date, until the feed has ended."""
         while self.error is None:
             made = await connections.wait(asyncio.get_running_loop().time() + _LONG)
             if isinstance(made, _FINAL):
-                self._fail(made)
+                self.fail(made)
             elif isinstance(made, FourcastersError):
                 self._alarm.reason = str(made)
             elif made is not None:
@@ -243,7 +233,7 @@ class UserFeedCore:
             last = newest(replayed) or after
             if not replay.complete:
                 self._timeline.expire(replayed)
-                self._hand(Gap(reason="the exchange no longer has all that happened"))
+                self._hand(Gap(reason=_EXPIRED))
                 return replayed, last
             # The answer may be a part of what there is: the next one then has more.
             if reaches(replayed, self._buffer) or not is_newer(last, after):
@@ -261,6 +251,9 @@ class UserFeedCore:
             if connection.lost.done():
                 return
         missed = [each for each in found if not self._timeline.was_told(each)]
+        if replay is not None and not replay.complete and found:
+            # Without any, nothing has happened since, and the last message is too old to be kept.
+            self._hand(Gap(reason=_EXPIRED))
         if missed:
             _log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
             await self._tell_all(in_order(missed))
@@ -274,7 +267,7 @@ class UserFeedCore:
             _log.debug("user feed: no replay: %s", outcome.error)
             self._alarm.reason = str(outcome.error)
         if isinstance(outcome.error, _FINAL):
-            self._fail(outcome.error)
+            self.fail(outcome.error)
         return outcome.value
 
     async def _tell_all(self, messages: Iterable[Message]) -> None:
@@ -302,9 +295,9 @@ class UserFeedCore:
             try:
                 self._take(event)
             except Exception as error:  # noqa: BLE001  # without this event, no later one is right
-                self._fail(error)
+                self.fail(error)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the feed. Whoever waits for events is told why."""
         if self.error is not None:
             return

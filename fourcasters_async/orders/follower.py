@@ -17,11 +17,12 @@ class Follower(Protocol):
         ...
 
     async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float
+        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
-        """Return the open orders once the feed itself has shown what became of those on games.
+        """Return the open orders once the feed itself has shown what cancels on games did.
 
-        That is what happened since the loop time `since`. Waits for it until the loop time
-        `until`, and returns `None` if the feed does not show it.
+        They began at the loop time `since`, and were answered. With `periods`, orders on periods of
+        the games are wanted too. Waits until the loop time `until`, and returns `None` if the feed
+        does not show it.
         """
         ...

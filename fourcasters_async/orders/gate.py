@@ -162,6 +162,9 @@ class Gate:
         """Record that the exchange has just put an order into the book, as `offer` says."""
         if self.follower is not None:
             self.follower.rests(order_id, game, offer)
+        self._acknowledge(order_id, game)
+
+    def _acknowledge(self, order_id: str, game: str | None) -> None:
         self.acknowledged.add(order_id, game, _now())
         if game is not None:
             self._game_of.add(order_id.casefold(), game)
@@ -177,8 +180,6 @@ class Gate:
             for r in results:
                 if r.order_id and (r.success or already_cancelled(r)):
                     self.follower.gone(r.order_id, r.game_id, just_now=r.success)
-        if not self.acknowledged and not self.tickets:
-            return
         # A failure without an id may say that no order has the reference yet.
         told = [result for result in results if result.success or result.order_id]
         self.see(told)
@@ -245,14 +246,14 @@ class Gate:
     def see(self, orders: Iterable[OpenOrder | CancelResult]) -> None:
         """Decide the undecided orders that an answer shows: they have come into the book."""
         in_doubt = [ticket for ticket in self.tickets if ticket.left is not None]
-        if not in_doubt:
-            return
-        shown = {order.user_reference: order.order_id for order in orders}
+        shown = {order.user_reference: order for order in orders} if in_doubt else {}
         for ticket in in_doubt:
             for order in ticket.orders:
-                if order.unique and order.user_reference in shown:
-                    resting = shown[order.user_reference]
-                    self.reconciled(order.user_reference, order.game, resting=[resting])
+                if order.unique and (found := shown.get(order.user_reference)) is not None:
+                    # One of which nothing remains may have been filled as it came.
+                    if found.order_id and found.remaining != 0.0:
+                        self.acknowledge(found.order_id, order.game)
+                    self.reconciled(order.user_reference, order.game, resting=[found.order_id])
 
     def reconciled(
         self, user_reference: str | None, game: str | None, *, resting: Iterable[str | None]
@@ -261,7 +262,7 @@ class Gate:
         shown = {order_id.casefold() for order_id in resting if order_id is not None}
         for order_id in shown:
             # A later read may trail the answer that showed it.
-            self.acknowledge(order_id, game)
+            self._acknowledge(order_id, game)
         # An order that has come into the book is decided, also if its place is never answered.
         for ticket in [t for t in self.tickets if t.left is not None]:
             this = [

@@ -57,7 +57,7 @@ async def cancel_until_clear(
         error, forbidden = failed, True
     except FourcastersError as failed:
         error = failed
-    doubt = AccountInDoubt(gate, cancel)
+    doubt = AccountInDoubt(gate, cancel, answered=error is None)
     proof = await read_until_clear(doubt, reads, gate, since=started, until=until, once=forbidden)
     return FlatReport(
         results,

@@ -64,7 +64,9 @@ async def reconcile(
             if fate is not OrderFate.UNDECIDED or clock() + pause >= until:
                 found = found or BetsByReference()
                 if fate is not OrderFate.UNDECIDED:
-                    resting = [order.order_id for order in found.unmatched]
+                    resting = [order.order_id for order in found.unmatched if order.order_id]
+                    for order_id in resting:
+                        gate.acknowledge(order_id, game)
                     gate.reconciled(reference, game, resting=resting)
                 return ReconciledOrder(
                     game_id, reference, fate, found.unmatched, found.matched, found.graded

@@ -59,15 +59,16 @@ class SharedReads:
             self._gate.see([change.order])
 
     async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float
+        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> BookRead | None:
         """Return what a feed shows, in place of a read; `None` if it shows too little.
 
-        `games` are those in doubt, and `since` is the loop time at which their cancel began.
+        `games` are those in doubt, with their `periods` or without, and `since` is the loop time at
+        which their cancel began.
         """
         if self._gate.follower is None:
             return None
-        orders = await self._gate.follower.shown(games, since=since, until=until)
+        orders = await self._gate.follower.shown(games, since=since, until=until, periods=periods)
         if orders is None:
             return None
         now = asyncio.get_running_loop().time()

@@ -21,6 +21,7 @@ from fourcasters_async.models import (
     GameOutcome,
     MarketType,
     OpenOrder,
+    OutcomeStatus,
     ProofSource,
 )
 from fourcasters_async.orders.answers import already_cancelled
@@ -39,6 +40,7 @@ _ECHO = 0.1
 _FOR_THE_READ = 0.5
 # Seconds: with less than this left, a read gets all of it.
 _LEAST = 0.25
+_ANSWERED = (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL)
 # After these no other read can be had.
 _FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
 
@@ -52,6 +54,10 @@ class Doubt(ABC):
 
     games: frozenset[str] | None = None
     """The games in lower case, `None` for all."""
+    answered = False
+    """Whether each cancel was answered. Of one that was not, no feed can tell what it did."""
+    periods = False
+    """Whether the periods of the games are in doubt too, also those that are not known."""
 
     @abstractmethod
     def take(self, read: BookRead) -> list[OpenOrder] | None:
@@ -82,9 +88,9 @@ async def read_until_clear(
     Own places in flight are waited for before each read, since a read that begins before they are
     answered proves nothing. But it can show what has landed, also if the answer never comes: the
     first wait is short, each later one twice as long, and all leave time for a read. A read that
-    fails proves nothing. Where a feed follows the orders and has itself shown what became of them
-    since the loop time `since`, when their cancel began, no read is made: what it has costs no
-    round trip. Ends at the loop time `until`, or when the account may not read or the
+    fails proves nothing. Where a feed follows the orders and has itself shown what their cancel
+    did, which began at the loop time `since` and was answered, no read is made: what it has costs
+    no round trip. Ends at the loop time `until`, or when the account may not read or the
     session is closed, or with `once` after one read.
     """
     clock = asyncio.get_running_loop().time
@@ -97,9 +103,14 @@ async def read_until_clear(
         wait = min(patience, (1 - _FOR_THE_READ) * (until - clock()))
         await gate.answered(doubt.games, until=clock() + wait)
         patience *= 2
-        read = await reads.shown(
-            doubt.games, since=since, until=min(clock() + _ECHO, until - _LEAST)
-        )
+        read: BookRead | None = None
+        if doubt.answered:
+            read = await reads.shown(
+                doubt.games,
+                since=since,
+                until=min(clock() + _ECHO, until - _LEAST),
+                periods=doubt.periods,
+            )
         left = until - clock()
         try:
             if read is None:
@@ -126,7 +137,8 @@ async def read_until_clear(
 class AccountInDoubt(Doubt):
     """All open orders of the account, or those that are `wanted`.
 
-    `wanted` returns `None` for an order that does not tell. `cancel_them` cancels them.
+    `wanted` returns `None` for an order that does not tell. `cancel_them` cancels them. `answered`
+    says whether a cancel of everything was answered before.
     """
 
     def __init__(
@@ -134,7 +146,10 @@ class AccountInDoubt(Doubt):
         gate: Gate,
         cancel_them: Callable[[list[OpenOrder]], Awaitable[object]],
         wanted: Callable[[OpenOrder], bool | None] = lambda _: True,
+        *,
+        answered: bool = False,
     ) -> None:
+        self.answered = answered
         self._gate = gate
         self._cancel = cancel_them
         self._wanted = wanted
@@ -170,23 +185,24 @@ class GamesInDoubt(Doubt):
         self._named = frozenset(outcome.game_id.casefold() for outcome in outcomes)
         self.games = gate.with_periods(self._named) if periods else self._named
         self.outcomes = list(outcomes)
+        self.answered = all(outcome.status in _ANSWERED for outcome in outcomes)
         self._gate = gate
         self._cancel_by_id = cancel_by_id
         self._until = until
         self._mark = 0
-        self._periods = periods
+        self.periods = periods
 
     def take(self, read: BookRead) -> list[OpenOrder] | None:
         """Return what rests on the games, and keep it with the outcome of each."""
         self._mark = read.mark
-        if self._periods:
+        if self.periods:
             self._gate.learn_periods(read.orders)
             self.games = self._gate.with_periods(self._named)
         doubtful = not_proved(self._gate, read)
         by_game: dict[str, list[OpenOrder]] = {}
         for order in read.orders:
             by_game.setdefault((order.game_id or "").casefold(), []).append(order)
-            parent = order.game.parent_game_id if self._periods and order.game else None
+            parent = order.game.parent_game_id if self.periods and order.game else None
             if parent:
                 by_game.setdefault(parent.casefold(), []).append(order)
         for index, outcome in enumerate(self.outcomes):
@@ -228,7 +244,7 @@ class GamesInDoubt(Doubt):
     def _all_of(self, outcome: GameOutcome) -> tuple[str | None, ...]:
         """Return the games that an outcome is about, and what stands for one not known."""
         game = outcome.game_id.casefold()
-        return (*self._gate.with_periods([game]), None) if self._periods else (game, None)
+        return (*self._gate.with_periods([game]), None) if self.periods else (game, None)
 
     def _miss_some(self) -> None:
         """Record that a cancel by id ended unknown: results of what rested may be missing."""

@@ -8,6 +8,7 @@ from fourcasters_async.testing.answers import Answer
 
 # Requests and seconds: what an account may ask of some endpoints.
 _OF_AN_ACCOUNT: Mapping[str, tuple[int, float]] = {
+    "/user/getGradedWagers": (60, 60.0),
     "/user/v2/getGraded": (60, 60.0),
     "/user/v2/getGradedSince": (10, 5.0),
 }

@@ -157,15 +157,22 @@ def _nearest_to_even(orders: list[BookOrder]) -> BookOrder | None:
 
 def _main_lines(sides: dict[str, list[BookOrder]]) -> wire.Document:
     """Write the main lines."""
-    best = _best_lines(sides)
-    return {name: None if line is None else f"{line:g}" for name, line in best.items()}
+    best: dict[str, float | None] = _best_lines(sides)
+    written: wire.Document = {
+        name: None if line is None else f"{line:g}" for name, line in best.items()
+    }
+    return written
 
 
 def _price(name: str, side: list[BookOrder], commission: float) -> wire.Document:
     """Write the prices for whoever takes the orders of a side, the best first."""
     if not side:
-        keys = (f"average{name}", f"best{name}", f"best{name}PriceLimit")
-        return dict.fromkeys((*keys, f"best{name}WithCommission"))
+        return {
+            f"average{name}": None,
+            f"best{name}": None,
+            f"best{name}WithCommission": None,
+            f"best{name}PriceLimit": None,
+        }
     risk = win = 0.0
     limit = side[0]
     for order in side:
