@@ -13,13 +13,13 @@ of the day 30 games are over: their books are given up, and those of 30 new ones
 At the marks nothing is under way. There it prints what this process has, and the other one has no
 part in that: its memory, the objects that the garbage collector knows by their number, the blocks
 of Python's allocator (they count texts and numbers too), and the descriptors. With `--trace` there
-is the memory that Python code has asked for too, and where more was asked for; the memory of the
-process then has the traces in it.
+is the memory that Python code has asked for, too, and where more was asked for. The memory of the
+process and the blocks then have the traces in them, and say nothing.
 
 It exits with 1 if an event of the feeds is missing, if an order is left, or if any of these numbers
 has grown by more than 2 % (descriptors: by more than 3, memory of the process: by more than 5 %)
-between the first mark at which all that is remembered has reached its limit, and the end. A day
-with fewer messages about own orders than that takes is refused.
+from the first mark at which all that is remembered has reached its limit to the end. A day with
+fewer messages about own orders than that takes is refused.
 """
 
 import argparse
@@ -226,15 +226,13 @@ class Use:
     def growth_since(self, before: "Use") -> dict[str, str]:
         """Return what has grown by more than it may, and by how much."""
         grown = {}
-        for name, most in (
-            ("memory", _MEMORY_GROWTH),
-            ("traced", _GROWTH),
-            ("objects", _GROWTH),
-            ("blocks", _GROWTH),
-        ):
+        limits = {"objects": _GROWTH, "blocks": _GROWTH, "memory": _MEMORY_GROWTH}
+        if tracemalloc.is_tracing():
+            # The other two have the traces in them, too.
+            limits = {"objects": _GROWTH, "traced": _GROWTH}
+        for name, most in limits.items():
             was, now = getattr(before, name), getattr(self, name)
-            if was:
-                print(f"{name}: {now / was - 1:+.2%}")
+            print(f"{name}: {now / was - 1:+.2%}")
             if now > was * (1 + most):
                 grown[f"more {name}"] = f"{was:,} to {now:,}"
         if self.descriptors > before.descriptors + _MORE_DESCRIPTORS:
@@ -243,6 +241,14 @@ class Use:
         most_grown = sorted(more.items(), key=lambda each: -each[1])[:5]
         print("types: " + ", ".join(f"{name} {number:+}" for name, number in most_grown))
         return grown
+
+
+def asked_by_line() -> Counter[str]:
+    """Return the bytes that each line of code has asked for, if that is traced."""
+    if not tracemalloc.is_tracing():
+        return Counter()
+    found = tracemalloc.take_snapshot().statistics("lineno")
+    return Counter({str(each.traceback): each.size for each in found})
 
 
 @define
@@ -315,7 +321,7 @@ async def soak(port: int, options: argparse.Namespace) -> list[str]:
         use = Use.now(0)
         use.show(0.0)
         warm: Use | None = None
-        snapshot: tracemalloc.Snapshot | None = None
+        asked: Counter[str] = Counter()
         for part in range(_PARTS):
             await prices.keep(games_in(part))
             await _tell_to_push(port, part, options)
@@ -328,14 +334,12 @@ async def soak(port: int, options: argparse.Namespace) -> list[str]:
                 use.show(time.monotonic() - began)
                 if warm is None and pushed >= _WARM_UP:
                     warm = use
-                    snapshot = tracemalloc.take_snapshot() if tracemalloc.is_tracing() else None
+                    asked = asked_by_line()
         total = users_before(_PARTS, options.users)
         print(f"\nafter the warm-up, to the end; {len(prices.books)} books")
         wrong: dict[str, object] = {} if warm is None else dict(use.growth_since(warm))
-        if snapshot is not None:
-            for each in tracemalloc.take_snapshot().compare_to(snapshot, "lineno")[:_LINES]:
-                print(each)
-            del snapshot
+        for line, size in (asked_by_line() - asked).most_common(_LINES):
+            print(f"{line}: {size / 2**10:+,.0f} KiB")
         told = await count_left(unread, total)
         print(f"\nthe user feed that nobody read: {dict(told)}")
         wrong |= {

@@ -363,6 +363,22 @@ async def test_while_the_feed_is_down_it_is_not_current_and_says_since_when(
         assert await orders.wait_until_current(deadline=LONG)
 
 
+@pytest.mark.virtual_time
+async def test_what_a_feed_that_stays_down_owes_is_given_up_with_each_audit(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange, audit=60.0) as (session, orders):
+        fake_exchange.inject(faults.Unavailable(), endpoint="user", times=None)
+        fake_exchange.feeds.drop(None, endpoint="user")
+        await until(lambda: not orders.current)
+        for _ in range(10):
+            await session.place([new(game)])
+            await asyncio.sleep(60.0)
+            assert len(orders._ledger._owed) <= 2
+        assert not orders.current
+        assert len(orders) == 10
+
+
 async def test_what_happened_while_the_feed_was_down_is_told_without_another_read(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:

@@ -3,17 +3,17 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
 
 import pytest
-from price_server import GAME, HOME, PriceServer, book, order, price_server, session_at, update
+from price_server import GAME, HOME, book, order, price_server, session_at, update
 from support import until
 
 from fourcasters_async import (
     FeedOrder,
     Game,
-    LiveBook,
     OpenOrder,
     OrderCancelled,
     OrderPlaced,
@@ -199,21 +199,28 @@ async def test_a_book_that_was_told_of_too_many_lines_is_read_again(
             assert [each.order_id for each in live.orders("moneyline", HOME)] == ["again"]
 
 
-async def test_nothing_is_left_of_a_book_whose_game_is_unsubscribed() -> None:
-    async with price_server() as server, session_at(server) as session:
-        server.books[GAME] = book(order("read"))
-        async with session.price_feed(games=[]) as feed:
-            given_up = weakref.ref(await current(feed.order_book(GAME), server))
-            await feed.unsubscribe(games=[GAME])
-            await asyncio.sleep(0)
-            gc.collect()
-            assert given_up() is None
+async def test_nothing_is_left_of_books_whose_games_are_unsubscribed() -> None:
+    given_up: list[weakref.ref[Any]] = []
+    async with (
+        price_server() as server,
+        session_at(server) as session,
+        session.price_feed(games=[]) as feed,
+    ):
+        for number in range(5):
+            game_id = f"{number:024x}"
+            server.books[game_id] = book(order("read"), game_id=game_id)
+            live = feed.order_book(game_id, stale_after=1000)
+            reading = asyncio.all_tasks()
+            await live.wait_until_current()
+            await feed.unsubscribe(games=[game_id])
+            given_up += [weakref.ref(live), *map(weakref.ref, reading)]
+        del live, reading
+        await until(lambda: not alive(given_up) - asyncio.all_tasks())
 
 
-async def current(live: LiveBook, server: PriceServer) -> LiveBook:
-    await live.wait_until_current()
-    assert server.reads
-    return live
+def alive(things: Iterable["weakref.ref[Any]"]) -> set[object]:
+    gc.collect()
+    return {each() for each in things} - {None}
 
 
 def test_games_that_are_unsubscribed_are_not_asked_for_any_more() -> None:
