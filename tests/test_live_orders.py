@@ -22,6 +22,7 @@ from fourcasters_async import (
     OrderFilled,
     OutcomeUnknownError,
     ProofSource,
+    RetryPolicy,
     SessionClosedError,
 )
 from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
@@ -52,13 +53,15 @@ class NotCancelled(faults.Fault):
         return web.json_response({"data": [row]})
 
 
-def session_of(exchange: FakeExchange, *, read_lag: float = 0.05) -> AsyncSession:
+def session_of(
+    exchange: FakeExchange, *, read_lag: float = 0.05, retry: RetryPolicy = QUICK
+) -> AsyncSession:
     return AsyncSession(
         exchange.token,
         base_url=exchange.url,
         orders_url=exchange.orders_url,
         streaming_url=exchange.streaming_url,
-        retry=QUICK,
+        retry=retry,
         read_lag=read_lag,
     )
 
@@ -367,7 +370,8 @@ async def test_while_the_feed_is_down_it_is_not_current_and_says_since_when(
 async def test_what_a_feed_that_stays_down_owes_is_given_up_with_each_audit(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:
-    async with following(fake_exchange, audit=60.0) as (session, orders):
+    pauses = RetryPolicy(backoff_base=100.0, backoff_cap=100.0)
+    async with session_of(fake_exchange, retry=pauses) as session, session.live_orders() as orders:
         fake_exchange.inject(faults.Unavailable(), endpoint="user", times=None)
         fake_exchange.feeds.drop(None, endpoint="user")
         await until(lambda: not orders.current)
