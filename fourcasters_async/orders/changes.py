@@ -24,7 +24,7 @@ class Changes:
                 self._forgotten = forgotten[1]
 
     def since(self, count: int) -> set[str | None]:
-        """Return the games with a change after a count. `None` stands for one not known."""
+        """Return the games with a change after a count. `None` stands for those not known."""
         changed: set[str | None] = {None} if self._forgotten > count else set()
         for game, change in reversed(self._last.items()):
             if change <= count:
