@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
-from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.validation import (
     check_callback,
     check_count,
@@ -38,7 +37,6 @@ _ENDPOINT = "GET /price-stream"
 # Seconds: uvloop takes no infinite time.
 _HOUR = 3600.0
 _CLOSED = "the price feed is closed; open another"
-_RETRY_AFTER = RetryPolicy()
 _NOT_OPEN = "this feed is not open: use it as `async with … as feed`"
 _NO_LOGIN_MENDS = (AuthenticationError, ForbiddenError, SessionClosedError)
 
@@ -289,7 +287,7 @@ class PriceFeed:
                 books.disconnect(found.lost.result())
             elif found is not None:
                 books.disconnect(str(found))
-                await asyncio.sleep(_RETRY_AFTER.asked(found))
+                await asyncio.sleep(connections.asked(found))
 
     def _note_end(self, keeping: "asyncio.Task[None]") -> None:
         """End the feed with the task that keeps it: it must not die in silence."""
