@@ -87,6 +87,7 @@ class PriceFeed:
         self._laid: FeedConnection | None = None
         self._unsent: dict[str, bytes] = {}
         self._error: FourcastersError | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._resources = AsyncExitStack()
 
     @property
@@ -105,9 +106,8 @@ class PriceFeed:
             connections = await stack.enter_async_context(connect)
             if (first := connections.current) is not None:
                 await self._lay(first)
-            keeping = asyncio.create_task(self._keep_subscribed(connections))
-            keeping.add_done_callback(self._note_end)
-            stack.push_async_callback(_cancel, keeping)
+            self._keep_on(connections)
+            stack.push_async_callback(self._end_keeping)
             self._resources = stack.pop_all()
         return self
 
@@ -256,7 +256,11 @@ class PriceFeed:
         self._unsent.clear()
         if again and self._queue is not None:
             self._queue.put(Gap(reason="the connection was lost, and made again"))
-        await self._send(self._subscriptions.restore())
+        try:
+            await self._send(self._subscriptions.restore())
+        except BaseException:
+            connection.lose("the subscriptions were not sent")
+            raise
         books.read_all()
 
     async def _send(self, command: bytes | None) -> None:
@@ -289,15 +293,26 @@ class PriceFeed:
                 books.disconnect(str(found))
                 await asyncio.sleep(connections.asked(found))
 
-    def _note_end(self, keeping: "asyncio.Task[None]") -> None:
-        """End the feed with the task that keeps it: it must not die in silence."""
-        if self._error is None:
-            failed = None if keeping.cancelled() else keeping.exception()
-            why = "was cancelled" if failed is None else f"failed: {type(failed).__name__}"
-            _log.error("the task that keeps the price feed %s", why)
-            error = SessionClosedError(f"the task that keeps the price feed {why}")
-            error.__cause__ = failed
-            self._end(error)
+    def _keep_on(self, connections: Reconnecting[FeedConnection]) -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            if self._error is not None:
+                return
+            if task.cancelled():
+                # A program may cancel all of its tasks, and still want to know the prices.
+                self._keep_on(connections)
+            elif (failed := task.exception()) is not None:
+                _log.error("the price feed failed: %s", type(failed).__name__)
+                error = SessionClosedError(f"the price feed failed: {type(failed).__name__}")
+                error.__cause__ = failed
+                self._end(error)
+
+        self._keeping = asyncio.create_task(self._keep_subscribed(connections))
+        self._keeping.add_done_callback(ended)
+
+    async def _end_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
 
     def _end(self, error: FourcastersError) -> None:
         """Let nothing more come, as `error` says."""
@@ -312,8 +327,3 @@ class PriceFeed:
         self._end(SessionClosedError(_CLOSED))
         if self._books is not None:
             await self._books.wait_closed()
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait([task])
