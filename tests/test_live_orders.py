@@ -24,6 +24,8 @@ from fourcasters_async import (
     ProofSource,
     SessionClosedError,
 )
+from fourcasters_async.feeds.stream import Stream
+from fourcasters_async.feeds.upkeep import ECHO
 from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
 from fourcasters_async.testing.placing import place as place_in
 
@@ -139,6 +141,19 @@ async def test_an_order_of_another_session_comes_by_the_feed(
         assert (change.opened, change.source) == (True, ChangeSource.FEED)
         assert orders.on_game(game.game_id) == orders.by_reference("mine") == [change.order]
         assert (change.order.participant_id, change.order.odds) == (game.home_id, -110)
+
+
+async def test_an_order_without_a_reference_is_the_same_whoever_tells_of_it(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.book.place(fake_exchange.account, game.game_id)
+    async with following(fake_exchange) as (session, orders):
+        changes = aiter(orders)
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await anext(changes)
+        assert [each.user_reference for each in orders.orders] == [None, None]
+        read = await session.account.get_unmatched()
+        assert [each.user_reference for each in read] == [None, None]
 
 
 async def test_an_own_order_is_held_as_soon_as_its_place_is_answered(
@@ -468,3 +483,93 @@ async def test_a_slow_consumer_is_told_how_much_it_missed(
         await until(lambda: len(orders) == 5)
         assert getattr(await anext(changes), "dropped", None) == 3
         assert isinstance(await anext(changes), OrderChange)
+
+
+async def next_doubt(doubts: Stream[str | None]) -> object:
+    async with asyncio.timeout(LONG):
+        return await anext(doubts)
+
+
+async def test_each_doubt_is_told_as_it_comes_and_when_it_is_gone(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with session_of(fake_exchange) as session, session.live_orders() as orders:
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) == "the open orders were not read yet"
+        assert await next_doubt(doubts) is None
+        assert orders.current
+        async with fake_exchange.refusing():
+            assert await next_doubt(doubts) == "the feed is down"
+            assert not orders.current
+        assert str(await next_doubt(doubts)).startswith("the feed has a gap")
+        assert await next_doubt(doubts) is None
+        another = orders.doubts()
+        assert await next_doubt(another) is None
+    for ended in (doubts, another):
+        assert "is closed" in str(await next_doubt(ended))
+        with pytest.raises(SessionClosedError):
+            await next_doubt(ended)
+    with pytest.raises(SessionClosedError):
+        await next_doubt(orders.doubts())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.Unauthorized(), faults.Unavailable(), faults.Close(), faults.Html(), faults.Stall()],
+    ids=repr,
+)
+async def test_what_cannot_be_read_for_two_audits_is_not_current_until_it_can_be(
+    fake_exchange: FakeExchange, fault: faults.Fault
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with following(fake_exchange, audit=20 * SECOND) as (_, orders):
+        doubts, began = orders.doubts(), clock()
+        assert await next_doubt(doubts) is None
+        fake_exchange.inject(fault, endpoint="getUnmatched", times=None)
+        assert "could not be read for" in str(await next_doubt(doubts))
+        # The last read began a moment before.
+        assert 38 * SECOND < clock() - began <= 40 * SECOND
+        assert not orders.current
+        assert not await orders.wait_until_clear(deadline=SECOND)
+        fake_exchange.clear_faults()
+        assert await next_doubt(doubts) is None
+        assert orders.current
+
+
+async def test_what_cannot_be_read_for_two_audits_is_no_proof(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game(orders=2)
+    async with following(fake_exchange, audit=20 * SECOND) as (session, orders):
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) is None
+        fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=None)
+        assert await next_doubt(doubts) is not None
+        report = await session.halt([game.game_id], deadline=2 * SECOND)
+        assert not report.verified_clear
+        fake_exchange.clear_faults()
+        report = await session.halt([game.game_id])
+        assert report.verified_clear
+
+
+async def test_one_read_that_fails_leaves_it_current(fake_exchange: FakeExchange) -> None:
+    async with following(fake_exchange, audit=20 * SECOND) as (_, orders):
+        doubts, before = orders.doubts(), fake_exchange.received("getUnmatched")
+        assert await next_doubt(doubts) is None
+        fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=3)
+        await fake_exchange.wait_for("getUnmatched", before + 5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SECOND):
+                await anext(doubts)
+
+
+async def test_word_that_the_feed_owes_is_a_doubt_at_its_time(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with following(fake_exchange) as (session, orders):
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) is None
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        placed = clock()
+        await session.place([new(game)])
+        assert await next_doubt(doubts) is not None
+        assert clock() - placed == pytest.approx(ECHO, abs=0.1)
