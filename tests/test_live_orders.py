@@ -1,23 +1,26 @@
 """The account's own orders at every moment, against the sandbox and its feed's faults."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from attrs import frozen
-from support import QUICK, SECOND, until
+from attrs import field, frozen
+from support import QUICK, SECOND, Transport, until
 
 from fourcasters_async import (
     AsyncSession,
     AuthenticationError,
     ChangeSource,
+    ConflictError,
     InvalidRequestError,
     LiveOrders,
     MarketType,
     NewOrder,
+    NotFoundError,
     OrderChange,
     OrderFilled,
     OutcomeUnknownError,
@@ -26,6 +29,7 @@ from fourcasters_async import (
 )
 from fourcasters_async.feeds.stream import Stream
 from fourcasters_async.feeds.upkeep import ECHO
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
 from fourcasters_async.testing.placing import place as place_in
 
@@ -211,6 +215,178 @@ async def test_an_order_that_a_failed_cancel_shows_is_held_though_its_place_ende
         fake_exchange.inject(NotCancelled(order), endpoint="cancelMultiple")
         await session.cancel_multiple([order.order_id])
         assert held(orders) == {order.order_id}
+
+
+@frozen
+class FailedRow(faults.Fault):
+    """Nothing is done, and the answer is one row that failed, as both transports write it."""
+
+    text: str
+    order_id: str | None
+    more: dict[str, object] = field(factory=dict)
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        ids = (
+            {} if self.order_id is None else {"sessionID": self.order_id, "orderID": self.order_id}
+        )
+        row = {"success": False, "reason": self.text, "description": self.text, **ids, **self.more}
+        return web.Response(body=call.addressed(json.dumps({"data": [row]}).encode()))
+
+
+async def failing(
+    orders: Orders, exchange: FakeExchange, transport: Transport, row: FailedRow
+) -> None:
+    """Have a cancel of a whole game end in one row that failed."""
+    game = exchange.add_game()
+    exchange.inject(row, endpoint=transport.game)
+    (result,) = await orders.cancel_all_orders_for_game(game.game_id)
+    assert not result.success
+
+
+UNKNOWN = "f" * 24
+
+
+@pytest.mark.parametrize("order_id", [UNKNOWN, None], ids=["an id", "no id"])
+@pytest.mark.parametrize("text", ["System error", "in play delay", "Order is partially filled"])
+async def test_a_failed_cancel_of_an_order_that_is_not_known_is_a_doubt_until_it_was_read(
+    fake_exchange: FakeExchange, transport: Transport, text: str, order_id: str | None
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        reads = fake_exchange.received("getUnmatched")
+        await failing(verbs, fake_exchange, transport, FailedRow(text, order_id))
+        assert orders.doubt == "a cancel has failed of an order that is not known here"
+        assert await orders.wait_until_current()
+        assert fake_exchange.received("getUnmatched") > reads
+        assert len(orders) == 0
+
+
+NOT_RESTING = [
+    "Order already cancelled",
+    "Order already filled",
+    "order already graded",
+    "order is expired",
+    "order not found",
+    "Not your order",
+    "unauthorized: order does not belong to user",
+]
+
+
+@pytest.mark.parametrize("text", NOT_RESTING)
+async def test_a_failed_cancel_that_says_that_the_order_does_not_rest_is_no_doubt(
+    fake_exchange: FakeExchange, transport: Transport, text: str
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        await failing(verbs, fake_exchange, transport, FailedRow(text, UNKNOWN))
+        assert orders.current
+        nothing_left = FailedRow("System error", UNKNOWN, {"remaining": 0})
+        await failing(verbs, fake_exchange, transport, nothing_left)
+        assert orders.current
+
+
+async def test_a_failed_cancel_of_an_order_that_is_held_is_no_doubt(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        await failing(verbs, fake_exchange, transport, FailedRow("System error", order.order_id))
+        assert orders.current
+        assert held(orders) == {order.order_id}
+
+
+async def test_a_held_order_that_a_failed_cancel_calls_filled_is_a_doubt_until_the_feed_tells(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        fake_exchange.book.fill(order.order_id, order.offered)
+        row = FailedRow("Order already filled", order.order_id)
+        await failing(verbs, fake_exchange, transport, row)
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) is None
+        assert await next_doubt(doubts) is not None
+        assert await orders.wait_until_current()
+        assert len(orders) == 0
+
+
+async def test_an_order_that_no_feed_and_no_read_has_shown_is_found_by_its_failed_cancel(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        assert orders.current
+        await failing(verbs, fake_exchange, transport, FailedRow("System error", order.order_id))
+        assert not orders.current
+        assert await orders.wait_until_current()
+        assert held(orders) == {order.order_id}
+
+
+@frozen
+class CancelsOneOfTwo(faults.Fault):
+    """One order is cancelled, and the other one is said to rest."""
+
+    cancelled: BookOrder
+    other: BookOrder
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:  # noqa: ARG002  # as every fault
+        rows = [
+            {"success": True, "sessionID": self.cancelled.order_id},
+            {"success": False, "sessionID": self.other.order_id, "reason": "System error"},
+        ]
+        return web.json_response({"data": rows})
+
+
+async def test_a_failed_row_of_an_order_that_is_not_known_leaves_the_proof_to_a_read(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        known = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await asyncio.sleep(0.01)
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        unknown = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        fake_exchange.book.cancel(known)
+        fault = CancelsOneOfTwo(known, unknown)
+        fake_exchange.inject(fault, endpoint="cancelAllOrdersForGame")
+        report = await session.halt([game.game_id])
+        assert report.verified_clear
+        assert report.outcomes[0].seen_by is ProofSource.READ
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "doubtful"),
+    [
+        (409, "Order is in play delay", True),
+        (409, "Order already filled", False),
+        (404, "no", False),
+    ],
+)
+async def test_the_refusal_of_a_single_cancel_is_as_a_row_that_failed(
+    fake_exchange: FakeExchange, status: int, text: str, doubtful: bool
+) -> None:
+    async with following(fake_exchange) as (session, orders):
+        body = json.dumps({"error": {"message": text, "code": status}}).encode()
+        fake_exchange.inject(faults.Respond(body, status), endpoint="cancel")
+        with pytest.raises(ConflictError if status == 409 else NotFoundError):
+            await session.cancel(UNKNOWN)
+        assert orders.current is not doubtful
+        assert await orders.wait_until_current()
 
 
 async def test_an_order_that_expires_leaves(fake_exchange: FakeExchange, game: BookGame) -> None:

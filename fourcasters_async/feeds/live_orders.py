@@ -169,10 +169,7 @@ class LiveOrders:
         return self._fills.open()
 
     def doubts(self) -> Stream[str | None]:
-        """Return the `doubt` now, and from now on whenever it changes: `None` once it is `current`.
-
-        A bot that quotes by these orders stops at each that is a text.
-        """
+        """Return the `doubt` now, and whenever it changes: `None` once it is `current`."""
         return self._doubts.stream()
 
     async def wait_until_current(self, *, deadline: float = 10.0) -> bool:
@@ -213,6 +210,12 @@ class LiveOrders:
     def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
         """Take note of an order that an answer has cancelled, `just_now` or before."""
         self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
+
+    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
+        """Take note of an order that an answer did not cancel."""
+        if self._ledger.failed(order_id, _now(), may_rest=may_rest):
+            self._upkeep.note_gap(_now(), "a cancel has failed of an order that is not known here")
+        self._doubts.look()
 
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
