@@ -21,7 +21,7 @@ from fourcasters_async.models import (
 from fourcasters_async.orders.acknowledged import Acknowledged
 from fourcasters_async.orders.answers import already_cancelled
 from fourcasters_async.orders.changes import Changes
-from fourcasters_async.orders.follower import Follower
+from fourcasters_async.orders.follower import Follower, tell_failed, tell_gone
 from fourcasters_async.orders.periods import Periods
 from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
 
@@ -177,16 +177,16 @@ class Gate:
 
     def hear(self, results: Iterable[CancelResult]) -> None:
         """Record the results of a cancel: the orders had come into the book, or still rest."""
+        results = tuple(results)
         if self.follower is not None:
-            results = tuple(results)
-            for r in results:
-                if r.order_id and (r.success or already_cancelled(r)):
-                    self.follower.gone(r.order_id, r.game_id, just_now=r.success)
+            tell_gone(self.follower, results)
         # A failure without an id may say that no order has the reference yet.
         told = [result for result in results if result.success or result.order_id]
         self.see(told)
         # An order that was not cancelled may still rest, unless it was cancelled before.
         self.forget(r.order_id for r in told if r.success or already_cancelled(r))
+        if self.follower is not None:
+            tell_failed(self.follower, results)
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an order that this session placed, if it is still remembered."""

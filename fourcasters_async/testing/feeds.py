@@ -1,7 +1,7 @@
 """Both feeds of the exchange, around one book: who is connected, and what is sent to whom."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 from aiohttp import web
@@ -217,10 +217,12 @@ class Feeds:
             return self.user.replay(account, request)
         return Answer(101, None)
 
-    async def serve(self, request: web.Request, account: str) -> web.WebSocketResponse:
-        """Serve a connection after its handshake was answered."""
+    async def serve(
+        self, request: web.Request, headers: Mapping[str, str], account: str
+    ) -> web.WebSocketResponse:
+        """Serve a connection after its handshake was answered, with some `headers`."""
         self._loop = asyncio.get_running_loop()
-        return await self._by_path[request.path].serve(request, account)
+        return await self._by_path[request.path].serve(request, headers, account)
 
     def watch_clock(self) -> None:
         """Have time pass in the book when something is next due there, if anybody listens."""
