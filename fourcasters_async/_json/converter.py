@@ -16,6 +16,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.book_entries import book_entry_hook, order_update_hook
 from fourcasters_async._json.cancel_results import cancel_result_hook
+from fourcasters_async._json.feed_events import feed_order_hook, order_event_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
@@ -37,7 +38,10 @@ from fourcasters_async.models import (
     AnyBet,
     BookEntry,
     CancelResult,
+    FeedOrder,
     Game,
+    OrderCancelled,
+    OrderPlaced,
     OrderUpdate,
     PlaceResult,
 )
@@ -96,6 +100,12 @@ class Dialect:
             self._record_hook(OrderUpdate), entry, self._names_in_order(OrderUpdate)
         )
         self._converter.register_structure_hook(OrderUpdate, update)
+
+        order = feed_order_hook(self._record_hook(FeedOrder), self._names_in_order(FeedOrder))
+        self._converter.register_structure_hook(FeedOrder, order)
+        for event in (OrderPlaced, OrderCancelled):
+            hook = order_event_hook(self._record_hook(event), order, self._names_in_order(event))
+            self._converter.register_structure_hook(event, hook)
 
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.

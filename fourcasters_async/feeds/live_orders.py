@@ -66,7 +66,7 @@ class LiveOrders:
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
         self._keeping: asyncio.Task[None] | None = None
-        self._news = News()
+        self._news = News(self._note_current)
         self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
         self._not_current_since: float | None = None
@@ -136,7 +136,7 @@ class LiveOrders:
             return "the feed is down"
         if self._ledger.nameless:
             return "a read shows an order without an id"
-        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
+        if self._upkeep.is_overdue(_now(), self._ledger.owed.since()):
             return "the feed owes word of an own order"
         return None
 
@@ -217,10 +217,10 @@ class LiveOrders:
     ) -> list[OpenOrder] | None:
         """Return the open orders once the feed itself has shown what cancels on games did."""
         while self.current:
-            if self._ledger.cancels_shown(games, since=since, periods=periods):
+            if self._ledger.owed.cancels_shown(games, since=since, periods=periods):
                 return self._ledger.orders()
             owing = None if periods else games
-            if not self._ledger.owes(owing) or not await self._news.wait(until):
+            if not self._ledger.owed.count(owing) or not await self._news.wait(until):
                 return None
         return None
 
@@ -229,7 +229,7 @@ class LiveOrders:
     def _take(self, event: FeedEvent) -> None:
         if isinstance(event, Gap):
             self._upkeep.note_gap(_now(), f"the feed has a gap: {event.reason}")
-            self._note_news()
+            self._news.tell()
         elif not isinstance(event, Lagged):
             change = self._ledger.apply(event, _now())
             if isinstance(event, OrderFilled):
@@ -241,13 +241,13 @@ class LiveOrders:
         if self._core.error is not None:
             self._changes.end(self._core.error)
             self._fills.end(self._core.error)
-        self._note_news()
+        self._news.tell()
 
     def _tell(self, change: OrderChange | None) -> None:
         if change is not None:
             self._note(change)
             self._changes.put(change)
-        self._note_news()
+        self._news.tell()
 
     # What is read.
 
@@ -267,7 +267,7 @@ class LiveOrders:
     async def _keep(self) -> None:
         """Read when that is due, until cancelled."""
         while self._core.error is None:
-            owed = self._ledger.owed_since()
+            owed = self._ledger.owed.since()
             due = self._upkeep.due_at(owed)
             if due > _now():
                 await self._news.wait(due)
@@ -299,10 +299,10 @@ class LiveOrders:
                     change.order.game_id,
                 )
             self._tell(change)
-        self._note_news()
+        self._news.tell()
 
     def _warn(self) -> None:
-        late = self._ledger.forgive(before=_now() - ECHO / 2)
+        late = self._ledger.owed.forgive(before=_now() - ECHO / 2)
         _log.warning(
             "live orders: the user feed has not told of %d own orders for %.0f s: %s",
             len(late),
@@ -317,13 +317,12 @@ class LiveOrders:
             return not len(self._ledger)
         return not any(self._ledger.orders(game_id) for game_id in games)
 
-    def _note_news(self) -> None:
-        """Take the time at which it is not current any more, and wake those who wait for news."""
+    def _note_current(self) -> None:
+        """Take the time at which it is not current any more."""
         if self.current:
             self._not_current_since = None
         elif self._not_current_since is None:
             self._not_current_since = _now()
-        self._news.tell()
 
 
 def _now() -> float:
