@@ -75,8 +75,24 @@ class Ledger:
         """
         if game_id is None:
             return [*self._open.values(), *self._nameless]
-        keys = [*self._by_game.get(game_id.casefold(), ()), *self._by_game.get("", ())]
-        return [*(self._open[key] for key in keys), *self._nameless]
+        return self.on_games(frozenset({game_id.casefold()}))
+
+    def on_games(self, games: frozenset[str] | None) -> list[OpenOrder]:
+        """Return the orders that rest on any of the games, on all with `None`."""
+        if games is None:
+            return self.orders()
+        unknown = self._by_game.get("", ())
+        keys = [key for game in games for key in self._by_game.get(game, ())]
+        return [*(self._open[key] for key in (*keys, *unknown)), *self._nameless]
+
+    def disputes(self, orders: Iterable[OpenOrder], games: frozenset[str] | None) -> bool:
+        """Whether a read shows other orders on games than those that are held, but all are known.
+
+        Such a read may trail the book, and so may what is held.
+        """
+        shown = {_key(o) for o in orders if games is None or _game(o) in games or not _game(o)}
+        held = {_key(order) for order in self.on_games(games)}
+        return shown != held and all(key in self._open or key in self._closed for key in shown)
 
     def get(self, order_id: str) -> OpenOrder | None:
         """Return an order that rests, `None` if it does not or is not known."""
@@ -107,7 +123,7 @@ class Ledger:
 
     def rests(self, order: OpenOrder, now: float) -> OrderChange | None:
         """Take the answer to a place or an edit: the order rests. The feed is to tell of it too."""
-        key = (order.order_id or "").casefold()
+        key = _key(order)
         if key not in self._closed and key not in self._told:
             self.owed.add_resting(key, _game(order), now)
         return self._hold(order, now, ChangeSource.ANSWER)
@@ -178,7 +194,7 @@ class Ledger:
 
     def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
         """Hold an order, or what is less left of it; return what that changes."""
-        key = (order.order_id or "").casefold()
+        key = _key(order)
         if key in self._closed:
             return None
         before = self._open.get(key)
@@ -262,6 +278,10 @@ def _left(order: OpenOrder) -> float:
 def _is_more(order: OpenOrder, held: OpenOrder) -> bool:
     known = order.remaining is not None and held.remaining is not None
     return known and _left(order) > _left(held) + _CENT
+
+
+def _key(order: OpenOrder) -> str:
+    return (order.order_id or "").casefold()
 
 
 def _game(order: OpenOrder | None) -> str:

@@ -11,7 +11,7 @@ from fourcasters_async.errors import FourcastersError, InvalidRequestError
 from fourcasters_async.feeds.ledger import Ledger
 from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.news import News
-from fourcasters_async.feeds.open_order import from_offer
+from fourcasters_async.feeds.order_follower import OrderFollower
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
 from fourcasters_async.feeds.user_core import UserFeedCore
@@ -23,7 +23,6 @@ from fourcasters_async.models import (
     OrderChange,
     OrderFilled,
     UndecidedOrder,
-    UnmatchedOffer,
 )
 
 _log = logging.getLogger("fourcasters_async")
@@ -50,7 +49,7 @@ class LiveOrders:
         self,
         lines: Lines,
         read: Callable[[], Awaitable[list[OpenOrder]]],
-        follow: Callable[["LiveOrders | None"], None],
+        follow: Callable[[OrderFollower | None], None],
         note: Callable[[OrderChange], None],
         undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]],
         *,
@@ -67,6 +66,7 @@ class LiveOrders:
         self._fills: Streams[OrderFilled] = Streams()
         self._keeping: asyncio.Task[None] | None = None
         self._news = News(self._note_current)
+        self._follower = OrderFollower(self._ledger, self._news, self._tell, lambda: self.current)
         self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
         self._not_current_since: float | None = None
@@ -79,7 +79,7 @@ class LiveOrders:
         """
         if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
-        self._follow(self)
+        self._follow(self._follower)
         self._entered, self._not_current_since = True, _now()
         try:
             await self._core.__aenter__()
@@ -202,28 +202,6 @@ class LiveOrders:
                 return self.current and self._is_clear(named)
         return True
 
-    # What the order verbs tell and ask: `orders/follower.py`.
-
-    def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
-        """Take note of an order that an answer puts into the book."""
-        self._tell(self._ledger.rests(from_offer(order_id, game, offer), _now()))
-
-    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
-        """Take note of an order that an answer has cancelled, `just_now` or before."""
-        self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
-
-    async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
-    ) -> list[OpenOrder] | None:
-        """Return the open orders once the feed itself has shown what cancels on games did."""
-        while self.current:
-            if self._ledger.owed.cancels_shown(games, since=since, periods=periods):
-                return self._ledger.orders()
-            owing = None if periods else games
-            if not self._ledger.owed.count(owing) or not await self._news.wait(until):
-                return None
-        return None
-
     # What the feed tells.
 
     def _take(self, event: FeedEvent) -> None:
@@ -311,11 +289,7 @@ class LiveOrders:
         )
 
     def _is_clear(self, games: frozenset[str] | None) -> bool:
-        if self._undecided(games):
-            return False
-        if games is None:
-            return not len(self._ledger)
-        return not any(self._ledger.orders(game_id) for game_id in games)
+        return not self._undecided(games) and not self._ledger.on_games(games)
 
     def _note_current(self) -> None:
         """Take the time at which it is not current any more."""
