@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Self
 
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
@@ -248,7 +249,7 @@ class LiveOrders:
             owed = self._ledger.owed.since()
             due = self._upkeep.due_at(owed)
             if due > _now():
-                await self._news.wait(due)
+                await self._news.wait(due, partial(self._is_due_sooner, due))
                 continue
             if self._upkeep.is_overdue(_now(), owed):
                 self._warn()
@@ -259,6 +260,11 @@ class LiveOrders:
             except FourcastersError as error:
                 _log.debug("live orders: could not read the open orders: %s", error)
                 self._upkeep.fail_read(_now())
+
+    def _is_due_sooner(self, than: float) -> bool:
+        """Whether a read is due before a time, or never again."""
+        due = self._upkeep.due_at(self._ledger.owed.since())
+        return due < than or self._core.error is not None
 
     async def _look(self) -> None:
         """Read the open orders, and unite them with what is held."""

@@ -5,27 +5,27 @@ from collections.abc import Callable
 
 
 class News:
-    """Wakes all who wait whenever there is anything new, once for all of it in a turn of the loop.
+    """Wakes those who wait for anything new, once for all of it in a turn of the loop.
 
-    A burst brings hundreds of messages in one turn. `look` is called before they are woken.
+    A burst brings many messages in one turn. `look` is called before they are woken.
     """
 
     def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
         self._untold = False
 
-    async def wait(self, until: float) -> bool:
-        """Wait for anything new; return `False` if the loop time `until` came first."""
+    async def wait(self, until: float, matters: Callable[[], bool] = lambda: True) -> bool:
+        """Wait for news that matters; return `False` if the loop time `until` came first."""
         waiting = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
+        self._waiting[waiting] = matters
         try:
             async with asyncio.timeout_at(until):
                 await waiting
         except TimeoutError:
             return False
         finally:
-            self._waiting.discard(waiting)
+            del self._waiting[waiting]
         return True
 
     def tell(self) -> None:
@@ -37,6 +37,6 @@ class News:
     def _wake(self) -> None:
         self._untold = False
         self._look()
-        for waiting in self._waiting:
-            if not waiting.done():
+        for waiting, matters in self._waiting.items():
+            if not waiting.done() and matters():
                 waiting.set_result(None)

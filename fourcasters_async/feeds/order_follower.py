@@ -43,11 +43,15 @@ class OrderFollower:
         self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
         """Return the open orders once the feed itself has shown what cancels on games did."""
-        while self._current():
-            if self._ledger.owed.cancels_shown(games, since=since, periods=periods):
-                return self._ledger.orders()
-            if not self.owed(games, periods=periods) or not await self._news.wait(until):
-                return None
+
+        def decides() -> bool:
+            return not (self._current() and self.owed(games, periods=periods))
+
+        if not decides() and not await self._news.wait(until, decides):
+            return None
+        owed = self._ledger.owed
+        if self._current() and owed.cancels_shown(games, since=since, periods=periods):
+            return self._ledger.orders()
         return None
 
     def disputes(

@@ -21,7 +21,7 @@ _CATCH_UP_TURNS = 10
 # Seconds that a feed has to show what became of orders before a read begins.
 _HEAD_START = 0.01
 # With word owed of more orders than this, the read begins at once.
-_MANY = 200
+MANY = 200
 # Seconds that a feed has if the read fails, or shows what the feed may know better.
 _ECHO = 0.1
 
@@ -63,13 +63,22 @@ class SharedReads:
 
     def note(self, change: OrderChange) -> None:
         """Take note of what a follower knows: own orders have come into the book, or left it."""
+        if change.source is ChangeSource.ANSWER:
+            # The gate has told of it itself.
+            return
         if change.closed:
             self._gate.forget([change.order.order_id])
         elif change.opened and change.source is ChangeSource.FEED:
             self._gate.see([change.order])
 
     async def first(
-        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
+        self,
+        games: frozenset[str] | None,
+        *,
+        since: float,
+        until: float,
+        periods: bool,
+        ahead: "asyncio.Task[BookRead] | None" = None,
     ) -> BookRead:
         """Return what shows first what cancels on games did: a feed, or a read by `until`.
 
@@ -80,18 +89,18 @@ class SharedReads:
         """
         follower = self._gate.follower
         if follower is None:
-            return await self.read(until)
+            return await self.read(until, ahead)
         loop = asyncio.get_running_loop()
         echo = min(loop.time() + _ECHO, until)
         showing = loop.create_task(
             self._shown(follower, games, since=since, until=until, periods=periods)
         )
         try:
-            many = follower.owed(games, periods=periods) > _MANY
-            await asyncio.wait([showing], timeout=0.0 if many else _HEAD_START)
-            if (shown := _value_of(showing)) is not None:
-                return shown
-            with self._joined(until) as reading:
+            if ahead is None and follower.owed(games, periods=periods) <= MANY:
+                await asyncio.wait([showing], timeout=_HEAD_START)
+                if (shown := _value_of(showing)) is not None:
+                    return shown
+            with self.joined(until, ahead) as reading:
                 await _wait_for_any([reading, showing], until)
                 if showing.done() and _value_of(showing) is None:
                     await _wait_for_any([reading], until)
@@ -120,23 +129,31 @@ class SharedReads:
         now = asyncio.get_running_loop().time()
         return BookRead(orders, now, self._gate.mark(), ProofSource.FEED)
 
-    async def read(self, until: float) -> BookRead:
-        """Read by the loop time `until`, or raise the `FourcastersError` that came instead."""
-        with self._joined(until) as reading:
+    async def read(self, until: float, ahead: "asyncio.Task[BookRead] | None" = None) -> BookRead:
+        """Read by the loop time `until`, or raise the `FourcastersError` that came instead.
+
+        With `ahead`, it is a read that was joined before.
+        """
+        with self.joined(until, ahead) as reading:
             await _wait_for_any([reading], until)
         return _read_by(reading)
 
     @contextmanager
-    def _joined(self, until: float) -> Iterator["asyncio.Task[BookRead]"]:
-        """Give the next read. It is ended if nobody wants it before it has begun.
+    def joined(
+        self, until: float, ahead: "asyncio.Task[BookRead] | None" = None
+    ) -> Iterator["asyncio.Task[BookRead]"]:
+        """Give the next read, or the one `ahead`. It is ended if nobody wants it before it begins.
 
         It is ended too if the last of those who want it is cancelled.
         """
-        self._until = until if self._next is None else max(self._until, until)
-        if self._next is None:
-            self._next = self._start()
-        reading = self._next
-        self._waiting[reading] = self._waiting.get(reading, 0) + 1
+        reading = ahead or self._next
+        if reading is None:
+            reading = self._next = self._start()
+            self._until = until
+        elif reading is self._next:
+            self._until = max(self._until, until)
+        if not reading.done():
+            self._waiting[reading] = self._waiting.get(reading, 0) + 1
         try:
             yield reading
         except asyncio.CancelledError:

@@ -79,7 +79,14 @@ class Proof:
 
 
 async def read_until_clear(
-    doubt: Doubt, reads: SharedReads, gate: Gate, *, since: float, until: float, once: bool = False
+    doubt: Doubt,
+    reads: SharedReads,
+    gate: Gate,
+    *,
+    since: float,
+    until: float,
+    once: bool = False,
+    ahead: "asyncio.Task[BookRead] | None" = None,
 ) -> Proof:
     """Read what is open, cancel what rests, and read again, until a read proves that nothing does.
 
@@ -88,8 +95,8 @@ async def read_until_clear(
     first wait is short, each later one twice as long, and all leave time for a read. A read that
     fails proves nothing. Where a feed follows the orders, what it shows of their cancel stands for
     a read if it comes first (`SharedReads.first`): the cancel began at the loop time `since`, and
-    was answered. Ends at the loop time `until`, or when the account may not read or the session is
-    closed, or with `once` after one read.
+    was answered. The first read may be under way: `ahead`. Ends at the loop time `until`, or when
+    the account may not read or the session is closed, or with `once` after one read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
@@ -101,15 +108,18 @@ async def read_until_clear(
         wait = min(patience, (1 - _FOR_THE_READ) * (until - clock()))
         await gate.answered(doubt.games, until=clock() + wait)
         patience *= 2
-        left = until - clock()
-        read_until = clock() + max(_FOR_THE_READ * left, min(left, _LEAST))
+        read_until, reading, ahead = time_to_read(until), ahead, None
         try:
             if doubt.answered:
                 read = await reads.first(
-                    doubt.games, since=since, until=read_until, periods=doubt.periods
+                    doubt.games,
+                    since=since,
+                    until=read_until,
+                    periods=doubt.periods,
+                    ahead=reading,
                 )
             else:
-                read = await reads.read(read_until)
+                read = await reads.read(read_until, reading)
         except FourcastersError as failed:
             _log.debug("could not read the open orders: %s", failed)
             error, final = failed, isinstance(failed, _FINAL) or is_too_large(failed)
@@ -127,6 +137,13 @@ async def read_until_clear(
             # The next read shows what was cancelled.
             _log.debug("could not cancel what rests: %s", failed)
             error = failed
+
+
+def time_to_read(until: float) -> float:
+    """Return the loop time that a read has, of the time `until` which there is more to do."""
+    now = asyncio.get_running_loop().time()
+    left = until - now
+    return now + max(_FOR_THE_READ * left, min(left, _LEAST))
 
 
 class AccountInDoubt(Doubt):
