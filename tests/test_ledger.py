@@ -421,3 +421,34 @@ def test_what_is_closed_keeps_all_but_what_is_left(ledger: Ledger) -> None:
     assert held is not None
     assert change is not None
     assert (change.before, change.order) == (held, evolve(held, remaining=0.0))
+
+
+def test_a_read_that_shows_what_is_held_is_not_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    assert not ledger.disputes([order()], GAMES)
+
+
+def test_a_read_that_shows_what_has_gone_is_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    assert ledger.disputes([order()], GAMES)
+    assert ledger.disputes([order()], None)
+
+
+def test_a_read_that_lacks_what_is_held_is_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    assert ledger.disputes([], GAMES)
+
+
+def test_a_read_that_shows_what_is_not_known_is_not_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    assert not ledger.disputes([order(), order("X2")], GAMES)
+    assert not ledger.disputes([order(), evolve(order(), order_id=None)], GAMES)
+
+
+def test_what_a_read_shows_on_other_games_is_not_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed("X2"), 0.0)
+    ledger.gone("X1", ANOTHER, 1.0, just_now=True)
+    assert not ledger.disputes([order("X2"), order("X1", game=ANOTHER)], GAMES)
+    assert ledger.disputes([order("X2"), order("X1", game=ANOTHER)], None)

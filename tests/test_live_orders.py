@@ -218,6 +218,7 @@ async def test_waiting_for_clear_waits_for_the_named_games_alone(
         assert not await orders.wait_until_clear([game.game_id, other.game_id], deadline=0.2)
 
 
+@pytest.mark.virtual_time
 async def test_a_halt_takes_its_proof_from_the_feed_and_reads_nothing(
     fake_exchange: FakeExchange,
 ) -> None:
@@ -231,6 +232,7 @@ async def test_a_halt_takes_its_proof_from_the_feed_and_reads_nothing(
     assert not fake_exchange.open_orders()
 
 
+@pytest.mark.virtual_time
 async def test_a_flatten_takes_its_proof_from_the_feed(fake_exchange: FakeExchange) -> None:
     fake_exchange.add_game(orders=5)
     async with following(fake_exchange) as (session, _):
@@ -240,6 +242,7 @@ async def test_a_flatten_takes_its_proof_from_the_feed(fake_exchange: FakeExchan
         assert fake_exchange.received("getUnmatched") == before
 
 
+@pytest.mark.virtual_time
 async def test_over_the_orders_socket_too_the_proof_comes_from_the_feed(
     fake_exchange: FakeExchange,
 ) -> None:
