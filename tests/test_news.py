@@ -18,7 +18,7 @@ async def test_news_are_looked_at_once_in_a_turn_of_the_loop() -> None:
 
 
 async def test_who_waits_is_woken_by_news_that_matter() -> None:
-    news, true = News(lambda: None), False
+    news, true = News(), False
     waiting = asyncio.create_task(
         news.wait(asyncio.get_running_loop().time() + SECOND, lambda: true)
     )
@@ -33,4 +33,4 @@ async def test_who_waits_is_woken_by_news_that_matter() -> None:
 
 
 async def test_without_news_the_wait_ends() -> None:
-    assert not await News(lambda: None).wait(asyncio.get_running_loop().time() + SECOND / 10)
+    assert not await News().wait(asyncio.get_running_loop().time() + SECOND / 10)

@@ -10,7 +10,7 @@ class News:
     A burst brings many messages in one turn. `look` is called before they are woken.
     """
 
-    def __init__(self, look: Callable[[], None]) -> None:
+    def __init__(self, look: Callable[[], None] = lambda: None) -> None:
         self._look = look
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
         self._untold = False

@@ -77,9 +77,7 @@ class HaltingOrders(RestOrders):
         self._gate.halt(halted, periods=periods)
         if markets is None:
             return self._halt_everything(deadline)
-        return self._cancel_games(
-            markets, self._send_cancel, deadline, verify=True, periods=periods
-        )
+        return self._cancel_games(markets, deadline, verify=True, periods=periods)
 
     def resume(self, games: Iterable[str | GameMarket] | None = None) -> None:
         """Let orders be placed again on games that were halted; without `games`, on all games.

@@ -1,13 +1,14 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from attrs import evolve
 
-from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.validation import check_id, check_seconds, optional
+from fourcasters_async._websocket.burst import FirstAttempt
 from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch
 from fourcasters_async.models import (
@@ -21,16 +22,17 @@ from fourcasters_async.models import (
     PlaceResult,
 )
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
-from fourcasters_async.orders.fanout import CancelGame
+from fourcasters_async.orders.burst import burst
+from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
-from fourcasters_async.orders.hedge import elsewhere, hedged
+from fourcasters_async.orders.hedge import Cancelled, elsewhere, hedged
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
 
-# All of them wait on one connection. Above about a thousand, the garbage collector would take most
-# of the time.
+# Of a fan-out that cannot leave at once: then each game has a task. Above about a thousand, the
+# garbage collector would take most of the time.
 _MAX_IN_FLIGHT = 1000
 _RESULTS = list[CancelResult]
 
@@ -123,13 +125,14 @@ class OrdersSocket(Orders):
         still take effect, so the outcome has `complete=False`.
         """
         markets = check_markets(games, type)
-        cancel: CancelGame = self._send_cancel
-        if hedge is not None:
-            cancel = hedged(
-                super()._send_cancel, self._over_rest, after=check_seconds(hedge, "hedge")
-            )
+        after = None if hedge is None else check_seconds(hedge, "hedge")
         return await self._cancel_games(
-            markets, cancel, deadline, on_outcome, verify=verify, periods=periods
+            markets,
+            deadline,
+            on_outcome,
+            verify=verify,
+            periods=periods,
+            fan_out=partial(self._fan_out, hedge=after),
         )
 
     async def heartbeat(
@@ -166,11 +169,54 @@ class OrdersSocket(Orders):
 
         yield beat
 
-    async def _send_cancel(
-        self, market: GameMarket, deadline: float | None
-    ) -> RequestOutcome[list[CancelResult]]:
-        outcome = await super()._send_cancel(market, deadline)
-        return await elsewhere(outcome, self._over_rest, market, deadline)
+    async def _fan_out(
+        self,
+        markets: Sequence[GameMarket],
+        until: float | None,
+        on_outcome: OnOutcome | None,
+        *,
+        hedge: float | None = None,
+    ) -> list[GameOutcome]:
+        outcomes = await burst(
+            self._socket,
+            markets,
+            self._cancel_game,
+            self._cancel_hedged,
+            until=until,
+            hedge=hedge,
+            on_outcome=on_outcome,
+        )
+        if outcomes is not None:
+            return outcomes
+        return await fan_out(
+            markets,
+            partial(self._cancel_hedged, until=until, hedge=hedge),
+            max_in_flight=self._max_in_flight,
+            on_outcome=on_outcome,
+        )
+
+    async def _cancel_hedged(
+        self,
+        market: GameMarket,
+        first: FirstAttempt[list[CancelResult]] | None = None,
+        *,
+        until: float | None,
+        hedge: float | None,
+    ) -> Cancelled:
+        """Cancel on a game, from its first attempt on if that was made before.
+
+        `hedge` is the seconds from now after which REST is asked too.
+        """
+
+        def send(market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
+            return self._socket.send(self._cancel_game(market), deadline=deadline, begun=first)
+
+        if hedge is not None:
+            return await hedged(send, self._over_rest, after=hedge)(market, until)
+        return await elsewhere(await send(market, until), self._over_rest, market, until)
+
+    async def _send_cancel(self, market: GameMarket, deadline: float | None) -> Cancelled:
+        return await self._cancel_hedged(market, until=deadline, hedge=None)
 
     def _cancel(self, order_id: str) -> Request[CancelResult]:
         return Request(

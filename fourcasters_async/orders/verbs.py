@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 from attrs import evolve
@@ -32,8 +32,9 @@ from fourcasters_async.orders.arguments import (
     own_order,
     with_reference,
 )
-from fourcasters_async.orders.fanout import CancelGame, fan_out
+from fourcasters_async.orders.fanout import FanOut, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.hedge import Cancelled
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.prove_games import hear, hear_and_prove, undecided_on
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
@@ -163,18 +164,18 @@ class Orders(ABC):
         """
         markets = check_markets(games, type)
         return await self._cancel_games(
-            markets, self._send_cancel, deadline, on_outcome, verify=verify, periods=periods
+            markets, deadline, on_outcome, verify=verify, periods=periods
         )
 
     async def _cancel_games(
         self,
         markets: list[GameMarket],
-        cancel: CancelGame,
         deadline: float | None,
-        on_outcome: Callable[[GameOutcome], object] | None = None,
+        on_outcome: OnOutcome | None = None,
         *,
         verify: bool,
         periods: bool,
+        fan_out: FanOut | None = None,
     ) -> CancelReport:
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
@@ -188,12 +189,7 @@ class Orders(ABC):
         # Without a deadline each game has its own time, and so has the proof.
         kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
         answers_until = None if until is None else until - kept
-        outcomes = await fan_out(
-            markets,
-            lambda market: cancel(market, answers_until),
-            max_in_flight=self._max_in_flight,
-            on_outcome=on_outcome,
-        )
+        outcomes = await (fan_out or self._fan_out)(markets, answers_until, on_outcome)
         gate, reads = self._gate, self._reads
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
@@ -203,6 +199,12 @@ class Orders(ABC):
             await hear(gate, outcomes)
         undecided = undecided_on(gate, [m.game_id for m in markets], periods=periods)
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
+
+    async def _fan_out(
+        self, markets: Sequence[GameMarket], until: float | None, on_outcome: OnOutcome | None
+    ) -> list[GameOutcome]:
+        cancel, most = partial(self._send_cancel, deadline=until), self._max_in_flight
+        return await fan_out(markets, cancel, max_in_flight=most, on_outcome=on_outcome)
 
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
         """Cancel every open order on every game and league.
@@ -265,9 +267,7 @@ class Orders(ABC):
         `timeout` is in whole seconds. There is no way to disarm it.
         """
 
-    def _send_cancel(
-        self, market: GameMarket, deadline: float | None
-    ) -> Awaitable[RequestOutcome[list[CancelResult]]]:
+    def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
         return self._sender.send(self._cancel_game(market), deadline=deadline)
 
     async def _cancel_list(
