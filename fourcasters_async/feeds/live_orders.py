@@ -41,8 +41,8 @@ class LiveOrders:
     so (`OrderChange.disagreement`).
 
     `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
-    take their proof from here where the feed has told of each order that an answer has cancelled,
-    and need no read. `async for change in orders` yields each `OrderChange` from then on, and
+    take their proof from here where the feed has told of each order that an answer has cancelled
+    before a read shows it. `async for change in orders` yields each `OrderChange` from then on, and
     `fills()` each fill.
     """
 
