@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.book_entries import book_entry_hook, order_update_hook
-from fourcasters_async._json.cancel_results import cancel_result_hook
+from fourcasters_async._json.cancel_results import CancelledRows, cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
@@ -41,6 +41,7 @@ from fourcasters_async.models import (
     OrderUpdate,
     PlaceResult,
 )
+from fourcasters_async.models.unread import RESULTS
 
 T = TypeVar("T")
 
@@ -80,16 +81,20 @@ class Dialect:
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
         self._converter.register_structure_hook(AnyBet, self._bet)
+        names = self._names_in_order(CancelResult)
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
                 self._record_hook(CancelResult),
-                self._names_in_order(CancelResult),
+                names,
                 # On the Orders WebSocket the description of a failure is its reason.
                 reason_in_description=surface == "socket",
             ),
         )
-
+        self._hooks[RESULTS] = self._converter.get_structure_hook(list[CancelResult])
+        self._cancelled = CancelledRows(
+            names, lambda rows, source: self.structure(rows, list[CancelResult], "", source)
+        )
         entry = book_entry_hook(self._record_hook(BookEntry), self._names_in_order(BookEntry))
         self._converter.register_structure_hook(BookEntry, entry)
         update = order_update_hook(
@@ -101,8 +106,13 @@ class Dialect:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
 
         Where rows of a list of results cannot be read, it is an `UnreadRowsError`. `source`
-        is whose answer it is, for the log.
+        is whose answer it is, for the log. Of `RESULTS` that are all cancelled, the records are
+        made when somebody asks for them.
         """
+        if kind is RESULTS:
+            unread: Any = self._cancelled.unread(document, f"{source}{path}")
+            if unread is not None:
+                return unread  # type: ignore[no-any-return]  # as its kind
         hook = self._hooks.get(kind)
         if hook is None:
             hook = self._hooks[kind] = self._converter.get_structure_hook(kind)

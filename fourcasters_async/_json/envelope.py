@@ -171,7 +171,8 @@ def _misfit(
     if request.unite is None:
         raise DecodeError(text, path=path)
     # What it says may be true all the same.
-    rows = [_redacted(row, redact) for row in (answer if isinstance(answer, list) else [answer])]
+    answers = answer if isinstance(answer, Sequence) else [answer]
+    rows = [_redacted(row, redact) for row in answers]
     raise UnreadRowsError(text, path=path, rows=rows)
 
 

@@ -13,7 +13,7 @@ from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.models import CancelResult, GameMarket, GameOutcome
 from fourcasters_async.orders.fanout import OnOutcome, Outcomes
 
-_First = FirstAttempt[list[CancelResult]]
+_First = FirstAttempt[Sequence[CancelResult]]
 
 
 class GoOn(Protocol):
@@ -24,7 +24,7 @@ class GoOn(Protocol):
 
     def __call__(
         self, market: GameMarket, first: _First, *, until: float | None, hedge: float | None
-    ) -> Awaitable[RequestOutcome[list[CancelResult]]]:
+    ) -> Awaitable[RequestOutcome[Sequence[CancelResult]]]:
         """Return the outcome of all attempts on the game."""
         ...
 
@@ -32,7 +32,7 @@ class GoOn(Protocol):
 async def burst(
     socket: WebSocketClient,
     markets: Sequence[GameMarket],
-    request_of: Callable[[GameMarket], Request[list[CancelResult]]],
+    request_of: Callable[[GameMarket], Request[Sequence[CancelResult]]],
     go_on: GoOn,
     *,
     until: float | None,
@@ -51,7 +51,7 @@ async def burst(
     context = copy_context()
     hedge_at = None if hedge is None else loop.time() + hedge
 
-    def answered(index: int, results: list[CancelResult]) -> None:
+    def answered(index: int, results: Sequence[CancelResult]) -> None:
         settled = RequestOutcome(AttemptStatus.ANSWERED, 1, value=results)
         context.run(outcomes.settle, index, settled)
 

@@ -15,9 +15,10 @@ from fourcasters_async.models import (
     GameOutcome,
     OutcomeStatus,
 )
+from fourcasters_async.models.unread import UnreadResults
 from fourcasters_async.orders.answers import already_cancelled
 
-CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[list[CancelResult]]]]
+CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
 """Cancels on one game by a loop time, and says what came of it."""
 
 OnOutcome = Callable[[GameOutcome], object]
@@ -40,7 +41,7 @@ _BEGUN_AT_ONCE = 25
 
 async def fan_out(
     markets: Sequence[GameMarket],
-    cancel: Callable[[GameMarket], Awaitable[RequestOutcome[list[CancelResult]]]],
+    cancel: Callable[[GameMarket], Awaitable[RequestOutcome[Sequence[CancelResult]]]],
     *,
     max_in_flight: int,
     on_outcome: OnOutcome | None = None,
@@ -75,7 +76,7 @@ class Outcomes:
         self._started = self._clock()
         self._known: dict[int, GameOutcome] = {}
 
-    def settle(self, index: int, settled: RequestOutcome[list[CancelResult]]) -> None:
+    def settle(self, index: int, settled: RequestOutcome[Sequence[CancelResult]]) -> None:
         """Take what came of the attempts on a game, given by its index."""
         elapsed = self._clock() - self._started
         outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
@@ -84,7 +85,7 @@ class Outcomes:
             _tell(self._on_outcome, outcome)
 
     async def settle_with(
-        self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[list[CancelResult]]]]
+        self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
     ) -> None:
         """Cancel on a game. If that crashes, nothing is known of this game, and no other."""
         try:
@@ -104,7 +105,7 @@ class Outcomes:
 
 
 def outcome_of(
-    market: GameMarket, settled: RequestOutcome[list[CancelResult]], *, elapsed: float
+    market: GameMarket, settled: RequestOutcome[Sequence[CancelResult]], *, elapsed: float
 ) -> GameOutcome:
     """Return the outcome of the attempts on one game."""
     status, error = _UNANSWERED.get(settled.status), settled.error
@@ -115,7 +116,7 @@ def outcome_of(
         market.game_id,
         market.type,
         status,
-        results,
+        results,  # type: ignore[arg-type]  # a list once somebody asks for it
         complete=settled.complete,
         attempts=settled.attempts,
         elapsed=elapsed,
@@ -151,7 +152,8 @@ def standing(
     market: GameMarket, results: Sequence[CancelResult]
 ) -> tuple[OutcomeStatus, OrdersNotCancelledError | None]:
     """Return the status of a cancel that was answered with these results, and its error."""
-    failed = [result for result in results if not result.success]
+    unread = isinstance(results, UnreadResults)
+    failed = [] if unread else [result for result in results if not result.success]
     if not failed:
         return OutcomeStatus.CONFIRMED, None
     reason = next((result.reason for result in failed if result.reason), "no reason given")
@@ -160,7 +162,7 @@ def standing(
     )
 
 
-def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[list[CancelResult]]:
+def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence[CancelResult]]:
     """Say that nothing is known of a cancel that failed in a way that it must not."""
     unknown = OutcomeUnknownError(f"{market}: failed while cancelling: {type(error).__name__}")
     unknown.__cause__ = error

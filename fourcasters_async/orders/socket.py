@@ -21,6 +21,7 @@ from fourcasters_async.models import (
     NewOrder,
     PlaceResult,
 )
+from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.burst import burst
 from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
@@ -198,7 +199,7 @@ class OrdersSocket(Orders):
     async def _cancel_hedged(
         self,
         market: GameMarket,
-        first: FirstAttempt[list[CancelResult]] | None = None,
+        first: FirstAttempt[Sequence[CancelResult]] | None = None,
         *,
         until: float | None,
         hedge: float | None,
@@ -230,13 +231,13 @@ class OrdersSocket(Orders):
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]:
         return Request("cancelMultiple", _RESULTS, Kind.CANCEL, body={"orderIDs": order_ids})
 
-    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]:
+    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]:
         body = {"gameId": market.game_id}
         if market.type is not None:
             body["type"] = market.type
         return Request(
             "cancelAllByGame",
-            _RESULTS,
+            RESULTS,
             Kind.CANCEL,
             body=body,
             unite=all_rows,

@@ -4,6 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from attrs import evolve
 
@@ -23,6 +24,7 @@ from fourcasters_async.models import (
     PlaceResult,
     UndecidedOrder,
 )
+from fourcasters_async.models.report import results_so_far
 from fourcasters_async.orders.answers import other_orders, without_result
 from fourcasters_async.orders.arguments import (
     check_market_type,
@@ -190,7 +192,7 @@ class Orders(ABC):
         kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
         answers_until = None if until is None else until - kept
         outcomes = await (fan_out or self._fan_out)(markets, answers_until, on_outcome)
-        self._gate.hear(r for outcome in outcomes for r in outcome.results)
+        self._gate.hear(*map(results_so_far, outcomes))
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
             doubt = GamesInDoubt(
@@ -275,18 +277,14 @@ class Orders(ABC):
     def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
         return self._sender.send(self._cancel_game(market), deadline=deadline)
 
-    async def _cancel_list(
-        self, request: Request[list[CancelResult]], deadline: float | None
-    ) -> CancelResults:
+    async def _cancel_list(self, request: Request[Any], deadline: float | None) -> CancelResults:
         return await self._cancel_until(request, self._sender.until(deadline))
 
-    async def _cancel_until(
-        self, request: Request[list[CancelResult]], until: float
-    ) -> CancelResults:
+    async def _cancel_until(self, request: Request[Any], until: float) -> CancelResults:
         return self._heard(*await self._sender.outcome_until(request, until))
 
     def _heard(
-        self, results: list[CancelResult], outcome: RequestOutcome[list[CancelResult]]
+        self, results: Sequence[CancelResult], outcome: RequestOutcome[Any]
     ) -> CancelResults:
         self._gate.hear(results)
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
@@ -321,7 +319,7 @@ class Orders(ABC):
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]: ...
 
     @abstractmethod
-    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]: ...
+    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]: ...
 
     @abstractmethod
     def _cancel_everything(self) -> Request[list[CancelResult]]: ...
