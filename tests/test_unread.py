@@ -28,7 +28,7 @@ GAME = "688c0516fbc14da0c202d426"
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[CancelResult]:
-    """Give the records that are made while it is used."""
+    """Give the records that are made while it is used, but for those of odd values."""
     records: list[CancelResult] = []
 
     def make(*values: Any) -> CancelResult:

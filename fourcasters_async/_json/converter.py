@@ -14,6 +14,7 @@ from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._core.odd_values import OddValues
+from fourcasters_async._json.accelerated import reader
 from fourcasters_async._json.book_entries import book_entry_hook, order_update_hook
 from fourcasters_async._json.cancel_results import CancelledRows, cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
@@ -92,9 +93,9 @@ class Dialect:
             ),
         )
         self._hooks[RESULTS] = self._converter.get_structure_hook(list[CancelResult])
-        self._cancelled = CancelledRows(
-            names, lambda rows, source: self.structure(rows, list[CancelResult], "", source)
-        )
+        self.read_cancelled = reader(names, self._read_rows, has_id=surface == "socket")
+        """What reads an answer at once that says of every order that it was cancelled."""
+        self._cancelled = CancelledRows(names, self._read_rows)
         entry = book_entry_hook(self._record_hook(BookEntry), self._names_in_order(BookEntry))
         self._converter.register_structure_hook(BookEntry, entry)
         update = order_update_hook(
@@ -133,6 +134,9 @@ class Dialect:
         if rows is not None:
             raise UnreadRowsError(f"{path}: {reason}", path=path, rows=rows)
         raise DecodeError(f"{path}: {reason}", path=path)
+
+    def _read_rows(self, rows: object, source: str) -> list[CancelResult]:
+        return self.structure(rows, list[CancelResult], "", source)
 
     def _bet(self, value: Any, _: Any) -> Any:
         kind = bet_kind(object_(value, None))

@@ -13,11 +13,13 @@ from fourcasters_async._core.text import one_line
 from fourcasters_async._json.converter import Dialect, UnreadRowsError
 from fourcasters_async.errors import REFUSALS, DecodeError, FourcastersError
 from fourcasters_async.models import CancelResult
+from fourcasters_async.models.unread import RESULTS
 
 T = TypeVar("T")
 
 _NO_STATUS = 600
 _CODE = re.compile(r"[0-9]{1,9}")
+_DATA = ("data",)
 _NOTHING: Sequence[object] = (None, "", [], {})
 
 
@@ -45,6 +47,11 @@ def value_in(
     if request.check is not None and (mismatch := request.check(answer)) is not None:
         _misfit(request, answer, mismatch, path, redact)
     return answer
+
+
+def asks_for_results(request: Request[Any]) -> bool:
+    """Whether an answer that is nothing but results of cancels is all that a request asks for."""
+    return request.answer is RESULTS and request.data_path == _DATA and request.check is None
 
 
 def refuse_stray(request: Request[T], answer: T, redact: Callable[[str], str] = str) -> None:

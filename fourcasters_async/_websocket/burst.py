@@ -11,8 +11,8 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResp
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts
 from fourcasters_async._websocket.connection import Connection
-from fourcasters_async._websocket.frames import classify, encode
-from fourcasters_async._websocket.pending import Document, Pending
+from fourcasters_async._websocket.frames import Document, classify, encode
+from fourcasters_async._websocket.pending import Pending
 
 T = TypeVar("T")
 

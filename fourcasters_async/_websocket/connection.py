@@ -13,8 +13,8 @@ import aiohttp
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._websocket.buffered import BufferedWebSocket
-from fourcasters_async._websocket.frames import Answer
-from fourcasters_async._websocket.pending import Asked, Document, Pending
+from fourcasters_async._websocket.frames import Answer, Document
+from fourcasters_async._websocket.pending import Asked, Pending
 
 P = TypeVar("P", bound=Pending)
 

@@ -9,8 +9,10 @@ from attrs import define
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.text import is_too_dense
+from fourcasters_async._json.accelerated import Cancelled
 from fourcasters_async._json.converter import SOCKET
 from fourcasters_async._json.envelope import (
+    asks_for_results,
     claims_success,
     denial_in,
     error_in,
@@ -21,6 +23,9 @@ from fourcasters_async._json.envelope import (
 from fourcasters_async.errors import REFUSALS, ApiError, DecodeError, ServerError
 
 T = TypeVar("T")
+
+Document = Mapping[str, object] | Cancelled
+"""What an answer says: all of it, or that every order was cancelled."""
 
 _SERVER_ERROR = 500
 
@@ -50,7 +55,7 @@ class Answer:
     """The answer to one request: the id of the request, and the document."""
 
     request_id: str
-    document: Mapping[str, object]
+    document: Document
 
 
 def encode(request: Request[Any], request_id: str) -> bytes:
@@ -60,8 +65,12 @@ def encode(request: Request[Any], request_id: str) -> bytes:
 
 def read(frame: bytes | str) -> Answer | None:
     """Return the answer in a frame, `None` if it answers no request."""
-    if isinstance(frame, bytes) and is_too_dense(frame):
-        return None
+    if isinstance(frame, bytes):
+        if is_too_dense(frame):
+            return None
+        told = SOCKET.read_cancelled and SOCKET.read_cancelled(frame)
+        if told is not None:
+            return Answer(told.request_id, told)
     try:
         document = orjson.loads(frame)
     except orjson.JSONDecodeError:
@@ -96,11 +105,16 @@ def _unwrapped(outer: dict[str, object]) -> Answer | None:
 
 def classify(
     request: Request[T],
-    document: Mapping[str, object],
+    document: Document,
     *,
     redact: Callable[[str], str] = str,
 ) -> AttemptResult[T]:
     """Return what an answer proves. `redact` removes secrets from the text that is quoted."""
+    if isinstance(document, Cancelled):
+        if asks_for_results(request):
+            results: Any = document.results(f"{request.endpoint}: ")
+            return AttemptResult(AttemptStatus.ANSWERED, results)
+        document = document.document()
     if has_error(document):
         return _failed(request, document, redact)
     try:

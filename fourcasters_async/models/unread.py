@@ -24,7 +24,7 @@ class UnreadResults(Sequence[CancelResult]):
         rows: Sequence[Any],
         read: Callable[[Any, str], list[CancelResult]],
         ids_of: Callable[[Any], Iterable[tuple[str | None, str | None]]],
-        source: str,
+        source: str = "",
     ) -> None:
         self._rows: Sequence[Any] | None = rows
         self._read = read
