@@ -21,6 +21,8 @@ from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.answers import another_game
 
 pytest.importorskip("msgspec")
+for each in (REST, SOCKET):
+    each.prepare()
 
 Pairs = Sequence[tuple[str, str]]
 

@@ -301,7 +301,7 @@ async def test_an_answer_that_makes_the_library_fail_touches_no_other_game(
     games = games_of(fake_exchange)
 
     def fail(request: Request[Any], document: Any, **named: Any) -> AttemptResult[Any]:
-        said = document.document() if isinstance(document, Cancelled) else document
+        said: Any = document.document() if isinstance(document, Cancelled) else document
         if said["data"][0]["gameID"] == games[7]:
             raise ZeroDivisionError
         return classify(request, document, **named)

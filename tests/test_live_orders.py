@@ -22,6 +22,7 @@ from fourcasters_async import (
     OrderFilled,
     OutcomeUnknownError,
     ProofSource,
+    RetryPolicy,
     SessionClosedError,
 )
 from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
@@ -52,13 +53,15 @@ class NotCancelled(faults.Fault):
         return web.json_response({"data": [row]})
 
 
-def session_of(exchange: FakeExchange, *, read_lag: float = 0.05) -> AsyncSession:
+def session_of(
+    exchange: FakeExchange, *, read_lag: float = 0.05, retry: RetryPolicy = QUICK
+) -> AsyncSession:
     return AsyncSession(
         exchange.token,
         base_url=exchange.url,
         orders_url=exchange.orders_url,
         streaming_url=exchange.streaming_url,
-        retry=QUICK,
+        retry=retry,
         read_lag=read_lag,
     )
 
@@ -361,6 +364,23 @@ async def test_while_the_feed_is_down_it_is_not_current_and_says_since_when(
         assert report.outcomes[0].seen_by is ProofSource.READ
         fake_exchange.clear_faults()
         assert await orders.wait_until_current(deadline=LONG)
+
+
+@pytest.mark.virtual_time
+async def test_what_a_feed_that_stays_down_owes_is_given_up_with_each_audit(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    pauses = RetryPolicy(backoff_base=100.0, backoff_cap=100.0)
+    async with session_of(fake_exchange, retry=pauses) as session, session.live_orders() as orders:
+        fake_exchange.inject(faults.Unavailable(), endpoint="user", times=None)
+        fake_exchange.feeds.drop(None, endpoint="user")
+        await until(lambda: not orders.current)
+        for _ in range(10):
+            await session.place([new(game)])
+            await asyncio.sleep(60.0)
+            assert len(orders._ledger._owed) <= 2
+        assert not orders.current
+        assert len(orders) == 10
 
 
 async def test_what_happened_while_the_feed_was_down_is_told_without_another_read(

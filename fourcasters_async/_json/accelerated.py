@@ -15,11 +15,7 @@ from fourcasters_async._json.hooks import is_odds
 from fourcasters_async.models import CancelResult
 from fourcasters_async.models.unread import UnreadResults
 
-try:
-    import msgspec
-except ImportError:  # it comes with the extra `fast`
-    msgspec = None  # type: ignore[assignment]  # as said
-
+# msgspec would read larger whole numbers than orjson does.
 _MOST = 2**63 - 1
 
 
@@ -50,11 +46,14 @@ def reader(
     `names` are those of the fields of a `CancelResult` on the wire, and `read` makes the records of
     rows. An answer that `has_id` says which request it belongs to.
     """
-    if msgspec is None:
+    try:
+        import msgspec  # noqa: PLC0415  # importing it takes some milliseconds
+    except ImportError:  # it comes with the extra `fast`
         return None
+    odds = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] | float | str | None
     row = msgspec.defstruct(
         "Row",
-        [_field(each) for each in fields(CancelResult)],
+        [_field(each, odds) for each in fields(CancelResult)],
         rename=dict(zip((each.name for each in fields(CancelResult)), names, strict=True)),
         forbid_unknown_fields=True,
         gc=False,
@@ -86,12 +85,11 @@ def reader(
     return read_cancelled
 
 
-def _field(field: "Attribute[Any]") -> Any:
+def _field(field: "Attribute[Any]", odds: Any) -> Any:
     """Return the name, the type and the default of a field, as msgspec wants them."""
     kind: Any = field.type
     if is_odds(kind):
-        # It would read larger whole numbers than orjson does.
-        kind = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] | float | str | None
+        kind = odds
     elif kind == float | None:
         # The Orders WebSocket writes amounts as strings.
         kind = float | str | None

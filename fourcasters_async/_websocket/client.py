@@ -76,6 +76,17 @@ class WebSocketClient(Sender):
         """Make the first connection, and keep one open from now on. Raises if there is none."""
         await self._connections.open()
 
+    def begin(self) -> None:
+        """Begin to make the first connection, and keep one open from now on."""
+        self._connections.begin()
+
+    async def reach(self, until: float) -> bool:
+        """Wait for a connection until the loop time `until`; `False` at once if one cannot be made.
+
+        It is tried again then, but the next one may take its time.
+        """
+        return isinstance(await self._connections.wait(until), Connection)
+
     async def close(self) -> None:
         """Close the connection, for good. What is in flight ends unknown."""
         await super().close()

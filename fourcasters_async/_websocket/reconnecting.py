@@ -91,6 +91,11 @@ class Reconnecting(Generic[C]):
         self._current = self._carry(cast(BufferedWebSocket, made.value))
         self._keeping = asyncio.create_task(self._keep())
 
+    def begin(self) -> None:
+        """Begin to make the first connection, and keep one open from now on."""
+        self._handshake.ensure_usable()
+        self._keeping = asyncio.create_task(self._keep())
+
     def end(self) -> None:
         """Make no more connections."""
         self._handshake.end()

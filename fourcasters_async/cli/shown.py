@@ -10,8 +10,8 @@ from attrs import frozen
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.display import to_json_line
-from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.terminal import say, say_json, say_row
 
 Draw = Callable[[Console, Sequence["Told"]], RenderableType]

@@ -10,11 +10,11 @@ import click
 from rich.console import Console, Group, RenderableType
 
 from fourcasters_async.cli.display import ORDERS, order_rows, order_totals
+from fourcasters_async.cli.drawing import drawn_line
 from fourcasters_async.cli.following import TICK, run_until_told, together, warnings_told
 from fourcasters_async.cli.screen import fitting, lines_of
 from fourcasters_async.cli.sessions import make_session, name_of
 from fourcasters_async.cli.shown import Shown, Told, make_shown, now
-from fourcasters_async.cli.terminal import drawn_line
 from fourcasters_async.cli.watch_tables import (
     CHANGES,
     NEWEST,

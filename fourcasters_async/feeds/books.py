@@ -127,14 +127,19 @@ class Books:
             self._check([book])
         else:
             book.kept.volume(update.matched_volume)
+        if book.kept.full:
+            self.miss(book.game_id, epochs=True)
 
-    def miss(self, game_id: str | None) -> None:
-        """Note that something that was said of a game, or of an unknown one, was not understood."""
+    def miss(self, game_id: str | None, *, epochs: bool = False) -> None:
+        """Note that something that was said of a game, or of an unknown one, was not understood.
+
+        The books are read again. With `epochs`, those are forgotten.
+        """
         missed = [
             book for book in self._books.values() if game_id is None or book.game_id == game_id
         ]
         for book in missed:
-            self._restart(book, epochs=False)
+            self._restart(book, epochs=epochs)
             # One that is under way does not count any more, and is repeated.
             reading = self._reads.get(book.game_id)
             if reading is None or reading.done():

@@ -29,7 +29,7 @@ from fourcasters_async.feeds.books import Books, ReadBook
 from fourcasters_async.feeds.lagging import LaggingQueue
 from fourcasters_async.feeds.live_book import LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import event_of, kind_of
-from fourcasters_async.feeds.subscriptions import Given, Subscriptions, Topics
+from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
 
 _log = logging.getLogger("fourcasters_async")
@@ -67,9 +67,9 @@ class PriceFeed:
         self,
         connect: Connect,
         read_book: ReadBook,
-        games: Given,
-        leagues: Given,
-        sports: Given,
+        games: Iterable[str] | None,
+        leagues: Iterable[str] | None,
+        sports: Iterable[str] | None,
         *,
         keep: int,
         read_lag: float,

@@ -16,6 +16,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
 )
 from fourcasters_async.feeds.alarm import Alarm
+from fourcasters_async.feeds.arguments import AUDIT
 from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.messages import Message, check_cursor, is_newer, read_frame
 from fourcasters_async.feeds.replay import (
@@ -42,8 +43,6 @@ _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
 _EXPIRED = "the exchange no longer has all that happened"
-AUDIT = 60.0
-"""Seconds between two looks for messages that were not pushed."""
 
 
 class UserFeedCore:

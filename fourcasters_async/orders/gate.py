@@ -20,6 +20,7 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.orders.acknowledged import Acknowledged
 from fourcasters_async.orders.answers import cancelled_orders
+from fourcasters_async.orders.changes import Changes
 from fourcasters_async.orders.follower import Follower
 from fourcasters_async.orders.periods import Periods
 from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
@@ -47,8 +48,7 @@ class Gate:
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
         self._sending: set[asyncio.Task[Any]] = set()
-        self._changes = 0
-        self._changed: dict[str | None, int] = {}
+        self._changes = Changes()
         self.acknowledged = Acknowledged(read_lag)
         """The orders that came into the book a moment ago."""
         self._game_of: Recent[str, str] = Recent()
@@ -153,6 +153,8 @@ class Gate:
         self._note_change(ticket)
         if ticket.left is not None and isinstance(error, OutcomeUnknownError):
             ticket.unknown = True
+            # Nobody may ever ask what is undecided.
+            self._expire(_now())
         else:
             self._remove(ticket)
 
@@ -222,7 +224,7 @@ class Gate:
 
     def mark(self) -> int:
         """Return a mark for `changed_since`."""
-        return self._changes
+        return self._changes.count
 
     def changed_since(self, mark: int) -> frozenset[str | None]:
         """Return the games with own orders that are undecided, or were sent or decided since.
@@ -230,7 +232,7 @@ class Gate:
         `None` among them stands for a game that is not known.
         """
         self._expire(_now())
-        changed = {game for game, change in self._changed.items() if change > mark}
+        changed = self._changes.since(mark)
         return frozenset(changed.union(o.game for ticket in self.tickets for o in ticket.orders))
 
     def not_shown(
@@ -320,9 +322,7 @@ class Gate:
             self._decided.add((order.user_reference, order.game), None)
 
     def _note_change(self, ticket: Ticket) -> None:
-        self._changes += 1
-        for order in ticket.orders:
-            self._changed[order.game] = self._changes
+        self._changes.note(order.game for order in ticket.orders)
 
 
 def _now() -> float:

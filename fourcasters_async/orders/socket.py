@@ -1,5 +1,6 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -31,6 +32,7 @@ from fourcasters_async.orders.hedge import Cancelled, elsewhere, hedged
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
+from fourcasters_async.orders.verify import CancelById
 
 # Of a fan-out that cannot leave at once: then each game has a task. Above about a thousand, the
 # garbage collector would take most of the time.
@@ -54,11 +56,20 @@ class OrdersSocket(Orders):
     _answers_are_proven = True
 
     def __init__(
-        self, socket: WebSocketClient, gate: Gate, reads: SharedReads, over_rest: CancelGame
+        self,
+        socket: WebSocketClient,
+        gate: Gate,
+        reads: SharedReads,
+        over_rest: CancelGame,
+        resting_over_rest: CancelById,
+        *,
+        connected: bool,
     ) -> None:
         super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._over_rest = over_rest
+        self._resting_over_rest = resting_over_rest
+        self._was_connected = connected
 
     @property
     def connected(self) -> bool:
@@ -123,7 +134,10 @@ class OrdersSocket(Orders):
         its token or for too many requests, goes to REST at once, and so does, also without a
         `hedge`, one about a game that this service does not know. The first answer ends the game,
         and the results of both are united. A request that has no answer by then is given up. It may
-        still take effect, so the outcome has `complete=False`.
+        still take effect, so the outcome has `complete=False`. What a read shows is then cancelled
+        over REST, as it was read. While there was no connection yet (`wait=False`), a `hedge` is
+        also the seconds that one is waited for, at most half of a `deadline`; without one in that
+        time, or once it cannot be made, everything goes over REST alone.
         """
         markets = check_markets(games, type)
         after = None if hedge is None else check_seconds(hedge, "hedge")
@@ -134,6 +148,7 @@ class OrdersSocket(Orders):
             verify=verify,
             periods=periods,
             fan_out=partial(self._fan_out, hedge=after),
+            cancel_resting=None if after is None else self._resting_over_rest,
         )
 
     async def heartbeat(
@@ -178,6 +193,13 @@ class OrdersSocket(Orders):
         *,
         hedge: float | None = None,
     ) -> list[GameOutcome]:
+        if hedge is not None and not await self._reached(hedge, until):
+            return await fan_out(
+                markets,
+                lambda market: self._over_rest(market, until),
+                max_in_flight=self._max_in_flight,
+                on_outcome=on_outcome,
+            )
         outcomes = await burst(
             self._socket,
             markets,
@@ -195,6 +217,14 @@ class OrdersSocket(Orders):
             max_in_flight=self._max_in_flight,
             on_outcome=on_outcome,
         )
+
+    async def _reached(self, within: float, until: float | None) -> bool:
+        """Wait for the first connection for some seconds, and leave half of the time to REST."""
+        if not self._was_connected:
+            now = asyncio.get_running_loop().time()
+            seconds = within if until is None else min(within, (until - now) / 2)
+            self._was_connected = await self._socket.reach(now + seconds)
+        return self._was_connected
 
     async def _cancel_hedged(
         self,

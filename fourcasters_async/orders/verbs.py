@@ -41,7 +41,7 @@ from fourcasters_async.orders.hedge import Cancelled
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
 from fourcasters_async.orders.shared_reads import SharedReads
-from fourcasters_async.orders.verify import GamesInDoubt, read_until_clear
+from fourcasters_async.orders.verify import CancelById, GamesInDoubt, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
@@ -178,6 +178,7 @@ class Orders(ABC):
         verify: bool,
         periods: bool,
         fan_out: FanOut | None = None,
+        cancel_resting: CancelById | None = None,
     ) -> CancelReport:
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
@@ -195,9 +196,8 @@ class Orders(ABC):
         self._gate.hear(*map(results_so_far, outcomes))
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
-            doubt = GamesInDoubt(
-                self._gate, outcomes, self._cancel_resting, until=end, periods=periods
-            )
+            by_id = cancel_resting or self._cancel_resting
+            doubt = GamesInDoubt(self._gate, outcomes, by_id, until=end, periods=periods)
             await read_until_clear(doubt, self._reads, self._gate, since=started, until=end)
             outcomes = doubt.settle()
         undecided: tuple[UndecidedOrder, ...] = ()
