@@ -4,7 +4,7 @@ import asyncio
 import gc
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -248,10 +248,10 @@ async def test_what_is_not_made_when_the_deadline_passes_is_not_sent(
 ) -> None:
     games = games_of(fake_exchange)
 
-    def slow(request: Request[Any], request_id: str) -> bytes:
-        if request.body == {"gameId": games[30]}:
+    def slow(request: Request[Any], request_id: str, body: Mapping[str, object]) -> bytes:
+        if body == {"gameId": games[30]}:
             block(3 * SECOND)
-        return encode(request, request_id)
+        return encode(request, request_id, body)
 
     monkeypatch.setattr(burst_module, "encode", slow)
     async with opened(fake_exchange) as orders:
@@ -320,10 +320,10 @@ async def test_a_request_that_cannot_be_made_touches_no_other_game(
 ) -> None:
     games = games_of(fake_exchange)
 
-    def fail(request: Request[Any], request_id: str) -> bytes:
-        if request.body == {"gameId": games[7]}:
+    def fail(request: Request[Any], request_id: str, body: Mapping[str, object]) -> bytes:
+        if body == {"gameId": games[7]}:
             raise ZeroDivisionError
-        return encode(request, request_id)
+        return encode(request, request_id, body)
 
     monkeypatch.setattr(burst_module, "encode", fail)
     async with opened(fake_exchange, retry=ONCE) as orders:

@@ -6,7 +6,7 @@ a field that is not known, a whole number past 64 bits, deep nesting.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 import orjson
 from attrs import NOTHING, Attribute, define, fields
@@ -19,6 +19,7 @@ from fourcasters_async.models.unread import UnreadResults
 _MOST = 2**63 - 1
 
 
+@final
 @define
 class Cancelled:
     """An answer that says of every order that it was cancelled. `content` is all of it."""

@@ -20,6 +20,8 @@ T = TypeVar("T")
 _NO_STATUS = 600
 _CODE = re.compile(r"[0-9]{1,9}")
 _DATA = ("data",)
+# An answer over the Orders WebSocket with these keys cannot say that it failed.
+_NOTHING_BESIDE = frozenset(("data", "requestID"))
 _NOTHING: Sequence[object] = (None, "", [], {})
 
 
@@ -34,7 +36,7 @@ def value_in(
     `redact` removes secrets from the text that is quoted.
     """
     value, path = _value_at(request, document)
-    if value is not document:
+    if type(value) is dict and value is not document:
         _refuse_inner_denial(request, value, path, dialect)
     try:
         answer = dialect.structure(value, request.answer, path, f"{request.endpoint}: ")
@@ -72,7 +74,7 @@ def unusable(error: FourcastersError) -> AttemptResult[Any]:
 
 def has_error(document: Mapping[str, object]) -> bool:
     """Whether a document has an error. An empty text means that there is none."""
-    return document.get("error") not in (None, "")
+    return "error" in document and document["error"] not in (None, "")
 
 
 def denial_in(document: Mapping[str, object], *, reads_status: bool = False) -> str | None:
@@ -131,6 +133,8 @@ def contradicts_refusal(code: int | None) -> bool:
 def _value_at(request: Request[Any], document: object) -> tuple[object, str]:
     """Return the value at the data path of a request, and its path, or raise `DecodeError`."""
     value, path = document, "$"
+    if type(document) is dict and request.data_path == _DATA and document.keys() == _NOTHING_BESIDE:
+        return document["data"], "$.data"
     _refuse_denial(request, value, path)
     for key in request.data_path:
         if isinstance(key, int):

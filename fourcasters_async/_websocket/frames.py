@@ -58,9 +58,12 @@ class Answer:
     document: Document
 
 
-def encode(request: Request[Any], request_id: str) -> bytes:
-    """Return the frame of a request."""
-    return orjson.dumps([request.endpoint, {**(request.body or {}), "requestID": request_id}])
+def encode(
+    request: Request[Any], request_id: str, body: Mapping[str, object] | None = None
+) -> bytes:
+    """Return the frame of a request, with another `body` if there is one."""
+    fields = body or request.body or {}
+    return orjson.dumps([request.endpoint, {**fields, "requestID": request_id}])
 
 
 def read(frame: bytes | str) -> Answer | None:
@@ -77,9 +80,9 @@ def read(frame: bytes | str) -> Answer | None:
         return None
     if type(document) is not dict:
         return None
-    request_id = document.get("requestID")
-    if document.get("responses") is not None:
+    if "responses" in document and document["responses"] is not None:
         return _unwrapped(document)
+    request_id = document.get("requestID")
     return Answer(request_id, document) if type(request_id) is str else None
 
 
@@ -110,7 +113,7 @@ def classify(
     redact: Callable[[str], str] = str,
 ) -> AttemptResult[T]:
     """Return what an answer proves. `redact` removes secrets from the text that is quoted."""
-    if isinstance(document, Cancelled):
+    if type(document) is Cancelled:
         if asks_for_results(request):
             results: Any = document.results(f"{request.endpoint}: ")
             return AttemptResult(AttemptStatus.ANSWERED, results)

@@ -141,8 +141,10 @@ class CancelReport:
         """
         if self.whole_account:
             return self.verified_clear
-        settled = all(outcome.unsettled is None for outcome in self.outcomes)
-        return bool(self.outcomes) and settled
+        for outcome in self.outcomes:
+            if outcome.error is not None or outcome.resting:
+                return False
+        return bool(self.outcomes)
 
     @property
     def confirmed(self) -> tuple[GameOutcome, ...]:

@@ -1,7 +1,7 @@
 """One cancel over many games as one burst on a WebSocket: no task, future and timer for each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
 from typing import Protocol
@@ -32,7 +32,8 @@ class GoOn(Protocol):
 async def burst(
     socket: WebSocketClient,
     markets: Sequence[GameMarket],
-    request_of: Callable[[GameMarket], Request[Sequence[CancelResult]]],
+    request: Request[Sequence[CancelResult]],
+    body_of: Callable[[GameMarket], Mapping[str, object]],
     go_on: GoOn,
     *,
     until: float | None,
@@ -53,7 +54,10 @@ async def burst(
 
     def answered(index: int, results: Sequence[CancelResult]) -> None:
         settled = RequestOutcome(AttemptStatus.ANSWERED, 1, value=results)
-        context.run(outcomes.settle, index, settled)
+        if on_outcome is None:
+            outcomes.settle(index, settled)
+        else:
+            context.run(outcomes.settle, index, settled)
 
     def undecided(index: int, first: _First) -> None:
         left = None if hedge_at is None else max(hedge_at - loop.time(), 0.0)
@@ -62,7 +66,8 @@ async def burst(
 
     sent = socket.burst(
         len(markets),
-        lambda index: request_of(markets[index]),
+        request,
+        lambda index: body_of(markets[index]),
         until,
         answered=answered,
         undecided=undecided,

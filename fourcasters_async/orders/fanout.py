@@ -8,7 +8,7 @@ from functools import partial
 from attrs import evolve
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
-from fourcasters_async.errors import OrdersNotCancelledError, OutcomeUnknownError
+from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
     CancelResult,
     GameMarket,
@@ -108,10 +108,12 @@ def outcome_of(
     market: GameMarket, settled: RequestOutcome[Sequence[CancelResult]], *, elapsed: float
 ) -> GameOutcome:
     """Return the outcome of the attempts on one game."""
-    status, error = _UNANSWERED.get(settled.status), settled.error
-    results = settled.value or []
-    if status is None:
+    error: FourcastersError | None
+    results = [] if settled.value is None else settled.value
+    if settled.status is AttemptStatus.ANSWERED:
         status, error = standing(market, results)
+    else:
+        status, error = _UNANSWERED[settled.status], settled.error
     return GameOutcome(
         market.game_id,
         market.type,

@@ -206,7 +206,8 @@ class RestOrders(Orders):
 
         def acknowledge(result: EditResult) -> None:
             if result.status not in (EditStatus.NOT_CANCELLED, EditStatus.FAILED):
-                self._gate.hear([CancelResult(success=True, order_id=order_id, game_id=named)])
+                told = CancelResult(success=True, order_id=order_id, game_id=named)
+                self._gate.hear([[told]])
             if result.order_id is not None:
                 self._gate.acknowledge(result.order_id, game, result.unmatched)
 

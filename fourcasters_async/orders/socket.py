@@ -1,7 +1,7 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -200,10 +200,13 @@ class OrdersSocket(Orders):
                 max_in_flight=self._max_in_flight,
                 on_outcome=on_outcome,
             )
+        if not markets:
+            return []
         outcomes = await burst(
             self._socket,
             markets,
-            self._cancel_game,
+            self._cancel_game(markets[0]),
+            _body_of,
             self._cancel_hedged,
             until=until,
             hedge=hedge,
@@ -262,15 +265,8 @@ class OrdersSocket(Orders):
         return Request("cancelMultiple", _RESULTS, Kind.CANCEL, body={"orderIDs": order_ids})
 
     def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]:
-        body = {"gameId": market.game_id}
-        if market.type is not None:
-            body["type"] = market.type
         return Request(
-            "cancelAllByGame",
-            RESULTS,
-            Kind.CANCEL,
-            body=body,
-            unite=all_rows,
+            "cancelAllByGame", RESULTS, Kind.CANCEL, body=_body_of(market), unite=all_rows
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
@@ -283,3 +279,10 @@ class OrdersSocket(Orders):
             Kind.PLACE,
             body={"orders": [order_document(order, "gameId") for order in orders]},
         )
+
+
+def _body_of(market: GameMarket) -> Mapping[str, object]:
+    """Return the body of a cancel on a game."""
+    if market.type is None:
+        return {"gameId": market.game_id}
+    return {"gameId": market.game_id, "type": market.type}

@@ -81,7 +81,7 @@ class Orders(ABC):
         request = evolve(self._cancel(asked), check=lambda told: without_result([asked], [told]))
         result = await self._sender.call(request, deadline=deadline)
         result.order_id = asked
-        self._gate.hear([result])
+        self._gate.hear([[result]])
         return result
 
     async def cancel_multiple(
@@ -193,7 +193,7 @@ class Orders(ABC):
         kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
         answers_until = None if until is None else until - kept
         outcomes = await (fan_out or self._fan_out)(markets, answers_until, on_outcome)
-        self._gate.hear(*map(results_so_far, outcomes))
+        self._gate.hear(map(results_so_far, outcomes))
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
             by_id = cancel_resting or self._cancel_resting
@@ -286,7 +286,7 @@ class Orders(ABC):
     def _heard(
         self, results: Sequence[CancelResult], outcome: RequestOutcome[Any]
     ) -> CancelResults:
-        self._gate.hear(results)
+        self._gate.hear([results])
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
@@ -307,7 +307,7 @@ class Orders(ABC):
         )
         told = await self._cancel_until(request, until)
         told[:] = result_for_each(order_ids, told)
-        self._gate.hear(told)
+        self._gate.hear([told])
         return told
 
     # How the transport says it. What an answer must fit is the same for both.
