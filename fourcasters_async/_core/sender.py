@@ -108,6 +108,10 @@ class Sender(Waits, ABC):
                 "or log in"
             )
 
+    def asked(self, error: FourcastersError) -> float:
+        """Return the seconds for which an error asks to wait, as far as that is obeyed."""
+        return self._retry.asked(error)
+
     async def catch_up(self) -> None:
         """Take note of what happened to connections while they were idle."""
         for _ in range(self._CATCH_UP_TURNS):

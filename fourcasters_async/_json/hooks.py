@@ -60,9 +60,9 @@ def odds(value: Any, _: Any) -> float:
     return int(made) if made.is_integer() else made
 
 
-def text_or_digits(value: Any, _: Any) -> str:
-    """Return a text, or the digits of a whole number."""
-    return str(value) if type(value) is int else _text(value, None)
+def text_or_digits(value: Any, _: Any) -> str | None:
+    """Return a text, or the digits of a whole number, and `None` for an empty text."""
+    return str(value) if type(value) is int else _text(value, None) or None
 
 
 def _moment(value: Any, _: Any) -> datetime:

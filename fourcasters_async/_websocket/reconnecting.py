@@ -75,6 +75,13 @@ class Reconnecting(Generic[C]):
         current = self._current
         return None if current is None or current.lost.done() else current
 
+    def asked(self, error: FourcastersError) -> float:
+        """Return the seconds for which a refusal asks to be left alone, as far as that is obeyed.
+
+        Whoever wants a connection again at once, and not for a request, has to wait for so long.
+        """
+        return self._retry.asked(error)
+
     async def open(self) -> None:
         """Make the first connection, and keep one open from now on. Raises if there is none."""
         handshake, request = self._handshake, self._handshake.request

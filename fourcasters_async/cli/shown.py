@@ -48,6 +48,9 @@ class Told:
 class Shown(ABC):
     """How it is shown."""
 
+    ticks = False
+    """Whether `tick` does anything."""
+
     def start(self, draw: Draw, until: ExitStack) -> None:  # noqa: B027  # only a terminal begins
         """Begin. What is entered in `until` ends with the command.
 
@@ -89,6 +92,8 @@ class _AsLines(Shown):
 
 class _OnScreen(Shown):
     """A part of a terminal, which is drawn again."""
+
+    ticks = True
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -80,8 +80,9 @@ class SessionFeeds:
         """Return the account's own orders, at every moment: `async with session.live_orders()`.
 
         They come from the user feed (`GET /v2/user`), from the answers to this session's requests,
-        and from `GET /user/getUnmatched`, which is read every `audit` seconds too. Entering raises
-        as `orders_socket` and `account.get_unmatched` do. A session has one at a time.
+        and from `GET /user/getUnmatched`, which is read every `audit` seconds too: if that fails
+        for as long again, they are not `current`. Entering raises as `orders_socket` and
+        `account.get_unmatched` do. A session has one at a time.
         """
         from fourcasters_async.feeds.live_orders import LiveOrders  # noqa: PLC0415  # as above
 

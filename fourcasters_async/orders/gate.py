@@ -21,7 +21,7 @@ from fourcasters_async.models import (
 from fourcasters_async.orders.acknowledged import Acknowledged
 from fourcasters_async.orders.answers import cancelled_orders
 from fourcasters_async.orders.changes import Changes
-from fourcasters_async.orders.follower import Follower
+from fourcasters_async.orders.follower import Follower, tell_failed, tell_gone
 from fourcasters_async.orders.periods import Periods
 from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
 
@@ -181,12 +181,11 @@ class Gate:
             return
         answers = tuple(answers)
         gone = [order for results in answers for order in cancelled_orders(results)]
-        if self.follower is not None:
-            for order_id, game, just_now in gone:
-                self.follower.gone(order_id, game, just_now=just_now)
+        tell_gone(self.follower, gone)
         # A failure without an id may say that no order has the reference yet.
         self.see(r for results in answers for r in results if r.success or r.order_id)
         self.forget(order_id for order_id, *_ in gone)
+        tell_failed(self.follower, answers)
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an order that this session placed, if it is still remembered."""

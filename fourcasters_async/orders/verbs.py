@@ -41,6 +41,7 @@ from fourcasters_async.orders.hedge import Cancelled
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
 from fourcasters_async.orders.shared_reads import SharedReads
+from fourcasters_async.orders.single import cancel_one
 from fourcasters_async.orders.verify import CancelById, GamesInDoubt, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
@@ -78,11 +79,8 @@ class Orders(ABC):
         are the cause of an `OutcomeUnknownError`: `AsyncSession.lookup_order` tells.
         """
         asked = check_id(order_id, "order_id")
-        request = evolve(self._cancel(asked), check=lambda told: without_result([asked], [told]))
-        result = await self._sender.call(request, deadline=deadline)
-        result.order_id = asked
-        self._gate.hear([[result]])
-        return result
+        request = self._cancel(asked)
+        return await cancel_one(self._sender, self._gate, request, asked, deadline=deadline)
 
     async def cancel_multiple(
         self, order_ids: Iterable[str], *, deadline: float | None = None
@@ -305,10 +303,9 @@ class Orders(ABC):
             unite=partial(rows_by_id, asked),
             answer_limit=MANY_ORDERS,
         )
-        told = await self._cancel_until(request, until)
-        told[:] = result_for_each(order_ids, told)
-        self._gate.hear([told])
-        return told
+        results, outcome = await self._sender.outcome_until(request, until)
+        # What a row without an id is about is known by its place.
+        return self._heard(result_for_each(order_ids, results), outcome)
 
     # How the transport says it. What an answer must fit is the same for both.
 
