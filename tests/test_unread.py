@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import quote
 
-from fourcasters_async import CancelReport, CancelResult, GameOutcome, OutcomeStatus
+from fourcasters_async import AsyncSession, CancelReport, CancelResult, GameOutcome, OutcomeStatus
 from fourcasters_async._json import cancel_results
 from fourcasters_async._json.converter import REST, SOCKET, Dialect, UnreadRowsError
 from fourcasters_async.errors import DecodeError
@@ -86,6 +86,24 @@ async def test_an_order_that_was_just_placed_is_known_to_be_gone_and_makes_no_re
     report = await orders.cancel_all_orders_for_games([game])
     assert report.ok
     assert not orders._gate.acknowledged
+    assert made == []
+
+
+async def test_live_orders_are_told_which_orders_are_gone_and_that_makes_no_record(
+    orders: Orders,
+    session: AsyncSession,
+    fake_exchange: FakeExchange,
+    made: list[CancelResult],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    game = fake_exchange.add_game(orders=3).game_id
+    async with session.live_orders():
+        follower = orders._gate.follower
+        assert follower is not None
+        monkeypatch.setattr(follower, "gone", lambda order_id, *_, **__: told.append(order_id))
+        await orders.cancel_all_orders_for_games([game])
+    assert len(set(told)) == 3
     assert made == []
 
 
