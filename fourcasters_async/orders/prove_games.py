@@ -1,10 +1,12 @@
 """The end of a fan-out: its answers are heard, and what they did is proved."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 
 from fourcasters_async.models import GameOutcome, UndecidedOrder
+from fourcasters_async.models.report import results_so_far
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.shared_reads import MANY, SharedReads
 from fourcasters_async.orders.verify import GamesInDoubt, read_until_clear, time_to_read
@@ -14,19 +16,17 @@ _WITHOUT_A_TURN = 100
 
 
 async def hear(gate: Gate, outcomes: Sequence[GameOutcome]) -> None:
-    """Record the results of a fan-out, with turns of the loop in between."""
-    results = [result for outcome in outcomes for result in outcome.results]
-    heard = 0
+    """Record the results of a fan-out, with turns of the loop in between if a feed is followed."""
+    left = [results_so_far(outcome) for outcome in outcomes]
     try:
-        while heard < len(results):
-            if heard:
-                await asyncio.sleep(0)
-            part = results[heard : heard + _WITHOUT_A_TURN]
-            heard += len(part)
+        while gate.follower is not None and len(left) > 1:
+            many = next(_beyond(_WITHOUT_A_TURN, map(len, left)), len(left))
+            part, left = left[:many], left[many:]
             gate.hear(part)
+            await asyncio.sleep(0)
     finally:
         # They are true also if the caller is cancelled meanwhile.
-        gate.hear(results[heard:])
+        gate.hear(left)
 
 
 async def hear_and_prove(
@@ -37,7 +37,7 @@ async def hear_and_prove(
     With many results the first read is under way while they are recorded. It began after the last
     answer, and with nothing of the session's own undecided there is nothing else to wait for.
     """
-    many = sum(len(outcome.results) for outcome in doubt.outcomes) > MANY
+    many = sum(len(results_so_far(outcome)) for outcome in doubt.outcomes) > MANY
     with ExitStack() as stack:
         ahead = None
         if many and not gate.tickets:
@@ -53,3 +53,8 @@ def undecided_on(gate: Gate, games: Iterable[str], *, periods: bool) -> tuple[Un
         return ()
     named = frozenset(map(str.casefold, games))
     return gate.undecided(gate.with_periods(named) if periods else named)
+
+
+def _beyond(most: int, numbers: Iterable[int]) -> Iterator[int]:
+    """Yield how many of the numbers come to `most` or more together."""
+    return (count for count, total in enumerate(accumulate(numbers), 1) if total >= most)

@@ -4,6 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from attrs import evolve
 
@@ -270,20 +271,16 @@ class Orders(ABC):
     def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
         return self._sender.send(self._cancel_game(market), deadline=deadline)
 
-    async def _cancel_list(
-        self, request: Request[list[CancelResult]], deadline: float | None
-    ) -> CancelResults:
+    async def _cancel_list(self, request: Request[Any], deadline: float | None) -> CancelResults:
         return await self._cancel_until(request, self._sender.until(deadline))
 
-    async def _cancel_until(
-        self, request: Request[list[CancelResult]], until: float
-    ) -> CancelResults:
+    async def _cancel_until(self, request: Request[Any], until: float) -> CancelResults:
         return self._heard(*await self._sender.outcome_until(request, until))
 
     def _heard(
-        self, results: list[CancelResult], outcome: RequestOutcome[list[CancelResult]]
+        self, results: Sequence[CancelResult], outcome: RequestOutcome[Any]
     ) -> CancelResults:
-        self._gate.hear(results)
+        self._gate.hear([results])
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
@@ -315,7 +312,7 @@ class Orders(ABC):
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]: ...
 
     @abstractmethod
-    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]: ...
+    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]: ...
 
     @abstractmethod
     def _cancel_everything(self) -> Request[list[CancelResult]]: ...

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fourcasters_async._core.outcome import is_too_large
 from fourcasters_async.errors import (
@@ -24,6 +24,7 @@ from fourcasters_async.models import (
     OutcomeStatus,
     ProofSource,
 )
+from fourcasters_async.models.report import evolved
 from fourcasters_async.orders.answers import already_cancelled
 from fourcasters_async.orders.fanout import with_results
 from fourcasters_async.orders.gate import Gate
@@ -222,7 +223,7 @@ class GamesInDoubt(Doubt):
             resting = [o for o in by_game.get(game, ()) if _may_be_of_type(o, outcome.type)]
             # An order that does not say which game it is on may be on any.
             proof = "" not in by_game and doubtful.isdisjoint(self._all_of(outcome))
-            self.outcomes[index] = evolve(
+            self.outcomes[index] = evolved(
                 outcome,
                 resting=resting if resting or proof else None,
                 seen_by=read.source if resting or proof else None,
@@ -250,7 +251,7 @@ class GamesInDoubt(Doubt):
         if changed:
             for index, outcome in enumerate(self.outcomes):
                 if outcome.resting == [] and not changed.isdisjoint(self._all_of(outcome)):
-                    self.outcomes[index] = evolve(outcome, resting=None, seen_by=None)
+                    self.outcomes[index] = evolved(outcome, resting=None, seen_by=None)
         return self.outcomes
 
     def _all_of(self, outcome: GameOutcome) -> tuple[str | None, ...]:
@@ -262,7 +263,7 @@ class GamesInDoubt(Doubt):
         """Record that a cancel by id ended unknown: results of what rested may be missing."""
         for index, outcome in enumerate(self.outcomes):
             if outcome.resting:
-                self.outcomes[index] = evolve(outcome, complete=False)
+                self.outcomes[index] = evolved(outcome, complete=False)
 
     def _unite(self, results: CancelResults) -> None:
         if not results.complete:
