@@ -14,39 +14,16 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
-from attrs import define
 from yarl import URL
 
 from .contestant import Contestant, Done, Exchange
+from .rows import Answer, FullAnswer
 
 # Frames that are written at once.
 _CHUNK = 64
 _IN_TWO, _IN_EIGHT = 126, 127
 _HEAD, _HEAD_OF_TWO, _HEAD_OF_EIGHT = 2, 4, 10
 _TEXT = 0x81
-
-Row = msgspec.defstruct("Row", [("success", bool), ("orderID", str), ("gameID", str)])
-Answer = msgspec.defstruct("Answer", [("requestID", str), ("data", list[Row])])  # type: ignore[valid-type]  # made just above
-
-
-@define
-class Record:
-    """The record of a cancelled order, with the names of the wire."""
-
-    success: bool
-    orderID: str | None = None  # noqa: N815  # the name on the wire
-    description: str | None = None
-    odds: int | float | None = None
-    filled: float | None = None
-    offered: float | None = None
-    remaining: float | None = None
-    gameID: str | None = None  # noqa: N815  # as above
-    userReference: str | None = None  # noqa: N815  # as above
-    side: str | None = None
-    number: float | None = None
-
-
-FullAnswer = msgspec.defstruct("FullAnswer", [("requestID", str), ("data", list[Record])])
 
 
 class BareProtocol(asyncio.Protocol):
