@@ -21,6 +21,7 @@ from suite.contestant import Exchange  # noqa: E402  # as above
 from suite.flood import flood  # noqa: E402  # as above
 from suite.mock import ORDERS_PATH, Counted, Mock  # noqa: E402  # as above
 
+SUITES = sorted((ROOT / "benchmarks" / "results").glob("suite-*.json"))
 GAMES = [f"{game:024x}" for game in range(30)]
 
 
@@ -34,6 +35,16 @@ def test_the_charts_are_what_the_figures_give() -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_the_mock_was_never_what_was_measured(path: Path) -> None:
+    busiest = max(
+        (each["mock_busy"], name, str(case["games"]))
+        for case in json.loads(path.read_text())["cases"]
+        for name, each in case["contestants"].items()
+    )
+    assert busiest[0] < 0.6, busiest
 
 
 class Drawing:

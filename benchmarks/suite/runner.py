@@ -26,7 +26,7 @@ _WARM_UPS = 2
 _EACH = 2
 # A contestant whose first burst takes more seconds than this has fewer rounds.
 _SLOW, _ROUNDS_OF_SLOW = 2.0, 3
-_IDLE = 60.0
+_IDLE, _ROUNDS_OF_IDLE = 60.0, 5
 # Seconds after which some contestants close connections that nothing uses: fetch after 4, httpx
 # after 5, aiohttp after 15.
 _STALE = 3.0
@@ -168,7 +168,7 @@ def run_case(
             bursts = 1 if each.name in slow or case.state == "idle" else _EACH
             probed = [each.burst(mock, case, each=True) for _ in range(bursts)]
             times[each.name] = min(probed, key=lambda one: one.wall)
-        for turn in range(rounds):
+        for turn in range(min(rounds, _ROUNDS_OF_IDLE) if case.state == "idle" else rounds):
             if case.state == "idle":
                 time.sleep(_IDLE)
             # random.shuffle would change the order of the figures.
