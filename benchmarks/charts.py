@@ -25,6 +25,8 @@ _YARDSTICK = "one answer"
 _GROWING = ("socket", "rest", "by hand", "fetch", "bare")
 _SECOND = 1000.0
 _THREE_DIGITS = 100
+# Lines that end so many times apart have room for a label each.
+_APART = 1.15
 
 Figures = Mapping[str, Any]
 Spec = dict[str, Any]
@@ -58,6 +60,14 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= _THREE_DIGITS else f"{value:.3g} ms"
 
 
+def ticks(least: float, most: float) -> list[float]:
+    """Return powers of ten between two times, and what is between those if they are few."""
+    powers = [10.0**power for power in range(-3, 7)]
+    few = most / least < _THREE_DIGITS
+    steps = [power * step for power in powers for step in ((1, 2, 5) if few else (1, 3))]
+    return [round(tick, 6) for tick in steps if least <= tick <= most]
+
+
 def case_of(figures: Figures, **wanted: object) -> Figures | None:
     """Return the case with these conditions, `None` if it was not measured."""
     conditions = {"state": "warm", "orders": 10, "delay_ms": 20, **wanted}
@@ -84,16 +94,13 @@ def dots(title: str, times: Mapping[str, float], theme: Theme, *, legend: bool) 
         for name, ms in sorted(times.items(), key=lambda each: each[1])
     ]
     y = {"field": "name", "type": "nominal", "sort": [each["name"] for each in values]}
+    # There is room for the label of the last.
+    least, most = min(times.values()) * 0.8, max(times.values()) * 3
     x = {
         "field": "ms",
         "type": "quantitative",
-        "scale": {
-            "type": "log",
-            # Room for the label of the last.
-            "domain": [min(times.values()) * 0.8, max(times.values()) * 3],
-            "nice": False,
-        },
-        "axis": {"title": "milliseconds", "tickCount": 4, "format": ",~r"},
+        "scale": {"type": "log", "domain": [least, most], "nice": False},
+        "axis": {"title": "milliseconds", "values": ticks(least, most), "format": ",~r"},
     }
     where = {"legend": {"orient": "bottom"} if legend else None}
     colour = {**kinds(times, theme.kinds), **where}
@@ -189,8 +196,26 @@ def last_request(figures: Figures, theme: Theme) -> Spec | None:
 
 def cold(figures: Figures, theme: Theme) -> Spec | None:
     """Draw how long a burst takes that has to connect first."""
-    title = "With no connection yet, and after a minute's idling"
+    title = "With no connection yet"
+    if case_of(figures, state="idle", games=100) is not None:
+        title += ", and after a minute's idling"
     return panels(title, "wall_ms", figures, theme, [("cold", 100), ("idle", 100)])
+
+
+def ends(values: Sequence[Mapping[str, Any]], games: int) -> list[dict[str, Any]]:
+    """Return the labels at the ends of the lines, one for those that end in one place."""
+    made: list[dict[str, Any]] = []
+    for each in sorted((each for each in values if each["games"] == games), key=_milliseconds):
+        if made and each["ms"] < made[-1]["ms"] * _APART:
+            made[-1]["name"] += f", {each['name']}"
+        else:
+            made.append(dict(each))
+    return made
+
+
+def _milliseconds(value: Mapping[str, Any]) -> float:
+    milliseconds: float = value["ms"]
+    return milliseconds
 
 
 def growth(figures: Figures, theme: Theme) -> Spec | None:
@@ -210,7 +235,7 @@ def growth(figures: Figures, theme: Theme) -> Spec | None:
     sizes = sorted({each["games"] for each in values})
     if len(sizes) < 3:  # noqa: PLR2004  # two points are no curve
         return None
-    last = [each for each in values if each["games"] == sizes[-1]]
+    least, most = min(each["ms"] for each in values), max(each["ms"] for each in values)
     encoding = {
         "x": {
             "field": "games",
@@ -221,8 +246,12 @@ def growth(figures: Figures, theme: Theme) -> Spec | None:
         "y": {
             "field": "ms",
             "type": "quantitative",
-            "scale": {"type": "log"},
-            "axis": {"title": "milliseconds", "tickCount": 5, "format": ",~r"},
+            "scale": {"type": "log", "domain": [least * 0.8, most * 1.2], "nice": False},
+            "axis": {
+                "title": "milliseconds",
+                "values": ticks(least * 0.8, most * 1.2),
+                "format": ",~r",
+            },
         },
     }
     colour = {**kinds(_GROWING, theme.kinds), "legend": {"orient": "bottom"}}
@@ -238,7 +267,7 @@ def growth(figures: Figures, theme: Theme) -> Spec | None:
                 "encoding": {"color": colour, "detail": detail},
             },
             {
-                "data": {"values": last},
+                "data": {"values": ends(values, sizes[-1])},
                 "mark": {"type": "text", "align": "left", "dx": 8},
                 "encoding": {"text": detail},
             },
