@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -51,6 +53,14 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), target
         assert not heading or heading in headings(linked), target
+
+
+def test_the_pictures_show_what_the_command_line_prints() -> None:
+    words = (sys.executable, "docs/pictures.py", "--check")
+    check = subprocess.run(  # noqa: S603  # it is the script of this project
+        words, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (check.returncode, check.stderr) == (0, "")
 
 
 def text_of(node: ast.AST) -> str | None:
