@@ -3,7 +3,8 @@
 The text is MyST Markdown, and the reference is made of the docstrings.
 """
 
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from fourcasters_async import __version__
 
@@ -33,8 +34,6 @@ llms_txt_description = "An async Python client for the 4casters betting exchange
 # In one process and one page a document, so that what is built depends on the sources alone.
 llms_txt_build_parallel = False
 llms_txt_suffix_mode = "append"
-# The `*` before keyword-only parameters.
-llms_txt_suppress_unknown_node_warnings = ["abbreviation"]
 
 MADE_BY_A_SESSION = {
     f"fourcasters_async.{name}"
@@ -47,12 +46,19 @@ MADE_BY_A_SESSION = {
 
 def setup(app: Any) -> None:
     """Take what Markdown and GitHub know, and Sphinx does not."""
+    from docutils.nodes import abbreviation  # noqa: PLC0415  # as above
     from pygments.lexers.special import TextLexer  # noqa: PLC0415  # as above
     from sphinx.highlighting import lexer_classes  # noqa: PLC0415  # known once Sphinx runs
 
     lexer_classes["mermaid"] = TextLexer
+    # The `*` before keyword-only parameters, which llms.txt would leave out.
+    app.add_node(abbreviation, override=True, markdown=(_as_text, _as_text))
     app.connect("autodoc-process-docstring", _with_directives)
     app.connect("autodoc-process-signature", _for_readers)
+
+
+def _as_text(*_: Any) -> None:
+    """Write what is inside, and nothing around it."""
 
 
 def _for_readers(*event: Any) -> tuple[str | None, str | None]:
@@ -64,8 +70,12 @@ def _for_readers(*event: Any) -> tuple[str | None, str | None]:
 
 
 def _with_directives(*event: Any) -> None:
-    """Write a fenced block of a docstring as the directive that Sphinx knows."""
-    lines: list[str] = event[-1]
+    """Write a fenced block of a docstring as a directive, and what has no docstring of its own."""
+    what, thing, lines = event[1], event[3], event[-1]
+    if isinstance(thing, UnionType):
+        lines[:] = [", ".join(f"`{each.__name__}`" for each in get_args(thing)) + "."]
+    elif what == "data":
+        lines[:] = ["The version of the package."]
     inside = False
     for index, line in enumerate(lines):
         if line.strip().startswith("```"):
