@@ -46,9 +46,9 @@ MADE_BY_A_SESSION = {
 
 def setup(app: Any) -> None:
     """Take what Markdown and GitHub know, and Sphinx does not."""
-    from docutils.nodes import abbreviation  # noqa: PLC0415  # as above
+    from docutils.nodes import abbreviation  # noqa: PLC0415  # there once Sphinx runs
     from pygments.lexers.special import TextLexer  # noqa: PLC0415  # as above
-    from sphinx.highlighting import lexer_classes  # noqa: PLC0415  # known once Sphinx runs
+    from sphinx.highlighting import lexer_classes  # noqa: PLC0415  # as above
 
     lexer_classes["mermaid"] = TextLexer
     # The `*` before keyword-only parameters, which llms.txt would leave out.
