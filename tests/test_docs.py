@@ -127,7 +127,7 @@ async def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
 
 @pytest.mark.real_time
 async def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
-    _, conftest, tests_of_a_bot = blocks(DOCS / "testing.md", "python")
+    _, conftest, tests_of_a_bot, _ = blocks(DOCS / "testing.md", "python")
     (tmp_path / "conftest.py").write_text(conftest.code)
     (tmp_path / "test_bot.py").write_text(tests_of_a_bot.code)
     words = ("-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider")
