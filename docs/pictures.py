@@ -33,6 +33,8 @@ from support import JumpingLoop, one_clock  # noqa: E402  # found on the path si
 WIDTH = 120
 GAMES, DEADLINE, ANSWER = 12, 2.0, 0.02
 SILENT = 7
+# Seconds, as in the command.
+HEDGE = 0.5
 # The pauses before repetitions are drawn.
 SEED = 1
 # What asks another host for a font.
@@ -46,8 +48,15 @@ async def cancel_on_many_games() -> tuple[str, CancelReport]:
         async with FakeExchange(latency=ANSWER) as exchange:
             games = [exchange.add_game(orders=4 + n % 7).game_id for n in range(GAMES)]
             exchange.inject(faults.Stall(), game_id=games[SILENT], times=None)
-            async with AsyncSession(exchange.token, base_url=exchange.url) as session:
-                report = await session.cancel_all_orders_for_games(games, deadline=DEADLINE)
+            async with (
+                AsyncSession(
+                    exchange.token, base_url=exchange.url, orders_url=exchange.orders_url
+                ) as session,
+                session.orders_socket(wait=False) as orders,
+            ):
+                report = await orders.cancel_all_orders_for_games(
+                    games, deadline=DEADLINE, hedge=HEDGE
+                )
                 # The port is another one each time.
                 return name_of(session).replace(exchange.url, "http://127.0.0.1:8000"), report
 

@@ -14,6 +14,7 @@ from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.client import HttpClient
 from fourcasters_async._http.pool import Pool
+from fourcasters_async._json.converter import REST, SOCKET
 from fourcasters_async._websocket import frames
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.client import WebSocketClient
@@ -22,11 +23,14 @@ from fourcasters_async._websocket.feed_connection import FeedConnection
 from fourcasters_async._websocket.handshake import Handshake
 from fourcasters_async._websocket.reconnecting import Reconnecting
 from fourcasters_async.dead_man import Beat
+from fourcasters_async.models import CancelResult
+from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.orders.beats import Beats
 from fourcasters_async.orders.heartbeat import heartbeat_policy
 
 # Seconds in which a connection may say nothing at all to what it was asked.
 _SILENCE = 1.0
+_CANCELLED = (CancelResult, list[CancelResult])
 
 
 class _Closing(Protocol):
@@ -35,6 +39,15 @@ class _Closing(Protocol):
     def end(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+def prepare_to_cancel(*more: type) -> None:
+    """Generate what reads the answers to cancels and proofs, and `more` answers over REST.
+
+    A first kill should not wait for it.
+    """
+    REST.prepare(*_CANCELLED, OpenOrdersPage, *more)
+    SOCKET.prepare(*_CANCELLED)
 
 
 class Transports:
@@ -116,8 +129,8 @@ class Transports:
         return http
 
     @asynccontextmanager
-    async def orders_socket(self) -> AsyncIterator[WebSocketClient]:
-        """Give the Orders WebSocket, connected."""
+    async def orders_socket(self, *, wait: bool) -> AsyncIterator[WebSocketClient]:
+        """Give the Orders WebSocket, with `wait` connected."""
         self.http.ensure_usable()
         silence = min(_SILENCE, 0.75 * self._retry.attempt_timeout)
         connections = Reconnecting(
@@ -135,7 +148,10 @@ class Transports:
         )
         async with AsyncExitStack() as stack:
             self._close_with(stack, client)
-            await client.open()
+            if wait:
+                await client.open()
+            else:
+                client.begin()
             yield client
 
     @asynccontextmanager
