@@ -29,6 +29,7 @@ from fourcasters_async._settings import (
     ORDERS_URL,
     STREAMING_URL,
     SessionOptions,
+    beside,
     settings_from_env,
 )
 from fourcasters_async._sign_in import (
@@ -65,7 +66,9 @@ class AsyncSession(HaltingOrders, SessionFeeds):
     logged and has no other effect.
 
     `base_url` is the REST address, `orders_url` that of the Orders WebSocket, and `streaming_url`
-    that of the feeds, without a path: `https` and `wss`, unless they are on this machine.
+    that of the feeds, without a path: `https` and `wss`, unless they are on this machine. By
+    default they are those of the real exchange. With another `base_url` the other two have to be
+    given as well before the socket or a feed is opened.
     `client_session` is an `aiohttp.ClientSession` of yours, used and never closed: its connector,
     headers, tracing, proxy and middlewares are taken, its cookies are not. `proxy` is the address
     of an HTTP proxy, and `middlewares` are aiohttp's client middlewares; each replaces that of
@@ -95,8 +98,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         username: str | None = None,
         password: str | None = None,
         base_url: str = BASE_URL,
-        orders_url: str = ORDERS_URL,
-        streaming_url: str = STREAMING_URL,
+        orders_url: str | None = None,
+        streaming_url: str | None = None,
         client_session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None,
@@ -125,10 +128,13 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             log_in=self._log_in,
             on_token=on_token,
         )
+        address = check_url(base_url, "base_url", "https")
+        orders_url = beside(address, orders_url, ORDERS_URL)
+        streaming_url = beside(address, streaming_url, STREAMING_URL)
         self._transports = Transports(
-            check_url(base_url, "base_url", "https"),
-            check_url(orders_url, "orders_url", "wss"),
-            check_url(streaming_url, "streaming_url", "wss"),
+            address,
+            None if orders_url is None else check_url(orders_url, "orders_url", "wss"),
+            None if streaming_url is None else check_url(streaming_url, "streaming_url", "wss"),
             self._auth,
             AiohttpClients(
                 client_session,
