@@ -93,6 +93,7 @@ def test_messages_and_fills_that_were_told_are_forgotten_in_the_end(
 @pytest.fixture
 def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setattr("fourcasters_async.feeds.ledger._REMEMBERED", _LIMIT)
+    monkeypatch.setattr("fourcasters_async.feeds.owed._REMEMBERED", _LIMIT)
     return Ledger(read_lag=1.0)
 
 
@@ -130,13 +131,13 @@ def cancelled_unseen(ledger: Ledger, number: int) -> None:
 def answered_and_never_told(ledger: Ledger, number: int) -> None:
     ledger.rests(resting(number), number)
     ledger.gone(f"o{number}", f"g{number}", number, just_now=True)
-    ledger.forgive(before=number)
+    ledger.owed.forgive(before=number)
 
 
 def seen_by_reads_alone(ledger: Ledger, number: int) -> None:
     now = 10.0 * number
     ledger.read([resting(number)], began=now, now=now, complete=True)
-    ledger.forgive(before=now)
+    ledger.owed.forgive(before=now)
 
 
 @pytest.mark.parametrize(

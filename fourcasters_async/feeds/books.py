@@ -184,10 +184,17 @@ class Books:
     def read(self, book: LiveBook, *, after: int = 0) -> None:
         """Read a book until it is complete, `after` as many failures."""
         if self.connected and not book.kept.complete:
+
+            def ended(task: "asyncio.Task[None]") -> None:
+                self._ending.discard(task)
+                if task.cancelled() and self._reads.get(book.game_id) is task:
+                    # A program may cancel all of its tasks, and still want to know the prices.
+                    self.read(book, after=after)
+
             reading = asyncio.create_task(self._read_until_complete(book, after))
             self._reads[book.game_id] = reading
             self._ending.add(reading)
-            reading.add_done_callback(self._ending.discard)
+            reading.add_done_callback(ended)
 
     def _restart(self, book: LiveBook, *, epochs: bool) -> None:
         book.kept.restart(epochs=epochs)

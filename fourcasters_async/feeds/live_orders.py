@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Self
 
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
+from fourcasters_async.feeds.doubts import Doubts
 from fourcasters_async.feeds.ledger import Ledger
 from fourcasters_async.feeds.lines import Lines
-from fourcasters_async.feeds.news import News
-from fourcasters_async.feeds.open_order import from_offer
+from fourcasters_async.feeds.order_follower import OrderFollower
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
 from fourcasters_async.feeds.user_core import UserFeedCore
@@ -23,7 +24,6 @@ from fourcasters_async.models import (
     OrderChange,
     OrderFilled,
     UndecidedOrder,
-    UnmatchedOffer,
 )
 
 _log = logging.getLogger("fourcasters_async")
@@ -41,16 +41,16 @@ class LiveOrders:
     so (`OrderChange.disagreement`).
 
     `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
-    take their proof from here where the feed has told of each order that an answer has cancelled,
-    and need no read. `async for change in orders` yields each `OrderChange` from then on, and
-    `fills()` each fill.
+    take their proof from here where the feed has told of each order that an answer has cancelled
+    before a read shows it. `async for change in orders` yields each `OrderChange` from then on,
+    `fills()` each fill, and `doubts()` each time that it is not `current` any more, or is again.
     """
 
     def __init__(
         self,
         lines: Lines,
         read: Callable[[], Awaitable[list[OpenOrder]]],
-        follow: Callable[["LiveOrders | None"], None],
+        follow: Callable[[OrderFollower | None], None],
         note: Callable[[OrderChange], None],
         undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]],
         *,
@@ -66,10 +66,14 @@ class LiveOrders:
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
         self._keeping: asyncio.Task[None] | None = None
-        self._news = News()
         self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
-        self._not_current_since: float | None = None
+        self._doubts = Doubts(
+            lambda: self.doubt, lambda: self._upkeep.lapses_at(self._ledger.owed.since())
+        )
+        self._follower = OrderFollower(
+            self._ledger, self._doubts.news, self._tell, self._note_gap, lambda: self.current
+        )
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -79,8 +83,9 @@ class LiveOrders:
         """
         if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
-        self._follow(self)
-        self._entered, self._not_current_since = True, _now()
+        self._follow(self._follower)
+        self._entered = True
+        self._doubts.look()
         try:
             await self._core.__aenter__()
             try:
@@ -110,20 +115,15 @@ class LiveOrders:
         """Whether this is the account's book at this moment, as far as the feed brought it here.
 
         It is not while the feed is down (a dead line is noticed within 15 seconds), after a gap
-        until it was read again, while the feed owes word of an own order, and while a read shows an
-        order that has no id.
+        until it was read again, while the feed owes word of an own order, while a read shows an
+        order that has no id, and once no read was answered for twice the `audit` seconds.
         """
         return self.doubt is None
 
     @property
     def not_current_since(self) -> datetime | None:
         """Since when it is not `current`, in UTC; `None` while it is."""
-        if self.current or not self._entered:
-            return None
-        if self._not_current_since is None:
-            # The news of it comes in a later turn of the loop.
-            self._not_current_since = _now()
-        return datetime.now(UTC) - timedelta(seconds=_now() - self._not_current_since)
+        return self._doubts.since if self._entered else None
 
     @property
     def doubt(self) -> str | None:
@@ -136,9 +136,7 @@ class LiveOrders:
             return "the feed is down"
         if self._ledger.nameless:
             return "a read shows an order without an id"
-        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
-            return "the feed owes word of an own order"
-        return None
+        return self._upkeep.lapsed(_now(), self._ledger.owed.since())
 
     def __len__(self) -> int:
         """Count the open orders."""
@@ -173,11 +171,15 @@ class LiveOrders:
         """
         return self._fills.open()
 
+    def doubts(self) -> Stream[str | None]:
+        """Return the `doubt` now, and whenever it changes: `None` once it is `current`."""
+        return self._doubts.stream()
+
     async def wait_until_current(self, *, deadline: float = 10.0) -> bool:
         """Wait until it is `current`; return `False` if it is not after `deadline` seconds."""
         until = _now() + check_seconds(deadline, "deadline")
         while not self.current:
-            if not await self._news.wait(until):
+            if not await self._doubts.news.wait(until):
                 return self.current
         return True
 
@@ -197,57 +199,41 @@ class LiveOrders:
         while not (self.current and self._is_clear(named)):
             # Nothing tells of a place that was refused, or that can land no more.
             undecided = self._undecided(named)
-            await self._news.wait(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
+            await self._doubts.news.wait(
+                min(until, _now() + _DECIDED_PAUSE) if undecided else until
+            )
             if _now() >= until:
                 return self.current and self._is_clear(named)
         return True
-
-    # What the order verbs tell and ask: `orders/follower.py`.
-
-    def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
-        """Take note of an order that an answer puts into the book."""
-        self._tell(self._ledger.rests(from_offer(order_id, game, offer), _now()))
-
-    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
-        """Take note of an order that an answer has cancelled, `just_now` or before."""
-        self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
-
-    async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
-    ) -> list[OpenOrder] | None:
-        """Return the open orders once the feed itself has shown what cancels on games did."""
-        while self.current:
-            if self._ledger.cancels_shown(games, since=since, periods=periods):
-                return self._ledger.orders()
-            owing = None if periods else games
-            if not self._ledger.owes(owing) or not await self._news.wait(until):
-                return None
-        return None
 
     # What the feed tells.
 
     def _take(self, event: FeedEvent) -> None:
         if isinstance(event, Gap):
-            self._upkeep.note_gap(_now(), f"the feed has a gap: {event.reason}")
-            self._note_news()
+            self._note_gap(f"the feed has a gap: {event.reason}")
         elif not isinstance(event, Lagged):
             change = self._ledger.apply(event, _now())
             if isinstance(event, OrderFilled):
                 self._fills.put(event)
             self._tell(change)
 
+    def _note_gap(self, reason: str) -> None:
+        self._upkeep.note_gap(_now(), reason)
+        self._doubts.news.tell()
+
     def _note_state(self) -> None:
         self._upkeep.note_live(_now(), live=self._core.live)
         if self._core.error is not None:
             self._changes.end(self._core.error)
             self._fills.end(self._core.error)
-        self._note_news()
+            self._doubts.end(self._core.error)
+        self._doubts.news.tell()
 
     def _tell(self, change: OrderChange | None) -> None:
         if change is not None:
             self._note(change)
             self._changes.put(change)
-        self._note_news()
+        self._doubts.news.tell()
 
     # What is read.
 
@@ -267,10 +253,10 @@ class LiveOrders:
     async def _keep(self) -> None:
         """Read when that is due, until cancelled."""
         while self._core.error is None:
-            owed = self._ledger.owed_since()
+            owed = self._ledger.owed.since()
             due = self._upkeep.due_at(owed)
             if due > _now():
-                await self._news.wait(due)
+                await self._doubts.news.wait(due, partial(self._is_due_sooner, due))
                 continue
             if self._upkeep.is_overdue(_now(), owed):
                 self._warn()
@@ -281,6 +267,12 @@ class LiveOrders:
             except FourcastersError as error:
                 _log.debug("live orders: could not read the open orders: %s", error)
                 self._upkeep.fail_read(_now())
+                self._doubts.news.tell()
+
+    def _is_due_sooner(self, than: float) -> bool:
+        """Whether a read is due before a time, or never again."""
+        due = self._upkeep.due_at(self._ledger.owed.since())
+        return due < than or self._core.error is not None
 
     async def _look(self) -> None:
         """Read the open orders, and unite them with what is held."""
@@ -299,10 +291,10 @@ class LiveOrders:
                     change.order.game_id,
                 )
             self._tell(change)
-        self._note_news()
+        self._doubts.news.tell()
 
     def _warn(self) -> None:
-        late = self._ledger.forgive(before=_now() - ECHO / 2)
+        late = self._ledger.owed.forgive(before=_now() - ECHO / 2)
         _log.warning(
             "live orders: the user feed has not told of %d own orders for %.0f s: %s",
             len(late),
@@ -311,19 +303,7 @@ class LiveOrders:
         )
 
     def _is_clear(self, games: frozenset[str] | None) -> bool:
-        if self._undecided(games):
-            return False
-        if games is None:
-            return not len(self._ledger)
-        return not any(self._ledger.orders(game_id) for game_id in games)
-
-    def _note_news(self) -> None:
-        """Take the time at which it is not current any more, and wake those who wait for news."""
-        if self.current:
-            self._not_current_since = None
-        elif self._not_current_since is None:
-            self._not_current_since = _now()
-        self._news.tell()
+        return not self._undecided(games) and not self._ledger.on_games(games)
 
 
 def _now() -> float:
