@@ -44,7 +44,7 @@ T = TypeVar("T")
 # Each of these says what became of one order, whatever its neighbours say.
 _ROWS = (CancelResult, PlaceResult)
 # By name: these are imported once somebody asks for them.
-BY_HAND = ("BookEntry", "OrderUpdate")
+BY_HAND = ("BookEntry", "OrderUpdate", "FeedOrder", "OrderPlaced", "OrderCancelled")
 
 
 class UnreadRowsError(DecodeError):
@@ -169,16 +169,22 @@ class Dialect:
         return structure
 
     def _hook_of(self, record: Any) -> Hook:
-        """Return the hook of a record, which for some of the price feed is written by hand."""
+        """Return the hook of a record, which for what the feeds say most is written by hand."""
         if record.__name__ not in BY_HAND:
             return self._record_hook(record)
-        from fourcasters_async._json import book_entries  # noqa: PLC0415  # it imports the books
+        # They import the records of the feeds.
+        from fourcasters_async._json import book_entries, feed_events  # noqa: PLC0415
 
         generated, names = self._generated_later(record), self._names_in_order(record)
         if record is models.BookEntry:
             return book_entries.book_entry_hook(generated, names)
-        entry = self._converter.get_structure_hook(models.BookEntry)
-        return book_entries.order_update_hook(generated, entry, names)
+        if record is models.FeedOrder:
+            return feed_events.feed_order_hook(generated, names)
+        if record is models.OrderUpdate:
+            entry = self._converter.get_structure_hook(models.BookEntry)
+            return book_entries.order_update_hook(generated, entry, names)
+        order = self._converter.get_structure_hook(models.FeedOrder)
+        return feed_events.order_event_hook(generated, order, names)
 
     def _record_hook(self, record: Any) -> Hook:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)

@@ -26,6 +26,10 @@ class Follower(Protocol):
         """
         ...
 
+    def owed(self, games: frozenset[str] | None, *, periods: bool) -> int:
+        """Return of how many orders on games the feed has still to tell."""
+        ...
+
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
@@ -34,6 +38,16 @@ class Follower(Protocol):
         They began at the loop time `since`, and were answered. With `periods`, orders on periods of
         the games are wanted too. Waits until the loop time `until`, and returns `None` if the feed
         does not show it.
+        """
+        ...
+
+    def disputes(
+        self, orders: Sequence[OpenOrder], games: frozenset[str] | None, *, periods: bool
+    ) -> bool:
+        """Whether the feed may know better than a read which orders rest on games.
+
+        It does where the read shows others than the feed and the answers have told of, but none
+        that is not known. A read may trail the book, and so may the feed.
         """
         ...
 
