@@ -223,13 +223,16 @@ async def test_many_answers_are_recorded_to_the_last_also_if_the_caller_is_cance
 ) -> None:
     async with following(fake_exchange) as (session, _):
         report = await session.halt([game.game_id])
-    results = [CancelResult(success=True, order_id=f"X{number}") for number in range(350)]
+    ids = [f"X{number}" for number in range(350)]
+    results = [[CancelResult(success=True, order_id=order_id)] for order_id in ids]
     gate = Gate(late_effect=SECOND, read_lag=SECOND)
     gate.follower = follower = Heard()
-    hearing = asyncio.create_task(hear(gate, [evolve(report.outcomes[0], results=results)]))
+    hearing = asyncio.create_task(
+        hear(gate, [evolve(report.outcomes[0], results=each) for each in results])
+    )
     for _ in range(turns):
         await asyncio.sleep(0)
     hearing.cancel()
     await asyncio.wait([hearing])
-    assert follower.gone_ids in ([], [result.order_id for result in results])
+    assert follower.gone_ids in ([], ids)
     assert turns == 0 or follower.gone_ids

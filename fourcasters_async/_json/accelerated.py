@@ -6,6 +6,8 @@ a field that is not known, a whole number past 64 bits, deep nesting.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from types import GenericAlias
 from typing import Annotated, Any, final
 
 import orjson
@@ -48,11 +50,13 @@ def reader(
     rows. An answer that `has_id` says which request it belongs to.
     """
     try:
-        import msgspec  # noqa: PLC0415  # importing it takes some milliseconds
+        # Its types are made here, which no type checker follows.
+        msgspec: Any = import_module("msgspec")
     except ImportError:  # it comes with the extra `fast`
         return None
-    odds = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] | float | str | None
-    row = msgspec.defstruct(
+    whole: Any = Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)]
+    odds = whole | float | str | None
+    row: Any = msgspec.defstruct(
         "Row",
         [_field(each, odds) for each in fields(CancelResult)],
         rename=dict(zip((each.name for each in fields(CancelResult)), names, strict=True)),
@@ -61,7 +65,7 @@ def reader(
     )
     envelope = msgspec.defstruct(
         "Envelope",
-        [*([("requestID", str)] if has_id else []), ("data", list[row])],  # type: ignore[valid-type]  # it is made above
+        [*([("requestID", str)] if has_id else []), ("data", GenericAlias(list, row))],
         forbid_unknown_fields=True,
         gc=False,
     )
