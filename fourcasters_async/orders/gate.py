@@ -175,8 +175,11 @@ class Gate:
         """Record that orders do not rest: an answer has said so."""
         self.acknowledged.forget(order_ids)
 
-    def hear(self, answers: Sequence[Sequence[CancelResult]]) -> None:
+    def hear(self, answers: Iterable[Sequence[CancelResult]]) -> None:
         """Record the results of cancels: the orders had come into the book, or still rest."""
+        if self.follower is None and not self.acknowledged and not self.tickets:
+            return
+        answers = tuple(answers)
         gone = [order for results in answers for order in cancelled_orders(results)]
         tell_gone(self.follower, gone)
         # A failure without an id may say that no order has the reference yet.
