@@ -16,7 +16,9 @@ from support import until
 from fourcasters_async.testing import FakeExchange, faults
 
 for needed in ("fastapi", "uvicorn", "sse_starlette"):
-    pytest.importorskip(needed, reason=f"{needed} is not installed: pip install '.[examples]'")
+    pytest.importorskip(
+        needed, reason=f"{needed} is not installed: pip install '.[examples-tests]'"
+    )
 if sys.platform == "win32":
     pytest.skip("Windows sends a process no signals", allow_module_level=True)
 

@@ -14,6 +14,7 @@ from fourcasters_async import (
     CancelReport,
     FourcastersError,
     Game,
+    GameOutcome,
     LiveOrders,
     MarketType,
     MatchedBet,
@@ -145,8 +146,11 @@ class Board:
         for game_id in each:
             self._note(game_id, "halting", "")
 
+        cancelled: set[str | None] = set()
+
         async def run_one(game_id: str) -> CancelReport:
             report = await each[game_id]
+            cancelled.update(result.order_id for result in report.results if result.success)
             told.put_nowait(("outcome", self._settle(game_id, report)))
             return report
 
@@ -158,10 +162,11 @@ class Board:
                 reports = [one.result() for one in ones]
                 if everything is not None:
                     reports = [everything.result()]
+                    cancelled.update(r.order_id for r in reports[0].results if r.success)
                     for note in self._settle_others(reports[0], each):
                         told.put_nowait(("outcome", note))
                 clear = all(report.verified_clear for report in reports)
-                told.put_nowait(("done", {"clear": clear, "report": "; ".join(map(str, reports))}))
+                told.put_nowait(("done", {"clear": clear, "cancelled": len(cancelled)}))
             finally:
                 told.put_nowait(None)
 
@@ -183,14 +188,14 @@ class Board:
             return self._note(game_id, "unknown", reason)
         if outcome.resting == []:
             return self._note(game_id, "clear", "")
-        return self._note(game_id, "unknown", str(outcome.unsettled or "no read has proved it"))
+        return self._note(game_id, "unknown", reason_of(outcome))
 
     def _settle_others(self, report: CancelReport, named: Container[str]) -> Iterator[JSON]:
         """Note what a halt of everything has shown beside the halts of the games."""
         for outcome in report.outcomes:
             # Games of which the live orders did not know.
             if outcome.game_id not in named and outcome.resting != []:
-                reason = str(outcome.unsettled or "no read has proved it")
+                reason = reason_of(outcome)
                 yield self._note(outcome.game_id, "unknown", reason)
         if report.verified_clear:
             doubted = [each for each, note in self.halts.items() if note["state"] == "unknown"]
@@ -260,6 +265,13 @@ async def drain(queue: "asyncio.Queue[tuple[str, JSON] | None]") -> AsyncIterato
     """Yield what is put into a queue until `None` is."""
     while (item := await queue.get()) is not None:
         yield item
+
+
+def reason_of(outcome: GameOutcome) -> str:
+    """Return why a game is not known to be clear."""
+    if outcome.resting:
+        return f"{len(outcome.resting)} orders still open when last seen"
+    return str(outcome.error or "no read has proved it")
 
 
 def name_of(game: Game | None) -> str:

@@ -121,15 +121,16 @@ async function* events(response) {
 async function halt(games) {
   say("halting…");
   try {
-    let clear = 0;
-    let unknown = 0;
+    const states = new Map();
+    const count = (state) => [...states.values()].filter((each) => each === state).length;
     for await (const [kind, told] of events(await post("/halt", games))) {
       if (kind === "outcome") {
-        if (told.state === "clear") clear += 1;
-        else unknown += 1;
-        say(`halting… ${plural(clear, "game")} clear, ${unknown} not known to be`);
+        states.set(told.game, told.state);
+        say(`halting… ${plural(count("clear"), "game")} clear, ${count("unknown")} not known to be`);
       } else if (kind === "done") {
-        say(`${told.clear ? "halted and clear" : "halted, and NOT known to be clear"}: ${told.report}`);
+        const gone = `${plural(told.cancelled, "order")} cancelled`;
+        const left = `${plural(count("unknown"), "game")} to look at`;
+        say(told.clear ? `halted and clear: ${gone}` : `halted, and NOT known to be clear: ${gone}, ${left}`);
         return;
       }
     }
