@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import aiohttp
+from yarl import URL
 
 from fourcasters_async._core.auth import OnToken
 from fourcasters_async._core.rate_limit import RateLimit
@@ -17,13 +18,21 @@ ORDERS_URL = "wss://orders-api.4casters.io/orders/ws"
 STREAMING_URL = "wss://streaming-api.4casters.io"
 
 
+def beside(base_url: URL, given: str | None, default: str) -> str | None:
+    """Return the address of another service of the exchange at `base_url`, `None` if it is unknown.
+
+    One of the real exchange beside a sandbox would say of real orders what the sandbox's became.
+    """
+    return default if given is None and base_url == URL(BASE_URL) else given
+
+
 class SessionOptions(TypedDict, total=False):
     """The options that `AsyncSession` takes beside a user name and a password."""
 
     token: str | None
     base_url: str
-    orders_url: str
-    streaming_url: str
+    orders_url: str | None
+    streaming_url: str | None
     client_session: aiohttp.ClientSession | None
     proxy: str | None
     middlewares: Sequence[aiohttp.ClientMiddlewareType] | None
@@ -56,8 +65,8 @@ def settings_from_env(options: SessionOptions) -> _AllOptions:
         )
     addresses: SessionOptions = {
         "base_url": os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL,
-        "orders_url": os.environ.get("FOURCASTERS_ORDERS_URL") or ORDERS_URL,
-        "streaming_url": os.environ.get("FOURCASTERS_STREAMING_URL") or STREAMING_URL,
+        "orders_url": os.environ.get("FOURCASTERS_ORDERS_URL") or None,
+        "streaming_url": os.environ.get("FOURCASTERS_STREAMING_URL") or None,
     }
     return {
         **addresses,

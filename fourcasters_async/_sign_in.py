@@ -1,11 +1,16 @@
 """Signing in and out: the requests, and the credentials that they are made of."""
 
+from typing import TYPE_CHECKING
+
 from fourcasters_async._core.auth import Credentials
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.validation import check_password, check_text, check_token
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.models.user import AuthenticatedUser
 from fourcasters_async.orders.heartbeat import Acknowledged, unsuccessful
+
+if TYPE_CHECKING:
+    # A session with a token should not wait until it is imported.
+    from fourcasters_async.models.user import AuthenticatedUser
 
 
 def check_credentials(username: str, password: str | None) -> Credentials:
@@ -13,11 +18,18 @@ def check_credentials(username: str, password: str | None) -> Credentials:
     return Credentials(check_text(username, "username"), check_password(password))
 
 
-def login_request(credentials: Credentials) -> Request[AuthenticatedUser]:
+def login_answer() -> "type[AuthenticatedUser]":
+    """Return the record that answers a login."""
+    from fourcasters_async.models.user import AuthenticatedUser  # noqa: PLC0415  # as above
+
+    return AuthenticatedUser
+
+
+def login_request(credentials: Credentials) -> "Request[AuthenticatedUser]":
     """Return the request that gets a token."""
     return Request(
         "POST /user/login",
-        AuthenticatedUser,
+        login_answer(),
         Kind.LOGIN,
         data_path=("data", "user"),
         body={"username": credentials.username, "password": str.__str__(credentials.password)},
@@ -25,7 +37,7 @@ def login_request(credentials: Credentials) -> Request[AuthenticatedUser]:
     )
 
 
-def _no_token(user: AuthenticatedUser) -> str | None:
+def _no_token(user: "AuthenticatedUser") -> str | None:
     try:
         check_token(user.auth)
     except InvalidRequestError:

@@ -14,6 +14,7 @@ from fourcasters_async._core.tasks import HomeLoop
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.client import HttpClient
 from fourcasters_async._http.pool import Pool
+from fourcasters_async._json.converter import REST, SOCKET
 from fourcasters_async._websocket import frames
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.client import WebSocketClient
@@ -22,11 +23,15 @@ from fourcasters_async._websocket.feed_connection import FeedConnection
 from fourcasters_async._websocket.handshake import Handshake
 from fourcasters_async._websocket.reconnecting import Reconnecting
 from fourcasters_async.dead_man import Beat
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.models import CancelResult
+from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.orders.beats import Beats
 from fourcasters_async.orders.heartbeat import heartbeat_policy
 
 # Seconds in which a connection may say nothing at all to what it was asked.
 _SILENCE = 1.0
+_CANCELLED = (CancelResult, list[CancelResult])
 
 
 class _Closing(Protocol):
@@ -37,14 +42,23 @@ class _Closing(Protocol):
     async def close(self) -> None: ...
 
 
+def prepare_to_cancel(*more: type) -> None:
+    """Generate what reads the answers to cancels and proofs, and `more` answers over REST.
+
+    A first kill should not wait for it.
+    """
+    REST.prepare(*_CANCELLED, OpenOrdersPage, *more)
+    SOCKET.prepare(*_CANCELLED)
+
+
 class Transports:
     """The ways to the exchange that one account has."""
 
     def __init__(
         self,
         address: URL,
-        orders_address: URL,
-        streaming_address: URL,
+        orders_address: URL | None,
+        streaming_address: URL | None,
         auth: Auth,
         clients: AiohttpClients,
         *,
@@ -54,8 +68,9 @@ class Transports:
         rate_limit: RateLimit,
     ) -> None:
         for each in (address, orders_address, streaming_address):
-            # A proxy that is no address is told at once.
-            clients.proxy_of_environment(each)
+            if each is not None:
+                # A proxy that is no address is told at once.
+                clients.proxy_of_environment(each)
         self.address = address
         self._orders_address = orders_address
         self._streaming_address = streaming_address
@@ -116,12 +131,12 @@ class Transports:
         return http
 
     @asynccontextmanager
-    async def orders_socket(self) -> AsyncIterator[WebSocketClient]:
-        """Give the Orders WebSocket, connected."""
+    async def orders_socket(self, *, wait: bool) -> AsyncIterator[WebSocketClient]:
+        """Give the Orders WebSocket, with `wait` connected."""
         self.http.ensure_usable()
         silence = min(_SILENCE, 0.75 * self._retry.attempt_timeout)
         connections = Reconnecting(
-            self._handshake(self._orders_address),
+            self._handshake(_known(self._orders_address, "orders_url")),
             lambda socket: Connection(socket, self._read_frame, silence=silence),
             retry=self._retry,
         )
@@ -135,7 +150,10 @@ class Transports:
         )
         async with AsyncExitStack() as stack:
             self._close_with(stack, client)
-            await client.open()
+            if wait:
+                await client.open()
+            else:
+                client.begin()
             yield client
 
     @asynccontextmanager
@@ -153,7 +171,7 @@ class Transports:
                 socket, lambda made, frame: take(made, self._auth.without_secrets(frame))
             )
 
-        address = self._streaming_address.joinpath(path, encoded=True)
+        address = _known(self._streaming_address, "streaming_url").joinpath(path, encoded=True)
         connections = Reconnecting(self._handshake(address), carry, retry=self._retry)
         async with AsyncExitStack() as stack:
             self._close_with(stack, connections)
@@ -166,7 +184,7 @@ class Transports:
 
         After a failure the feed asks again, over its next connection.
         """
-        address = self._streaming_address
+        address = _known(self._streaming_address, "streaming_url")
         scheme = {"ws": "http", "wss": "https"}[address.scheme]
         http = self._http(
             1,
@@ -214,3 +232,11 @@ class Transports:
         return HttpClient(
             pool, self._auth, self._home, timeout=timeout, retry=retry, rate_limit=rate_limit
         )
+
+
+def _known(address: URL | None, name: str) -> URL:
+    if address is None:
+        raise InvalidRequestError(
+            f"{name}: not set, though base_url is; give that of the same exchange as well"
+        )
+    return address

@@ -5,6 +5,7 @@ from datetime import date
 from functools import partial
 from typing import Final
 
+from fourcasters_async import models
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.text import folded
 from fourcasters_async._core.validation import (
@@ -14,22 +15,11 @@ from fourcasters_async._core.validation import (
     check_text,
 )
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.exposure import exposure_of
 from fourcasters_async.graded import GradedReads
-from fourcasters_async.models import (
-    AffiliateCommission,
-    AnyBet,
-    BetsByReference,
-    GameExposure,
-    GameOrders,
-    MatchedBet,
-    OpenOrder,
-    User,
-)
+from fourcasters_async.models import GameOrders, MatchedBet, OpenOrder
 from fourcasters_async.models.order import OpenOrdersPage
 
-# Constants, because a verified cancel and `warm_up` send them too.
-ME: Final = Request("GET /user/getMe", User, Kind.READ, data_path=("data", "user"))
+# A constant, because a verified cancel sends it too.
 UNMATCHED: Final = Request(
     "GET /user/getUnmatched",
     OpenOrdersPage,
@@ -37,6 +27,11 @@ UNMATCHED: Final = Request(
     check=lambda page: "the list of open orders is cut short" if page.cut_short else None,
     stray=lambda page: "the orders of one game or reference" if page.is_selection else None,
 )
+
+
+def me_request() -> "Request[models.User]":
+    """Return the request that reads the account, which `warm_up` sends too."""
+    return Request("GET /user/getMe", models.User, Kind.READ, data_path=("data", "user"))
 
 
 class Account(GradedReads):
@@ -69,20 +64,20 @@ class Account(GradedReads):
         )
         return await self._sender.call(request, deadline=deadline)
 
-    async def get_me(self, *, deadline: float | None = None) -> User:
+    async def get_me(self, *, deadline: float | None = None) -> "models.User":
         """Return the account: `GET /user/getMe`. Raises what `get_unmatched` raises."""
-        return await self._sender.call(ME, deadline=deadline)
+        return await self._sender.call(me_request(), deadline=deadline)
 
     async def get_bet_by_user_reference(
         self, game_id: str, user_reference: str, *, deadline: float | None = None
-    ) -> BetsByReference:
+    ) -> "models.BetsByReference":
         """Return the orders and bets with a reference: `GET /user/getBetByUserReference`.
 
         `game_id` is their game. Raises what `get_unmatched` raises.
         """
         request = Request(
             "GET /user/getBetByUserReference",
-            BetsByReference,
+            models.BetsByReference,
             Kind.READ,
             params={
                 "userReference": check_text(user_reference, "user_reference"),
@@ -111,7 +106,7 @@ class Account(GradedReads):
         *,
         tx_id: str | None = None,
         deadline: float | None = None,
-    ) -> AnyBet:
+    ) -> "models.AnyBet":
         """Return one open order, matched bet or graded bet: `GET /user/getBetByID`.
 
         Give its `bet_id`, as lists of bets have it, or the `tx_id` of a fill. The type of what
@@ -121,9 +116,9 @@ class Account(GradedReads):
         if (bet_id is None) is (tx_id is None):
             raise InvalidRequestError("bet_id, tx_id: give one of the two")
         name, value = ("id", bet_id) if tx_id is None else ("txID", tx_id)
-        request: Request[AnyBet] = Request(
+        request: Request[models.AnyBet] = Request(
             "GET /user/getBetByID",
-            AnyBet,  # type: ignore[arg-type]  # a union is not a type to mypy
+            models.AnyBet,  # type: ignore[arg-type]  # a union is not a type to mypy
             Kind.READ,
             data_path=("bet",),
             params={name: check_id(value, "bet_id" if tx_id is None else "tx_id")},
@@ -132,7 +127,7 @@ class Account(GradedReads):
 
     async def get_bet_by_wager_request_id(
         self, wager_request_id: str, *, deadline: float | None = None
-    ) -> BetsByReference:
+    ) -> "models.BetsByReference":
         """Return the bets that came of one placed order: `GET /user/getBetByWagerRequestID`.
 
         `unmatched` is always empty here: `get_bet_by_user_reference` shows what rests. Raises what
@@ -140,7 +135,7 @@ class Account(GradedReads):
         """
         request = Request(
             "GET /user/getBetByWagerRequestID",
-            BetsByReference,
+            models.BetsByReference,
             Kind.READ,
             params={"wagerRequestID": check_id(wager_request_id, "wager_request_id")},
         )
@@ -164,7 +159,7 @@ class Account(GradedReads):
 
     async def exposure(
         self, games: Iterable[str] | None = None, *, deadline: float | None = None
-    ) -> list[GameExposure]:
+    ) -> "list[models.GameExposure]":
         """Return what is won or lost by how games end: on some games, or on all with a bet.
 
         Made of `get_unmatched` and `get_matched_bets`, one after the other: an order that is filled
@@ -173,6 +168,8 @@ class Account(GradedReads):
         arithmetic, also over records of your own. `deadline` is in seconds for each read. Raises
         what `get_unmatched` raises.
         """
+        from fourcasters_async.exposure import exposure_of  # noqa: PLC0415  # a kill needs no arithmetic
+
         named = None
         if games is not None:
             ids = enumerate(check_list(games, "games"))
@@ -195,7 +192,7 @@ class Account(GradedReads):
         to_date: date | None = None,
         *,
         deadline: float | None = None,
-    ) -> list[AffiliateCommission]:
+    ) -> "list[models.AffiliateCommission]":
         """Return what invited players brought in: `GET /affiliate/getAffiliateCommission`.
 
         One record a player, for the days from `from_date` to `to_date`; without them over all
@@ -204,7 +201,7 @@ class Account(GradedReads):
         days = {"fromDate": (from_date, "from_date"), "toDate": (to_date, "to_date")}
         request = Request(
             "GET /affiliate/getAffiliateCommission",
-            list[AffiliateCommission],
+            list[models.AffiliateCommission],
             Kind.READ,
             data_path=("commissionPaid",),
             params={
@@ -216,7 +213,7 @@ class Account(GradedReads):
         return await self._sender.call(request, deadline=deadline)
 
 
-def _another_reference(user_reference: str, found: BetsByReference) -> str | None:
+def _another_reference(user_reference: str, found: "models.BetsByReference") -> str | None:
     """Return the mismatch if only other references are named, else `None`.
 
     A reference may be cut short in the answer.

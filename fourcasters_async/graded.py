@@ -5,17 +5,17 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
+from fourcasters_async import models
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import check_moment, check_text, optional
 from fourcasters_async.errors import DecodeError, InvalidRequestError
-from fourcasters_async.models import GradedBet, GradedBets, GradedPage
 
 
 class _ReadPage(Protocol):
     async def __call__(
         self, since: datetime | None = None, *, cursor: str | None = None
-    ) -> GradedPage: ...
+    ) -> "models.GradedPage": ...
 
 
 class GradedSince:
@@ -35,7 +35,7 @@ class GradedSince:
         """
         return self._cursor
 
-    async def __aiter__(self) -> AsyncIterator[GradedBet]:
+    async def __aiter__(self) -> "AsyncIterator[models.GradedBet]":
         """Yield each bet until the last that is graded by now."""
         has_more = True
         while has_more:
@@ -66,7 +66,7 @@ class GradedReads:
         end: datetime | None = None,
         *,
         deadline: float | None = None,
-    ) -> GradedBets:
+    ) -> "models.GradedBets":
         """Return the graded bets on games that started in a window: `GET /user/v2/getGraded`.
 
         The window goes from `start` to just before `end`, both timezone-aware; without an `end`
@@ -85,7 +85,7 @@ class GradedReads:
         end: datetime | None = None,
         *,
         deadline: float | None = None,
-    ) -> GradedBets:
+    ) -> "models.GradedBets":
         """Return graded bets from the old address: `GET /user/getGradedWagers`.
 
         As `get_graded`, which is to be preferred, and within the same 60 requests in a minute.
@@ -100,7 +100,7 @@ class GradedReads:
         *,
         cursor: str | None = None,
         deadline: float | None = None,
-    ) -> GradedPage:
+    ) -> "models.GradedPage":
         """Return one page of what was graded, in that order: `GET /user/v2/getGradedSince`.
 
         Begin with `since`, which is timezone-aware, and go on with the `cursor` of the page before.
@@ -117,7 +117,7 @@ class GradedReads:
             else {"cursor": check_text(cursor, "cursor")}
         )
         request = Request(
-            "GET /user/v2/getGradedSince", GradedPage, Kind.GRADED_SINCE, params=params
+            "GET /user/v2/getGradedSince", models.GradedPage, Kind.GRADED_SINCE, params=params
         )
         return await self._sender.call(request, deadline=deadline)
 
@@ -145,11 +145,11 @@ class GradedReads:
 
 def _graded_in(
     endpoint: str, kind: Kind, start: datetime | None, end: datetime | None
-) -> Request[GradedBets]:
+) -> "Request[models.GradedBets]":
     window = {"startDate": (start, "start"), "endDate": (end, "end")}
     params = {
         key: check_moment(moment, name)
         for key, (moment, name) in window.items()
         if moment is not None
     }
-    return Request(endpoint, GradedBets, kind, params=params)
+    return Request(endpoint, models.GradedBets, kind, params=params)

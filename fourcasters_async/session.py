@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cached_property
 from signal import Signals
-from typing import NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 import aiohttp
 from attrs import fields
 
+from fourcasters_async import models
 from fourcasters_async._core.auth import Auth, Credentials, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import (
     check_count,
+    check_flag,
     check_kind,
     check_seconds,
     check_token,
@@ -26,20 +29,28 @@ from fourcasters_async._settings import (
     ORDERS_URL,
     STREAMING_URL,
     SessionOptions,
+    beside,
     settings_from_env,
 )
-from fourcasters_async._sign_in import check_credentials, login_request, logout_request
-from fourcasters_async._transports import Transports
-from fourcasters_async.account import ME
+from fourcasters_async._sign_in import (
+    check_credentials,
+    login_answer,
+    login_request,
+    logout_request,
+)
+from fourcasters_async._transports import Transports, prepare_to_cancel
+from fourcasters_async.account import me_request
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
-from fourcasters_async.markets import Markets
-from fourcasters_async.models import User
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
 from fourcasters_async.orders.socket import OrdersSocket
+
+if TYPE_CHECKING:
+    # A session that only cancels should not wait until the records of the markets are imported.
+    from fourcasters_async.markets import Markets
 
 _LEAST_HEARTBEAT = 6
 
@@ -55,7 +66,9 @@ class AsyncSession(HaltingOrders, SessionFeeds):
     logged and has no other effect.
 
     `base_url` is the REST address, `orders_url` that of the Orders WebSocket, and `streaming_url`
-    that of the feeds, without a path: `https` and `wss`, unless they are on this machine.
+    that of the feeds, without a path: `https` and `wss`, unless they are on this machine. By
+    default they are those of the real exchange. With another `base_url` the other two have to be
+    given as well before the socket or a feed is opened.
     `client_session` is an `aiohttp.ClientSession` of yours, used and never closed: its connector,
     headers, tracing, proxy and middlewares are taken, its cookies are not. `proxy` is the address
     of an HTTP proxy, and `middlewares` are aiohttp's client middlewares; each replaces that of
@@ -78,9 +91,6 @@ class AsyncSession(HaltingOrders, SessionFeeds):
     Raises `InvalidRequestError`, naming the argument, for what can only be a mistake.
     """
 
-    markets: Markets
-    """What can be bet on."""
-
     def __init__(
         self,
         token: str | None = None,
@@ -88,8 +98,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         username: str | None = None,
         password: str | None = None,
         base_url: str = BASE_URL,
-        orders_url: str = ORDERS_URL,
-        streaming_url: str = STREAMING_URL,
+        orders_url: str | None = None,
+        streaming_url: str | None = None,
         client_session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None,
@@ -118,10 +128,13 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             log_in=self._log_in,
             on_token=on_token,
         )
+        address = check_url(base_url, "base_url", "https")
+        orders_url = beside(address, orders_url, ORDERS_URL)
+        streaming_url = beside(address, streaming_url, STREAMING_URL)
         self._transports = Transports(
-            check_url(base_url, "base_url", "https"),
-            check_url(orders_url, "orders_url", "wss"),
-            check_url(streaming_url, "streaming_url", "wss"),
+            address,
+            None if orders_url is None else check_url(orders_url, "orders_url", "wss"),
+            None if streaming_url is None else check_url(streaming_url, "streaming_url", "wss"),
             self._auth,
             AiohttpClients(
                 client_session,
@@ -142,20 +155,28 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             read_lag=check_seconds(read_lag, "read_lag"),
         )
         super().__init__(self._http, gate, max_in_flight=max_connections)
-        self.markets = Markets(self._http)
         self._feeds = FeedParts(
             self._transports,
-            self.markets.get_orderbook,
+            lambda *, game_id: self.markets.get_orderbook(game_id=game_id),
             self.account.get_unmatched,
             self._reads.follow,
             self._reads.note,
             gate.undecided,
             gate.read_lag,
         )
+        # A token may die in the middle of a kill.
+        prepare_to_cancel(*() if username is None else (login_answer(),))
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be copied or pickled: two sessions cannot share connections and a token."""
         raise TypeError("an AsyncSession is not copied or pickled; make another")
+
+    @cached_property
+    def markets(self) -> "Markets":
+        """What can be bet on."""
+        from fourcasters_async.markets import Markets  # noqa: PLC0415  # as above
+
+        return Markets(self._http)
 
     @property
     def base_url(self) -> str:
@@ -195,7 +216,9 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
 
-    async def login(self, username: str, password: str, *, deadline: float | None = None) -> User:
+    async def login(
+        self, username: str, password: str, *, deadline: float | None = None
+    ) -> "models.User":
         """Log in, and use the token and these credentials from now on: `POST /user/login`.
 
         Returns the account. Raises `AuthenticationError` for a wrong user name or password,
@@ -207,7 +230,7 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         user = await self._http.call(login_request(credentials), deadline=deadline)
         self._auth.use(credentials, check_token(user.auth))
         # The record that goes out has no token to be pickled or printed.
-        return User(**{each.name: getattr(user, each.name) for each in fields(User)})
+        return models.User(**{each.name: getattr(user, each.name) for each in fields(models.User)})
 
     async def logout(self, *, deadline: float | None = None) -> None:
         """End the token in use, at the exchange and here: `POST /user/logout`.
@@ -230,7 +253,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         """
         check_count(connections, "connections", most=self._max_in_flight)
         self._http.ensure_usable()
-        outcomes = await asyncio.gather(*[self._http.send(ME) for _ in range(connections)])
+        request = me_request()
+        outcomes = await asyncio.gather(*[self._http.send(request) for _ in range(connections)])
         errors = [each.error for each in outcomes if each.error is not None]
         if len(errors) == connections:
             raise errors[0]
@@ -256,15 +280,22 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         )
 
     @asynccontextmanager
-    async def orders_socket(self) -> AsyncIterator[OrdersSocket]:
+    async def orders_socket(self, *, wait: bool = True) -> AsyncIterator[OrdersSocket]:
         """Open the Orders WebSocket: the same order verbs, at the speed of one connection.
 
         `async with session.orders_socket() as orders` connects and raises why it cannot:
         `AuthenticationError`, `RateLimitedError`, or `NotSentError` with the cause. Inside, the
         connection is kept up. Leaving closes it; what is in flight then ends unknown.
+
+        With `wait=False` the block is entered at once, while the connection is being made, and a
+        verb waits for it. A fan-out with a `hedge` does not depend on it: it goes over REST if the
+        connection cannot be made, or is not there after so many seconds. So a program that starts
+        in order to cancel has the socket's speed where there is a socket.
         """
-        async with self._transports.orders_socket() as socket:
-            yield OrdersSocket(socket, self._gate, self._reads, self._send_cancel)
+        check_flag(wait, "wait")
+        async with self._transports.orders_socket(wait=wait) as socket:
+            rest = self._send_cancel, self._cancel_resting
+            yield OrdersSocket(socket, self._gate, self._reads, *rest, connected=wait)
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

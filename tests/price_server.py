@@ -102,6 +102,10 @@ class PriceServer:
         """Wait until so many connections are open."""
         await until(lambda: len(self.sockets) >= count)
 
+    async def commanded(self, count: int) -> None:
+        """Wait until so many commands came."""
+        await until(lambda: len(self.commands) >= count)
+
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         if self.refusal is not None:
             self.refused += 1

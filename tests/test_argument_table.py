@@ -62,6 +62,7 @@ BAD: dict[str, list[Any]] = {
     "periods": FLAGS,
     "on_outcome": CALLBACKS,
     "hedge": SECONDS,
+    "wait": FLAGS,
     "orders": [None, *LISTS, [GAME], [{}]],
     "league": [None, *IDS],
     "leagues": LISTS,

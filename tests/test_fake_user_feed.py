@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import until
 
-from fourcasters_async.testing import Book, BookOrder, FakeExchange, faults, feed_faults
+from fourcasters_async.testing import Book, BookOrder, FakeExchange, faults, feed_faults, user_feed
 from fourcasters_async.testing.placing import RejectedError
 from fourcasters_async.testing.placing import place as place_in
 from fourcasters_async.testing.records import moment
@@ -750,3 +752,50 @@ def test_a_replay_from_any_message_has_the_rest_and_no_other(
     assert after is not None
     document = log.replay(account, after, None, book.now)
     assert document == {"status": "success", "messages": messages[index:]}
+
+
+async def test_a_replay_tells_what_an_order_was_at_the_time_though_nobody_listened(
+    fake_exchange: FakeExchange,
+) -> None:
+    book, account = fake_exchange.book, fake_exchange.account
+    game = fake_exchange.add_game()
+    order = book.place(account, game.game_id, offered=100.0)
+    book.fill(order.order_id, 40.0)
+    book.cancel(order)
+    book.start(game.game_id)
+    game.start += timedelta(days=1)
+    late = book.place(account, game.game_id)
+    told = fake_exchange.feeds.user.kept(account)
+    shown: list[Any] = [each["unmatched"] for each in told]
+    assert [(each["orderID"], each["offered"], each["remaining"]) for each in shown] == [
+        (order.order_id, 100.0, 100.0),
+        (order.order_id, 100.0, 60.0),
+        (order.order_id, 0.0, 0.0),
+        (late.order_id, 100.0, 100.0),
+    ]
+    assert [each["live"] for each in told] == [False, False, False, True]
+    assert len({each["start"] for each in told[:3]}) == 1
+    assert told[0]["start"] != told[3]["start"]
+
+
+@pytest.mark.parametrize("account", [None, "another"], ids=["nobody", "another account"])
+async def test_no_message_is_written_before_somebody_can_hear_it(
+    fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch, account: str | None
+) -> None:
+    written: list[object] = []
+    write = user_feed._document
+
+    def noted(told: Any) -> Any:
+        written.append(told)
+        return write(told)
+
+    monkeypatch.setattr(user_feed, "_document", noted)
+    async with AsyncExitStack() as stack:
+        if account is not None:
+            token = fake_exchange.add_account(account)
+            await stack.enter_async_context(listening(fake_exchange, USER, token=token))
+        fake_exchange.add_game(orders=10)
+        assert not written
+        for _ in range(2):
+            assert len(fake_exchange.feeds.user.kept(fake_exchange.account)) == 10
+        assert len(written) == 10

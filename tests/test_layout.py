@@ -18,9 +18,8 @@ from fourcasters_async import (
     Participant,
     ServerError,
 )
-from fourcasters_async.cli.display import show_orders, show_outcomes, show_results
+from fourcasters_async.cli.display import show_orders, show_outcomes, show_results, show_rows
 from fourcasters_async.cli.layout import widths_in
-from fourcasters_async.cli.terminal import show_rows
 
 IDS = [f"65b036df{number:016x}" for number in range(3)]
 REFUSAL = ServerError("the service is not there, and nobody knows", status=500, endpoint="GET /x")

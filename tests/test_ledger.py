@@ -241,6 +241,33 @@ def test_what_no_answer_has_told_of_shows_no_cancel(
     assert not ledger.cancels_shown(None, since=0.5)
 
 
+def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_rests(
+    ledger: Ledger,
+) -> None:
+    ledger.apply(placed("held"), 0.0)
+    ledger.apply(cancelled("closed"), 0.0)
+    assert not ledger.failed("HELD", 1.0, may_rest=True)
+    assert not ledger.failed("closed", 1.0, may_rest=True)
+    assert not ledger.failed("unknown", 1.0, may_rest=False)
+    assert ledger.failed("unknown", 1.0, may_rest=True)
+    assert ledger.failed(None, 1.0, may_rest=True)
+    assert ledger.owed_since() is None
+
+
+def test_the_feed_owes_word_of_an_order_that_a_failed_cancel_says_does_not_rest(
+    ledger: Ledger,
+) -> None:
+    ledger.rests(order(), 0.0)
+    ledger.failed("X1", 1.0, may_rest=False)
+    ledger.failed("X1", 2.0, may_rest=False)
+    ledger.apply(placed(), 3.0)
+    assert ledger.owed_since() == 1.0
+    assert not ledger.cancels_shown(GAMES, since=0.0)
+    ledger.apply(filled(left=0.0), 4.0)
+    assert ledger.owed_since() is None
+    assert not ledger.cancels_shown(GAMES, since=0.0)
+
+
 def test_a_cancel_of_which_a_read_told_first_is_no_answered_one(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
     ledger.read([], began=2.0, now=2.1, complete=True)

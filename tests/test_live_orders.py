@@ -1,29 +1,36 @@
 """The account's own orders at every moment, against the sandbox and its feed's faults."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from attrs import frozen
-from support import QUICK, SECOND, until
+from attrs import field, frozen
+from support import QUICK, SECOND, Transport, until
 
 from fourcasters_async import (
     AsyncSession,
     AuthenticationError,
     ChangeSource,
+    ConflictError,
     InvalidRequestError,
     LiveOrders,
     MarketType,
     NewOrder,
+    NotFoundError,
     OrderChange,
     OrderFilled,
     OutcomeUnknownError,
     ProofSource,
+    RetryPolicy,
     SessionClosedError,
 )
+from fourcasters_async.feeds.stream import Stream
+from fourcasters_async.feeds.upkeep import ECHO
+from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, feed_faults
 from fourcasters_async.testing.placing import place as place_in
 
@@ -52,13 +59,15 @@ class NotCancelled(faults.Fault):
         return web.json_response({"data": [row]})
 
 
-def session_of(exchange: FakeExchange, *, read_lag: float = 0.05) -> AsyncSession:
+def session_of(
+    exchange: FakeExchange, *, read_lag: float = 0.05, retry: RetryPolicy = QUICK
+) -> AsyncSession:
     return AsyncSession(
         exchange.token,
         base_url=exchange.url,
         orders_url=exchange.orders_url,
         streaming_url=exchange.streaming_url,
-        retry=QUICK,
+        retry=retry,
         read_lag=read_lag,
     )
 
@@ -141,6 +150,19 @@ async def test_an_order_of_another_session_comes_by_the_feed(
         assert (change.order.participant_id, change.order.odds) == (game.home_id, -110)
 
 
+async def test_an_order_without_a_reference_is_the_same_whoever_tells_of_it(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    fake_exchange.book.place(fake_exchange.account, game.game_id)
+    async with following(fake_exchange) as (session, orders):
+        changes = aiter(orders)
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await anext(changes)
+        assert [each.user_reference for each in orders.orders] == [None, None]
+        read = await session.account.get_unmatched()
+        assert [each.user_reference for each in read] == [None, None]
+
+
 async def test_an_own_order_is_held_as_soon_as_its_place_is_answered(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:
@@ -196,6 +218,178 @@ async def test_an_order_that_a_failed_cancel_shows_is_held_though_its_place_ende
         fake_exchange.inject(NotCancelled(order), endpoint="cancelMultiple")
         await session.cancel_multiple([order.order_id])
         assert held(orders) == {order.order_id}
+
+
+@frozen
+class FailedRow(faults.Fault):
+    """Nothing is done, and the answer is one row that failed, as both transports write it."""
+
+    text: str
+    order_id: str | None
+    more: dict[str, object] = field(factory=dict)
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        ids = (
+            {} if self.order_id is None else {"sessionID": self.order_id, "orderID": self.order_id}
+        )
+        row = {"success": False, "reason": self.text, "description": self.text, **ids, **self.more}
+        return web.Response(body=call.addressed(json.dumps({"data": [row]}).encode()))
+
+
+async def failing(
+    orders: Orders, exchange: FakeExchange, transport: Transport, row: FailedRow
+) -> None:
+    """Have a cancel of a whole game end in one row that failed."""
+    game = exchange.add_game()
+    exchange.inject(row, endpoint=transport.game)
+    (result,) = await orders.cancel_all_orders_for_game(game.game_id)
+    assert not result.success
+
+
+UNKNOWN = "f" * 24
+
+
+@pytest.mark.parametrize("order_id", [UNKNOWN, None], ids=["an id", "no id"])
+@pytest.mark.parametrize("text", ["System error", "in play delay", "Order is partially filled"])
+async def test_a_failed_cancel_of_an_order_that_is_not_known_is_a_doubt_until_it_was_read(
+    fake_exchange: FakeExchange, transport: Transport, text: str, order_id: str | None
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        reads = fake_exchange.received("getUnmatched")
+        await failing(verbs, fake_exchange, transport, FailedRow(text, order_id))
+        assert orders.doubt == "a cancel has failed of an order that is not known here"
+        assert await orders.wait_until_current()
+        assert fake_exchange.received("getUnmatched") > reads
+        assert len(orders) == 0
+
+
+NOT_RESTING = [
+    "Order already cancelled",
+    "Order already filled",
+    "order already graded",
+    "order is expired",
+    "order not found",
+    "Not your order",
+    "unauthorized: order does not belong to user",
+]
+
+
+@pytest.mark.parametrize("text", NOT_RESTING)
+async def test_a_failed_cancel_that_says_that_the_order_does_not_rest_is_no_doubt(
+    fake_exchange: FakeExchange, transport: Transport, text: str
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        await failing(verbs, fake_exchange, transport, FailedRow(text, UNKNOWN))
+        assert orders.current
+        nothing_left = FailedRow("System error", UNKNOWN, {"remaining": 0})
+        await failing(verbs, fake_exchange, transport, nothing_left)
+        assert orders.current
+
+
+async def test_a_failed_cancel_of_an_order_that_is_held_is_no_doubt(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        await failing(verbs, fake_exchange, transport, FailedRow("System error", order.order_id))
+        assert orders.current
+        assert held(orders) == {order.order_id}
+
+
+async def test_a_held_order_that_a_failed_cancel_calls_filled_is_a_doubt_until_the_feed_tells(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        fake_exchange.book.fill(order.order_id, order.offered)
+        row = FailedRow("Order already filled", order.order_id)
+        await failing(verbs, fake_exchange, transport, row)
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) is None
+        assert await next_doubt(doubts) is not None
+        assert await orders.wait_until_current()
+        assert len(orders) == 0
+
+
+async def test_an_order_that_no_feed_and_no_read_has_shown_is_found_by_its_failed_cancel(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        assert orders.current
+        await failing(verbs, fake_exchange, transport, FailedRow("System error", order.order_id))
+        assert not orders.current
+        assert await orders.wait_until_current()
+        assert held(orders) == {order.order_id}
+
+
+@frozen
+class CancelsOneOfTwo(faults.Fault):
+    """One order is cancelled, and the other one is said to rest."""
+
+    cancelled: BookOrder
+    other: BookOrder
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:  # noqa: ARG002  # as every fault
+        rows = [
+            {"success": True, "sessionID": self.cancelled.order_id},
+            {"success": False, "sessionID": self.other.order_id, "reason": "System error"},
+        ]
+        return web.json_response({"data": rows})
+
+
+async def test_a_failed_row_of_an_order_that_is_not_known_leaves_the_proof_to_a_read(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        known = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await asyncio.sleep(0.01)
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        unknown = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        fake_exchange.book.cancel(known)
+        fault = CancelsOneOfTwo(known, unknown)
+        fake_exchange.inject(fault, endpoint="cancelAllOrdersForGame")
+        report = await session.halt([game.game_id])
+        assert report.verified_clear
+        assert report.outcomes[0].seen_by is ProofSource.READ
+    assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "doubtful"),
+    [
+        (409, "Order is in play delay", True),
+        (409, "Order already filled", False),
+        (404, "no", False),
+    ],
+)
+async def test_the_refusal_of_a_single_cancel_is_as_a_row_that_failed(
+    fake_exchange: FakeExchange, status: int, text: str, doubtful: bool
+) -> None:
+    async with following(fake_exchange) as (session, orders):
+        body = json.dumps({"error": {"message": text, "code": status}}).encode()
+        fake_exchange.inject(faults.Respond(body, status), endpoint="cancel")
+        with pytest.raises(ConflictError if status == 409 else NotFoundError):
+            await session.cancel(UNKNOWN)
+        assert orders.current is not doubtful
+        assert await orders.wait_until_current()
 
 
 async def test_an_order_that_expires_leaves(fake_exchange: FakeExchange, game: BookGame) -> None:
@@ -363,6 +557,23 @@ async def test_while_the_feed_is_down_it_is_not_current_and_says_since_when(
         assert await orders.wait_until_current(deadline=LONG)
 
 
+@pytest.mark.virtual_time
+async def test_what_a_feed_that_stays_down_owes_is_given_up_with_each_audit(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    pauses = RetryPolicy(backoff_base=100.0, backoff_cap=100.0)
+    async with session_of(fake_exchange, retry=pauses) as session, session.live_orders() as orders:
+        fake_exchange.inject(faults.Unavailable(), endpoint="user", times=None)
+        fake_exchange.feeds.drop(None, endpoint="user")
+        await until(lambda: not orders.current)
+        for _ in range(10):
+            await session.place([new(game)])
+            await asyncio.sleep(60.0)
+            assert len(orders._ledger._owed) <= 2
+        assert not orders.current
+        assert len(orders) == 10
+
+
 async def test_what_happened_while_the_feed_was_down_is_told_without_another_read(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:
@@ -468,3 +679,93 @@ async def test_a_slow_consumer_is_told_how_much_it_missed(
         await until(lambda: len(orders) == 5)
         assert getattr(await anext(changes), "dropped", None) == 3
         assert isinstance(await anext(changes), OrderChange)
+
+
+async def next_doubt(doubts: Stream[str | None]) -> object:
+    async with asyncio.timeout(LONG):
+        return await anext(doubts)
+
+
+async def test_each_doubt_is_told_as_it_comes_and_when_it_is_gone(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with session_of(fake_exchange) as session, session.live_orders() as orders:
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) == "the open orders were not read yet"
+        assert await next_doubt(doubts) is None
+        assert orders.current
+        async with fake_exchange.refusing():
+            assert await next_doubt(doubts) == "the feed is down"
+            assert not orders.current
+        assert str(await next_doubt(doubts)).startswith("the feed has a gap")
+        assert await next_doubt(doubts) is None
+        another = orders.doubts()
+        assert await next_doubt(another) is None
+    for ended in (doubts, another):
+        assert "is closed" in str(await next_doubt(ended))
+        with pytest.raises(SessionClosedError):
+            await next_doubt(ended)
+    with pytest.raises(SessionClosedError):
+        await next_doubt(orders.doubts())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.Unauthorized(), faults.Unavailable(), faults.Close(), faults.Html(), faults.Stall()],
+    ids=repr,
+)
+async def test_what_cannot_be_read_for_two_audits_is_not_current_until_it_can_be(
+    fake_exchange: FakeExchange, fault: faults.Fault
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with following(fake_exchange, audit=20 * SECOND) as (_, orders):
+        doubts, began = orders.doubts(), clock()
+        assert await next_doubt(doubts) is None
+        fake_exchange.inject(fault, endpoint="getUnmatched", times=None)
+        assert "could not be read for" in str(await next_doubt(doubts))
+        # The last read began a moment before.
+        assert 38 * SECOND < clock() - began <= 40 * SECOND
+        assert not orders.current
+        assert not await orders.wait_until_clear(deadline=SECOND)
+        fake_exchange.clear_faults()
+        assert await next_doubt(doubts) is None
+        assert orders.current
+
+
+async def test_what_cannot_be_read_for_two_audits_is_no_proof(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game(orders=2)
+    async with following(fake_exchange, audit=20 * SECOND) as (session, orders):
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) is None
+        fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=None)
+        assert await next_doubt(doubts) is not None
+        report = await session.halt([game.game_id], deadline=2 * SECOND)
+        assert not report.verified_clear
+        fake_exchange.clear_faults()
+        report = await session.halt([game.game_id])
+        assert report.verified_clear
+
+
+async def test_one_read_that_fails_leaves_it_current(fake_exchange: FakeExchange) -> None:
+    async with following(fake_exchange, audit=20 * SECOND) as (_, orders):
+        doubts, before = orders.doubts(), fake_exchange.received("getUnmatched")
+        assert await next_doubt(doubts) is None
+        fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=3)
+        await fake_exchange.wait_for("getUnmatched", before + 5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SECOND):
+                await anext(doubts)
+
+
+async def test_word_that_the_feed_owes_is_a_doubt_at_its_time(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    clock = asyncio.get_running_loop().time
+    async with following(fake_exchange) as (session, orders):
+        doubts = orders.doubts()
+        assert await next_doubt(doubts) is None
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        placed = clock()
+        await session.place([new(game)])
+        assert await next_doubt(doubts) is not None
+        assert clock() - placed == pytest.approx(ECHO, abs=0.1)

@@ -4,7 +4,7 @@ import copy
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import orjson
@@ -15,7 +15,18 @@ from support import quote
 
 from fourcasters_async import AsyncSession, OpenOrder, OrderFate
 from fourcasters_async._json.converter import Dialect
-from fourcasters_async.models import GameOrders, MarketType, MatchedBet, OrderDetail, User
+from fourcasters_async.models import (
+    CancelResult,
+    FeedOrder,
+    GameOrders,
+    GradedBet,
+    MarketType,
+    MatchedBet,
+    MatchedFill,
+    OrderDetail,
+    UnmatchedOffer,
+    User,
+)
 from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
@@ -139,6 +150,29 @@ def test_a_reference_that_is_a_number_is_its_digits() -> None:
     assert order.user_reference == "20261005"
     assert REST.structure({"userReference": 1.5}, OpenOrder).user_reference is None
     assert REST.structure({"userReference": True}, OpenOrder).user_reference is None
+
+
+REFERRING = [
+    CancelResult,
+    FeedOrder,
+    GradedBet,
+    MatchedBet,
+    MatchedFill,
+    OpenOrder,
+    UnmatchedOffer,
+]
+
+
+@pytest.mark.parametrize("record", REFERRING)
+@pytest.mark.parametrize("surface", ["rest", "socket"])
+def test_an_empty_reference_is_none_wherever_it_is_read(
+    record: type[Any], surface: Literal["rest", "socket"]
+) -> None:
+    # What some of them cannot be without.
+    row = {"success": True, "orderID": ORDER, "userReference": ""}
+    assert Dialect(surface).structure(row, record).user_reference is None
+    # Not in the form that most answers have.
+    assert Dialect(surface).structure({**row, "odds": "-110"}, record).user_reference is None
 
 
 def test_any_other_text_that_is_a_number_is_missing() -> None:

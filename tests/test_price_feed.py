@@ -36,6 +36,7 @@ from fourcasters_async import (
     PriceFeed,
     SessionClosedError,
 )
+from fourcasters_async._websocket.feed_connection import FeedConnection
 from fourcasters_async.models import PriceEvent
 
 
@@ -471,18 +472,85 @@ async def test_what_waits_for_a_feed_that_is_closed_is_told(
     await until(lambda: not own_tasks(before))
 
 
-async def test_a_feed_whose_tasks_somebody_cancels_ends_and_says_so(
+async def test_a_program_that_cancels_all_of_its_tasks_still_gets_its_events_and_books(
     server: PriceServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = asyncio.all_tasks()
+    async with session_at(server) as session, session.price_feed([GAME]) as feed:
+        await server.connected()
+        server.books[GAME] = book()
+        live, events = feed.order_book(GAME), aiter(feed)
+        await live.wait_until_current()
+        for times in range(2, 4):
+            for task in own_tasks(before):
+                task.cancel()
+            assert isinstance(await next_of(events), Gap)
+            await server.connected(times)
+            await server.commanded(times)
+            await live.wait_until_current()
+            await server.push("orderUpdate", update(times, order(f"order {times}")))
+            await next_of(events)
+            assert live.orders("moneyline", HOME)[0].order_id == f"order {times}"
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+    await until(lambda: not own_tasks(before))
+
+
+@pytest.mark.parametrize("name", ["_keep_subscribed", "_read_until_complete"])
+async def test_a_single_task_that_somebody_cancels_is_begun_again(
+    server: PriceServer, name: str
 ) -> None:
     before = asyncio.all_tasks()
     async with session_at(server) as session, session.price_feed() as feed:
         await server.connected()
         server.books[GAME] = book()
+        server.may_read.clear()
+        live = feed.order_book(GAME)
+        await until(lambda: bool(server.reads))
+        cancelled = [task for task in own_tasks(before) if name in repr(task.get_coro())]
+        assert len(cancelled) == 1
+        cancelled[0].cancel()
+        server.may_read.set()
+        async with asyncio.timeout(30):
+            await live.wait_until_current()
+        await server.drop()
+        await server.connected()
+        await live.wait_until_current()
+        assert feed.connected
+
+
+async def test_a_connection_whose_subscriptions_were_not_sent_is_made_anew(
+    server: PriceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = asyncio.all_tasks()
+    send, sending = FeedConnection.send, asyncio.Event()
+
+    async def stuck(connection: FeedConnection, frame: bytes) -> None:
+        sending.set()
+        await asyncio.Event().wait()
+
+    async with session_at(server) as session, session.price_feed([GAME]) as feed:
+        await server.commanded(1)
+        monkeypatch.setattr(FeedConnection, "send", stuck)
+        await server.drop()
+        await sending.wait()
+        monkeypatch.setattr(FeedConnection, "send", send)
+        for task in own_tasks(before):
+            if "_keep_subscribed" in repr(task.get_coro()):
+                task.cancel()
+        await server.commanded(2)
+        assert feed.connected
+
+
+async def test_a_feed_whose_own_task_fails_ends_and_says_so(
+    server: PriceServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session_at(server) as session, session.price_feed() as feed:
+        server.books[GAME] = book()
         live = feed.order_book(GAME)
         await live.wait_until_current()
-        for task in own_tasks(before):
-            task.cancel()
-        with pytest.raises(SessionClosedError, match="was cancelled"):
+        monkeypatch.setattr(PriceFeed, "_lay", None)
+        await server.drop()
+        with pytest.raises(SessionClosedError, match="failed: TypeError"):
             await next_of(aiter(feed))
         assert not live.current
     assert [each.levelno for each in caplog.records if each.levelno >= logging.ERROR] == [40]

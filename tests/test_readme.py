@@ -96,7 +96,7 @@ async def test_the_bot_moves_with_the_others_and_leaves_nothing_at_stale_prices(
 async def test_the_quotes_are_placed_and_pulled_over_the_socket(
     fake_exchange: FakeExchange, example: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await example(block_with("orders_socket"))
+    await example(block_with("orders_socket()"))
     first, second, report = capsys.readouterr().out.splitlines()
     assert first.startswith("placed 65b0")
     assert second.startswith("placed 65b0")

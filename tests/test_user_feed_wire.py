@@ -305,10 +305,15 @@ async def test_a_slow_consumer_is_told_how_many_events_were_dropped(
         assert ids(events[1:]) == [message_id(each) for each in (8, 9, 10)]
 
 
+@pytest.mark.parametrize(("limit", "most"), [("_BUFFERED", 3), ("_BUFFERED_BYTES", 1000)])
 async def test_more_than_is_kept_during_a_replay_costs_the_connection_and_no_event(
-    server: FeedServer, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+    server: FeedServer,
+    session: AsyncSession,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    most: int,
 ) -> None:
-    monkeypatch.setattr("fourcasters_async.feeds.user_core._BUFFERED", 3)
+    monkeypatch.setattr(f"fourcasters_async.feeds.user_core.{limit}", most)
     server.answers.append(server.stuck)
     async with session.user_feed(cursor=message_id(1)) as feed:
         await until(lambda: len(server.asked) == 1)

@@ -1,7 +1,7 @@
 """How often and how soon a request is repeated, and its attempts so far. No I/O."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import Attribute, define, field, frozen
@@ -113,7 +113,8 @@ class Attempts(Generic[T]):
     the one that the last attempt used, `None` if it used none. `renewed` says that another token
     was asked for because of a 401, which is done once. `refused` is the last refusal.
     `timed_out` says that the last attempt was not answered in time, and `unusable` that its answer
-    could not be the answer to this request.
+    could not be the answer to this request. `begun` returns the result of a first attempt that was
+    made before, as long as nobody has asked for it.
     """
 
     request: Request[T]
@@ -124,6 +125,7 @@ class Attempts(Generic[T]):
     renewed: bool = False
     timed_out: bool = False
     unusable: bool = False
+    begun: "Callable[[Attempts[T]], Awaitable[AttemptResult[T]]] | None" = None
     _unknowns: int = 0
     _stale: bool = False
     _rows: list[Any] = field(factory=list)

@@ -12,6 +12,7 @@ It reads from the outside in, and each layer can be read alone:
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar, cast
 
@@ -107,6 +108,10 @@ class Sender(Waits, ABC):
                 "or log in"
             )
 
+    def asked(self, error: FourcastersError) -> float:
+        """Return the seconds for which an error asks to wait, as far as that is obeyed."""
+        return self._retry.asked(error)
+
     async def catch_up(self) -> None:
         """Take note of what happened to connections while they were idle."""
         for _ in range(self._CATCH_UP_TURNS):
@@ -144,14 +149,16 @@ class Sender(Waits, ABC):
         *,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
+        begun: Callable[[Attempts[T]], Awaitable[AttemptResult[T]]] | None = None,
     ) -> RequestOutcome[T]:
         """Send `request` until an attempt decides it, and say what all attempts prove.
 
         `deadline` is a loop time. Without one there are `timeout` seconds from the moment at which
-        the first attempt is admitted. `retry` is taken in place of the sender's own policy.
+        the first attempt is admitted. `retry` is taken in place of the sender's own policy. `begun`
+        returns the result of a first attempt that was made before, as `_attempt` would.
         """
         clock = asyncio.get_running_loop().time
-        attempts = Attempts(request, retry or self._retry, deadline)
+        attempts = Attempts(request, retry or self._retry, deadline, begun=begun)
         while True:
             result = await self._authorised(attempts)
             if result.final:
@@ -220,6 +227,9 @@ class Sender(Waits, ABC):
 
     async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt once it may go, and give its place in the rate limit back."""
+        if attempts.begun is not None:
+            begun, attempts.begun = attempts.begun, None
+            return await begun(attempts)
         stopped = await self._admit(attempts)
         if stopped is not None:
             return not_attempted(stopped)

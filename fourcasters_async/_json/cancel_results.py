@@ -86,7 +86,6 @@ def cancel_result_hook(
             result = None
         if result is None:
             result = generated(_without_errors(value, success_, reason_), kind)
-            result.user_reference = result.user_reference or None
         if reason_in_description and not result.success and result.reason is None:
             result.reason, result.description = result.description, None
         return result

@@ -6,15 +6,16 @@ another type is taken as missing if it only informs; in a strict field (`models/
 its record malformed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, get_args
 
 import attrs
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
+from fourcasters_async import models
 from fourcasters_async._core.odd_values import OddValues
-from fourcasters_async._json.book_entries import book_entry_hook, order_update_hook
 from fourcasters_async._json.cancel_results import cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
@@ -26,6 +27,7 @@ from fourcasters_async._json.hooks import (
     is_object,
     is_odds,
     is_open_enum,
+    is_union_of_records,
     object_,
     odds,
     open_enum_hook,
@@ -33,19 +35,14 @@ from fourcasters_async._json.hooks import (
 )
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
-from fourcasters_async.models import (
-    AnyBet,
-    BookEntry,
-    CancelResult,
-    Game,
-    OrderUpdate,
-    PlaceResult,
-)
+from fourcasters_async.models import CancelResult, Game, PlaceResult
 
 T = TypeVar("T")
 
 # Each of these says what became of one order, whatever its neighbours say.
 _ROWS = (CancelResult, PlaceResult)
+# By name: these are imported once somebody asks for them.
+BY_HAND = ("BookEntry", "OrderUpdate")
 
 
 class UnreadRowsError(DecodeError):
@@ -69,6 +66,7 @@ class Dialect:
         self._converter = Converter()
         # cattrs would look up the hook again for each answer.
         self._hooks: dict[Any, Hook] = {}
+        self._later: list[Callable[[], Hook]] = []
         self._odd_places: OddPlaces = []
         self._odd_values = OddValues()
         for kind, hook in PRIMITIVES.items():
@@ -78,24 +76,24 @@ class Dialect:
         self._converter.register_structure_hook_factory(is_list, self._list_hook)
         self._converter.register_structure_hook_func(is_anything, anything)
         self._converter.register_structure_hook_func(is_object, object_)
-        self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
-        self._converter.register_structure_hook(AnyBet, self._bet)
+        self._converter.register_structure_hook_factory(attrs.has, self._hook_of)
+        self._converter.register_structure_hook_func(is_union_of_records, self._bet)
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
-                self._record_hook(CancelResult),
+                self._generated_later(CancelResult),
                 self._names_in_order(CancelResult),
                 # On the Orders WebSocket the description of a failure is its reason.
                 reason_in_description=surface == "socket",
             ),
         )
 
-        entry = book_entry_hook(self._record_hook(BookEntry), self._names_in_order(BookEntry))
-        self._converter.register_structure_hook(BookEntry, entry)
-        update = order_update_hook(
-            self._record_hook(OrderUpdate), entry, self._names_in_order(OrderUpdate)
-        )
-        self._converter.register_structure_hook(OrderUpdate, update)
+    def prepare(self, *kinds: Any) -> None:
+        """Generate now what else would be generated with the first answer of one of the `kinds`."""
+        for kind in kinds:
+            self._hooks[kind] = self._converter.get_structure_hook(kind)
+        for generate in self._later:
+            generate()
 
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
@@ -138,6 +136,28 @@ class Dialect:
     def _wire_name(self, field: "attrs.Attribute[Any]") -> str:
         name: str = field.metadata.get(self._surface) or _camel_case(field.name)
         return name
+
+    def _generated_later(self, record: Any) -> Hook:
+        """Return the generated hook of a record, which is generated when it is first needed."""
+        generated = cache(partial(self._record_hook, record))
+        self._later.append(generated)
+
+        def structure(value: Any, kind: Any) -> Any:
+            return generated()(value, kind)
+
+        return structure
+
+    def _hook_of(self, record: Any) -> Hook:
+        """Return the hook of a record, which for some of the price feed is written by hand."""
+        if record.__name__ not in BY_HAND:
+            return self._record_hook(record)
+        from fourcasters_async._json import book_entries  # noqa: PLC0415  # it imports the books
+
+        generated, names = self._generated_later(record), self._names_in_order(record)
+        if record is models.BookEntry:
+            return book_entries.book_entry_hook(generated, names)
+        entry = self._converter.get_structure_hook(models.BookEntry)
+        return book_entries.order_update_hook(generated, entry, names)
 
     def _record_hook(self, record: Any) -> Hook:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)

@@ -3,18 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fourcasters_async.models import (
-    AffiliateCommission,
-    EditResult,
-    Game,
-    GameUpdate,
-    GradedBet,
-    MatchedBet,
-    OpenOrder,
-    OrderBook,
-    OrderUpdate,
-    PlaceResult,
-)
+from fourcasters_async import models
 
 # Any of these keys means that an order was not placed.
 _REFUSED = {"error", "errorType"}
@@ -162,24 +151,25 @@ def _commission(document: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(("username", "commission"), pair, strict=True))
 
 
-def bet_kind(document: dict[str, Any]) -> type[OpenOrder | MatchedBet | GradedBet]:
+def bet_kind(document: dict[str, Any]) -> "type[models.AnyBet]":
     """Return which record a bet is, by the fields that it has."""
     if document.get("graded") is True or "outcome" in document:
-        return GradedBet
-    return OpenOrder if "remaining" in document else MatchedBet
+        return models.GradedBet
+    return models.OpenOrder if "remaining" in document else models.MatchedBet
 
 
-_FORMS: Mapping[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    AffiliateCommission: _commission,
-    EditResult: _edited,
-    Game: _game,
-    GameUpdate: _game_update,
-    OrderBook: _book,
-    OrderUpdate: with_side,
-    PlaceResult: _placed,
+# By name: a record is imported once somebody asks for it.
+FORMS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "AffiliateCommission": _commission,
+    "EditResult": _edited,
+    "Game": _game,
+    "GameUpdate": _game_update,
+    "OrderBook": _book,
+    "OrderUpdate": with_side,
+    "PlaceResult": _placed,
 }
 
 
 def normalised(record: type) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
     """Return what brings the forms of a record into one, `None` if it has only one."""
-    return _FORMS.get(record)
+    return FORMS.get(record.__name__)

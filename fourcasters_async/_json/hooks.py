@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import attrs
+
 # cattrs calls a hook with any value, and with any form of the type to turn it into.
 Hook = Callable[[Any, Any], Any]
 
@@ -58,9 +60,9 @@ def odds(value: Any, _: Any) -> float:
     return int(made) if made.is_integer() else made
 
 
-def text_or_digits(value: Any, _: Any) -> str:
-    """Return a text, or the digits of a whole number."""
-    return str(value) if type(value) is int else _text(value, None)
+def text_or_digits(value: Any, _: Any) -> str | None:
+    """Return a text, or the digits of a whole number, and `None` for an empty text."""
+    return str(value) if type(value) is int else _text(value, None) or None
 
 
 def _moment(value: Any, _: Any) -> datetime:
@@ -127,6 +129,11 @@ def json_type(value: Any) -> str:
 
 def _is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, UnionType)
+
+
+def is_union_of_records(kind: Any) -> bool:
+    """Whether a type is a union of records and nothing else."""
+    return _is_union(kind) and all(map(attrs.has, get_args(kind)))
 
 
 def _members_by_value(kind: Any) -> Mapping[str, StrEnum] | None:

@@ -1,6 +1,7 @@
 """Requests as messages on one WebSocket: one attempt, for the send loop."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import Closable, HomeLoop
+from fourcasters_async._websocket.burst import Burst, FirstAttempt
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
 from fourcasters_async._websocket.handshake import without_connection
@@ -74,6 +76,17 @@ class WebSocketClient(Sender):
         """Make the first connection, and keep one open from now on. Raises if there is none."""
         await self._connections.open()
 
+    def begin(self) -> None:
+        """Begin to make the first connection, and keep one open from now on."""
+        self._connections.begin()
+
+    async def reach(self, until: float) -> bool:
+        """Wait for a connection until the loop time `until`; `False` at once if one cannot be made.
+
+        It is tried again then, but the next one may take its time.
+        """
+        return isinstance(await self._connections.wait(until), Connection)
+
     async def close(self) -> None:
         """Close the connection, for good. What is in flight ends unknown."""
         await super().close()
@@ -86,6 +99,44 @@ class WebSocketClient(Sender):
     def _lacks_token(self, request: Request[T]) -> bool:  # noqa: ARG002  # see Sender
         """Return `False`: only the handshake carries the token."""
         return False
+
+    def burst(
+        self,
+        count: int,
+        request_of: Callable[[int], Request[T]],
+        deadline: float | None,
+        *,
+        answered: Callable[[int, T], None],
+        undecided: Callable[[int, FirstAttempt[T]], None],
+    ) -> Burst[T] | None:
+        """Return a burst of requests for `send_burst`, or `None` if it has to wait for something.
+
+        See `Burst` for the arguments. `deadline` is a loop time, by default `timeout` from now.
+        """
+        now, connection = asyncio.get_running_loop().time(), self._connections.current
+        until = now + self.timeout if deadline is None else deadline
+        if self.is_closed() or connection is None or connection is self._retired or not count:
+            return None
+        first = request_of(0)
+        if now >= until or self._holds.get(first.kind, now) > now:
+            return None
+        ends = now + Attempts(first, self._retry, until).time_for_next(until - now)
+        return Burst(
+            connection,
+            count,
+            request_of,
+            deadline=until,
+            ends=ends,
+            redact=self._auth.redact,
+            answered=answered,
+            undecided=undecided,
+        )
+
+    async def send_burst(self, burst: Burst[T]) -> None:
+        """Make the first attempts of a burst."""
+        with self._in_flight.attempt(burst.connection):
+            await burst.run()
+        self._drop_retired(burst.connection)
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
@@ -109,8 +160,7 @@ class WebSocketClient(Sender):
         attempts.token = connection.token
         with self._in_flight.attempt(connection):
             document = await connection.ask(partial(encode, request), ends, request.leave)
-        if connection is self._retired and connection not in self._in_flight:
-            connection.lose(_REFUSED)
+        self._drop_retired(connection)
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)
@@ -159,3 +209,8 @@ class WebSocketClient(Sender):
             half = (deadline - loop.time()) / 2
             timer = loop.call_later(half, connection.lose, _REFUSED)
             connection.lost.add_done_callback(lambda _: timer.cancel())
+
+    def _drop_retired(self, connection: Connection) -> None:
+        """Lose a connection over which nothing more is sent, if all is answered."""
+        if connection is self._retired and connection not in self._in_flight:
+            connection.lose(_REFUSED)

@@ -5,19 +5,20 @@ import logging
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import TypeVar
 
 import aiohttp
-from attrs import define
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.frames import Answer
+from fourcasters_async._websocket.pending import Asked, Document, Pending
+
+P = TypeVar("P", bound=Pending)
 
 _log = logging.getLogger("fourcasters_async")
-
-Document = Mapping[str, object]
 
 _GIVEN_UP = "the connection was given up"
 # Seconds that the peer has to answer a close frame.
@@ -31,22 +32,12 @@ _PING, _PONG = aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG
 # one more for so many bytes.
 _UNASKED, _UNASKED_A_SECOND, _UNASKED_A_REQUEST, _LAST_REQUESTS = 1000, 1000, 4, 10_000
 _BYTES_OF_ONE = 2**16
-
-
-@define(eq=False)
-class _Pending:
-    """A request in flight.
-
-    `left` is the loop time when its frame was gathered to be written, and `writes` how often the
-    socket had written before: its frame left with the next write.
-    """
-
-    frame: bytes
-    answer: "asyncio.Future[Document | NoResponse]"
-    ends: float
-    leave: Callable[[], Exception | None] | None
-    left: float | None = None
-    writes: int = 0
+# Frames after which the gathered ones are written for the first time, and then after twice as many
+# up to the second number: making a thousand takes longer than a packet is on its way next door.
+_FIRST_WRITE, _FRAMES_A_WRITE = 25, 200
+# Frames after which the loop has a turn. Answers come by then, and to read them would hold up what
+# is still to be sent.
+_FRAMES_A_TURN = 1000
 
 
 class Connection:
@@ -81,8 +72,8 @@ class Connection:
         # How much may still come that answers no request, and when that was reckoned.
         self._unasked = float(_UNASKED)
         self._reckoned = self._heard
-        self._pending: dict[str, _Pending] = {}
-        self._unwritten: deque[_Pending] = deque()
+        self._pending: dict[str, Pending] = {}
+        self._unwritten: deque[Pending] = deque()
         self._more: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         # When it is due, as a loop time. uvloop's own handle does not always say so.
@@ -107,20 +98,49 @@ class Connection:
         """
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
-        self._count += 1
-        self._unasked += _UNASKED_A_REQUEST
-        request_id = f"{self._prefix}-{self._count}"
+        request_id = self._next_id()
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
-        pending = self._pending[request_id] = _Pending(encode(request_id), answer, ends, leave)
-        self._unwritten.append(pending)
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
-        if ends < self._due:
-            self._end_at(ends)
+        self._add(Asked(request_id, ends, encode(request_id), answer, leave))
+        self._awake(ends)
         try:
             return await answer
         finally:
             self._pending.pop(request_id, None)
+
+    def ask_all(self, indices: range, make: Callable[[int, str], P]) -> list[P]:
+        """Send what `make` makes of each index and an id, all at once.
+
+        Each is told its answer, or why there is none. All are in flight when this returns.
+        """
+        asked = [make(index, self._next_id()) for index in indices]
+        if self.lost.done():
+            for pending in asked:
+                pending.end(NoResponse(self.lost.result(), not_sent=True, stale=True))
+            return asked
+        for pending in asked:
+            self._add(pending)
+        self._awake(min(pending.ends for pending in asked))
+        return asked
+
+    def forget(self, pending: Pending) -> None:
+        """Let an answer be nobody's."""
+        self._pending.pop(pending.request_id, None)
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"{self._prefix}-{self._count}"
+
+    def _add(self, pending: Pending) -> None:
+        self._unasked += _UNASKED_A_REQUEST
+        self._pending[pending.request_id] = pending
+        self._unwritten.append(pending)
+
+    def _awake(self, ends: float) -> None:
+        """Have the writer write, and a timer end by `ends` what is not answered."""
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+        if ends < self._due:
+            self._end_at(ends)
 
     async def close(self) -> None:
         """Close the connection. Requests that wait for an answer are lost."""
@@ -136,18 +156,7 @@ class Connection:
     async def _write(self) -> None:
         try:
             while True:
-                while self._unwritten:
-                    pending = self._unwritten.popleft()
-                    if pending.answer.done():
-                        continue
-                    if self._socket.is_closing:
-                        await self._find_out()
-                    if pending.leave is not None and (refusal := pending.leave()) is not None:
-                        _end(pending, NoResponse(str(refusal), not_sent=True))
-                        continue
-                    pending.left, pending.writes = self._loop.time(), self._socket.writes
-                    # Blocks while the peer does not read. Later frames are not sent then.
-                    await self._socket.send_frame(pending.frame, aiohttp.WSMsgType.TEXT)
+                await self._write_all()
                 if self._socket.is_closing:
                     await self._find_out()
                 self._socket.flush()
@@ -155,6 +164,31 @@ class Connection:
                 await self._more
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing more can be written
             self.lose(no_response(error, left=True).reason)
+
+    async def _write_all(self) -> None:
+        """Gather every frame that waits, and write the first ones while others are made."""
+        # A local of `_write` would keep the last burst alive, and the next one would free it first.
+        gathered, write_at = 0, _FIRST_WRITE
+        while self._unwritten:
+            pending = self._unwritten.popleft()
+            if pending.done:
+                continue
+            if self._socket.is_closing:
+                await self._find_out()
+            now = self._loop.time()
+            frame = pending.frame(now)
+            if isinstance(frame, NoResponse):
+                self._end(pending, frame)
+                continue
+            pending.left, pending.writes = now, self._socket.writes
+            # Blocks while the peer does not read. Later frames are not sent then.
+            await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+            gathered += 1
+            if gathered == write_at:
+                self._socket.flush()
+                write_at += min(gathered, _FRAMES_A_WRITE)
+                if gathered % _FRAMES_A_TURN == 0:
+                    await asyncio.sleep(0)
 
     async def _find_out(self) -> None:
         """Raise because nothing can be written, once the reader has taken what came before that."""
@@ -189,12 +223,12 @@ class Connection:
         self._heard = self._loop.time()
         answer = self._decode(frame)
         pending = None if answer is None else self._pending.pop(answer.request_id, None)
-        if answer is None or pending is None or pending.answer.done():
+        if answer is None or pending is None or pending.done:
             # A late answer, a duplicate or noise. Its request, if any, waits until its time limit.
             _log.debug("a frame of %d bytes answers no request", len(frame))
             self._ignore(frame)
             return
-        pending.answer.set_result(answer.document)
+        pending.end(answer.document)
 
     def _ignore(self, frame: bytes) -> None:
         """Count a frame that answers no request. A peer that floods the connection loses it."""
@@ -215,7 +249,7 @@ class Connection:
         sent = [each for each in self._pending.values() if each.left is not None]
         if len(sent) == 1:
             reason = f"{reason}: it is given up, and not asked for again"
-            _end(sent[0], NoResponse(reason, not_sent=False, too_large=True))
+            self._end(sent[0], NoResponse(reason, not_sent=False, too_large=True))
         self.lose(reason)
 
     def lose(self, reason: str) -> None:
@@ -226,10 +260,10 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
         writes = self._socket.writes
-        for pending in self._pending.values():
+        for pending in list(self._pending.values()):
             not_sent = pending.left is None or pending.writes == writes
             # `stale`: a retry waits for the next connection, and needs no pause before that.
-            _end(pending, NoResponse(reason, not_sent=not_sent, stale=True))
+            self._end(pending, NoResponse(reason, not_sent=not_sent, stale=True))
         # What is said not to be sent must not leave with a close frame.
         self._socket.discard()
 
@@ -249,7 +283,7 @@ class Connection:
         now = self._loop.time()
         overdue = [pending for pending in self._pending.values() if pending.ends <= now]
         for pending in overdue:
-            _end(
+            self._end(
                 pending, NoResponse("TimeoutError: the time was up", not_sent=pending.left is None)
             )
         silence = now - self._heard
@@ -259,11 +293,10 @@ class Connection:
             # The peer may be dead: a retry has a better chance on another connection.
             self.lose("nothing was heard on the connection")
             return
-        waiting = [pending.ends for pending in self._pending.values() if not pending.answer.done()]
+        waiting = [pending.ends for pending in self._pending.values() if not pending.done]
         if waiting:
             self._end_at(min(waiting))
 
-
-def _end(pending: _Pending, how: NoResponse) -> None:
-    if not pending.answer.done():
-        pending.answer.set_result(how)
+    def _end(self, pending: Pending, how: NoResponse) -> None:
+        self._pending.pop(pending.request_id, None)
+        pending.end(how)

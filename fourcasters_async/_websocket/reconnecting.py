@@ -75,6 +75,13 @@ class Reconnecting(Generic[C]):
         current = self._current
         return None if current is None or current.lost.done() else current
 
+    def asked(self, error: FourcastersError) -> float:
+        """Return the seconds for which a refusal asks to be left alone, as far as that is obeyed.
+
+        Whoever wants a connection again at once, and not for a request, has to wait for so long.
+        """
+        return self._retry.asked(error)
+
     async def open(self) -> None:
         """Make the first connection, and keep one open from now on. Raises if there is none."""
         handshake, request = self._handshake, self._handshake.request
@@ -89,6 +96,11 @@ class Reconnecting(Generic[C]):
         if made.error is not None:
             raise without_connection(request.endpoint, made.error)
         self._current = self._carry(cast(BufferedWebSocket, made.value))
+        self._keeping = asyncio.create_task(self._keep())
+
+    def begin(self) -> None:
+        """Begin to make the first connection, and keep one open from now on."""
+        self._handshake.ensure_usable()
         self._keeping = asyncio.create_task(self._keep())
 
     def end(self) -> None:

@@ -5,11 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NoReturn, TypeVar
 
 import click
-from rich.console import Console
 
 from fourcasters_async._core.validation import is_local
 from fourcasters_async._version import __version__
-from fourcasters_async.cli import demo as demo_job
 from fourcasters_async.cli.display import (
     interrupted_line,
     progress,
@@ -29,12 +27,16 @@ from fourcasters_async.cli.exits import (
     tell_source,
 )
 from fourcasters_async.cli.fanout import fan_out
-from fourcasters_async.cli.login import login, logout
-from fourcasters_async.cli.reads import bets, book, games, graded, me, positions
-from fourcasters_async.cli.sandbox import sandbox
+from fourcasters_async.cli.lazy_group import LazyGroup
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
-from fourcasters_async.cli.terminal import headline, say, say_json, usage_error, write_anything
-from fourcasters_async.cli.watch import watch
+from fourcasters_async.cli.terminal import (
+    console_of,
+    headline,
+    say,
+    say_json,
+    usage_error,
+    write_anything,
+)
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult, MarketType, OpenOrder
 from fourcasters_async.orders.arguments import check_markets
@@ -52,7 +54,26 @@ _dry_run = click.option(
 _verify = click.option("--verify", is_flag=True, help="Then read which orders are still open.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# The module of each command that is not below: it is imported once the command is asked for.
+_ELSEWHERE = {
+    "bets": "reads",
+    "book": "reads",
+    "games": "reads",
+    "graded": "reads",
+    "login": "login",
+    "logout": "login",
+    "me": "reads",
+    "positions": "reads",
+    "sandbox": "sandbox",
+    "watch": "watch",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    elsewhere=_ELSEWHERE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="fourcasters")
 def main() -> None:
     """Cancel orders on the 4casters exchange, and know whether they are gone.
@@ -74,10 +95,6 @@ def main() -> None:
     write_anything()
 
 
-for command in (login, logout, sandbox, games, book, positions, bets, graded, me, watch):
-    main.add_command(command)
-
-
 @main.command()
 @click.option("--games", default=100, type=click.IntRange(1, 10_000), show_default=True)
 @click.option("--orders", default=10, type=click.IntRange(0, 1_000), show_default=True)
@@ -94,13 +111,16 @@ def demo(games: int, orders: int, latency: float) -> None:
     The sandbox runs on this machine, for as long as the command does. The command never contacts
     the real exchange, whatever the environment says.
     """
+    sys.exit(run(_demo(games=games, orders=orders, latency=latency)))
+
+
+async def _demo(*, games: int, orders: int, latency: float) -> int:
+    from rich.console import Console  # noqa: PLC0415  # it is slow to import
+
+    from fourcasters_async.cli import demo as demo_job  # noqa: PLC0415  # as above
+    from fourcasters_async.testing import process  # noqa: PLC0415  # as above
+
     console = Console(highlight=False)
-    sys.exit(run(_demo(console, games=games, orders=orders, latency=latency)))
-
-
-async def _demo(console: Console, *, games: int, orders: int, latency: float) -> int:
-    from fourcasters_async.testing import process  # noqa: PLC0415  # it is slow to import
-
     async with process.sandbox(
         games=demo_job.games_needed(games), orders=orders, latency=latency
     ) as fake:
@@ -120,7 +140,7 @@ def orders(*, as_json: bool) -> None:
     if as_json:
         say_json(to_json({"exchange": session.base_url, "orders": found}))
     else:
-        show_orders(Console(highlight=False), found)
+        show_orders(console_of(sys.stdout), found)
 
 
 @main.command("cancel-games")
@@ -175,7 +195,7 @@ def cancel_games(
         exchange = {"exchange": session.base_url, "sandbox": is_local(session.base_url)}
         say_json(to_json(exchange | {"interrupted": interrupted} | report_document(report)))
     else:
-        console = Console(highlight=False)
+        console = console_of(sys.stdout)
         show_outcomes(console, report.outcomes)
         if interrupted:
             say(interrupted_line(report, verify=verify))
@@ -251,7 +271,7 @@ def _cancel(
         _show_dry_run(session, wanted)
         sys.exit(ALL_CONFIRMED)
     done, resting = run(_act(session, act, wanted, verify=verify))
-    console = Console(highlight=False)
+    console = console_of(sys.stdout)
     failed = False
     if isinstance(done, list):
         results = [result for result in done if isinstance(result, CancelResult)]
@@ -292,7 +312,7 @@ async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder]
 def _show_dry_run(session: AsyncSession, wanted: _Wanted) -> None:
     found = run(in_session(session, session.account.get_unmatched), cancels=False)
     say("dry run, nothing was changed; these orders would be cancelled:")
-    show_orders(Console(highlight=False), [order for order in found if wanted(order)])
+    show_orders(console_of(sys.stdout), [order for order in found if wanted(order)])
 
 
 def _expanded(game_id: str) -> Iterable[str]:

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from fourcasters_async.cli.demo import DemoResult
-from fourcasters_async.cli.read_tables import Columns, Row
-from fourcasters_async.cli.terminal import headline, show_rows
+from fourcasters_async.cli.columns import Columns, Row
+from fourcasters_async.cli.terminal import headline, say_row
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
+
+if TYPE_CHECKING:
+    # Commands that cancel should not wait until these are imported.
+    from rich.console import Console
+
+    from fourcasters_async.cli.demo import DemoResult
 
 ORDERS = Columns(
     ("game", "league", "teams", "orders", "offered", "filled", "remaining"), range(3, 7)
@@ -22,15 +25,47 @@ _ROWS_SHOWN = 12
 
 
 @contextmanager
-def progress(console: Console, games: int) -> Iterator[Callable[[GameOutcome], None]]:
+def progress(console: "Console | None", games: int) -> Iterator[Callable[[GameOutcome], None]]:
     """Show how many games have answered, on a terminal."""
+    if console is None or not console.is_terminal:
+        yield lambda _: None
+        return
+    from rich.progress import (  # noqa: PLC0415  # as above
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+    with Progress(*columns, console=console) as shown:
         task = shown.add_task("games answered", total=games)
         yield lambda _: shown.advance(task)
 
 
-def show_outcomes(console: Console, outcomes: Iterable[GameOutcome]) -> None:
+def show_rows(
+    console: "Console | None",
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: range,
+) -> None:
+    """Print a table on a terminal, otherwise lines with tabs.
+
+    `numbers` are aligned right, and have no thousands separators in lines with tabs. Nothing is
+    ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
+    that is printed in several lines.
+    """
+    if console is not None and console.is_terminal:
+        from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
+
+        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
+        return
+    for row in rows:
+        say_row(row, numbers=numbers)
+
+
+def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) -> None:
     """Print one row per game."""
     heads = (
         "game",
@@ -73,7 +108,7 @@ def interrupted_line(report: CancelReport, *, verify: bool) -> str:
     return f"interrupted: {', '.join([*parts, 'not verified'] if verify else parts)}"
 
 
-def show_demo(console: Console, result: DemoResult) -> None:
+def show_demo(console: "Console", result: "DemoResult") -> None:
     """Print what the demo did, and how long each way took."""
     outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
     show_outcomes(console, outcomes[:_ROWS_SHOWN])
@@ -96,7 +131,7 @@ def show_demo(console: Console, result: DemoResult) -> None:
     console.print(f"one after another:        {serial * 1000:9.1f} ms, x {serial / total:.1f}{how}")
 
 
-def show_results(console: Console, results: Iterable[CancelResult]) -> None:
+def show_results(console: "Console | None", results: Iterable[CancelResult]) -> None:
     """Print one row per order that was to be cancelled."""
     heads = ("order", "cancelled", "remaining", "order text", "reason")
     rows = [
@@ -112,7 +147,7 @@ def show_results(console: Console, results: Iterable[CancelResult]) -> None:
     show_rows(console, heads, rows, numbers=range(2, 3))
 
 
-def show_orders(console: Console, orders: Sequence[OpenOrder]) -> None:
+def show_orders(console: "Console | None", orders: Sequence[OpenOrder]) -> None:
     """Print one row per game with open orders, and the totals."""
     rows = [*order_rows(orders), ("total", "", "", *order_totals(orders))]
     show_rows(console, ORDERS.heads, rows, numbers=ORDERS.numbers)

@@ -1,16 +1,28 @@
 """The fan-out of `cancel-games`, and what is known of it if it is interrupted."""
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 from attrs import frozen
-from rich.console import Console
 
 from fourcasters_async.cli.display import progress
 from fourcasters_async.cli.exits import run
+from fourcasters_async.cli.sessions import has_socket
+from fourcasters_async.cli.terminal import console_of
 from fourcasters_async.errors import OutcomeUnknownError
 from fourcasters_async.models import CancelReport, GameMarket, GameOutcome, OutcomeStatus
 from fourcasters_async.session import AsyncSession
+
+# Seconds. A connection takes four round trips, and REST then takes three more.
+_HEDGE = 0.5
+
+
+class _Options(TypedDict):
+    deadline: float | None
+    verify: bool
+    on_outcome: Callable[[GameOutcome], object]
 
 
 @frozen
@@ -29,7 +41,7 @@ def fan_out(
     told: dict[GameMarket, GameOutcome] = {}
 
     async def cancel() -> FanoutResult:
-        console = Console(stderr=True, highlight=False)
+        console = console_of(sys.stderr)
         async with session:
             with progress(console, len(markets)) as advance:
 
@@ -37,11 +49,8 @@ def fan_out(
                     told[outcome.market] = outcome
                     advance(outcome)
 
-                return FanoutResult(
-                    await session.cancel_all_orders_for_games(
-                        markets, deadline=deadline, verify=verify, on_outcome=on_outcome
-                    )
-                )
+                options = _Options(deadline=deadline, verify=verify, on_outcome=on_outcome)
+                return FanoutResult(await _cancel(session, markets, options))
 
     def interrupted() -> FanoutResult:
         elapsed = time.monotonic() - started
@@ -49,6 +58,16 @@ def fan_out(
         return FanoutResult(CancelReport(tuple(outcomes), elapsed=elapsed), interrupted=True)
 
     return run(cancel(), interrupted)
+
+
+async def _cancel(
+    session: AsyncSession, markets: Sequence[GameMarket], options: _Options
+) -> CancelReport:
+    """Cancel over the Orders WebSocket, which is faster from a cold start, with REST as hedge."""
+    if not has_socket():
+        return await session.cancel_all_orders_for_games(markets, **options)
+    async with session.orders_socket(wait=False) as orders:
+        return await orders.cancel_all_orders_for_games(markets, hedge=_HEDGE, **options)
 
 
 def _not_known(market: GameMarket, elapsed: float) -> GameOutcome:

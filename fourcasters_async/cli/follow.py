@@ -9,19 +9,19 @@ import click
 from attrs import frozen
 from rich.console import Console, Group, RenderableType
 
+from fourcasters_async.cli.columns import Columns, Row
+from fourcasters_async.cli.drawing import drawn_line
 from fourcasters_async.cli.following import TICK, run_until_told, warnings_told
 from fourcasters_async.cli.read_tables import (
     BOOK,
     PRICES,
-    Columns,
-    Row,
     book_headline,
     book_rows,
 )
 from fourcasters_async.cli.screen import fitting, lines_of
 from fourcasters_async.cli.sessions import make_session, name_of
 from fourcasters_async.cli.shown import Shown, Told, clock, make_shown, now
-from fourcasters_async.cli.terminal import drawn_line, harmless
+from fourcasters_async.cli.terminal import harmless
 from fourcasters_async.cli.watch_tables import doubt_since
 from fourcasters_async.errors import (
     BadRequestError,

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import frozen
-
+from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.wording import (
     UNKNOWN,
     american,
@@ -24,17 +23,6 @@ from fourcasters_async.models import (
     OrderBook,
     User,
 )
-
-Row = Sequence[str]
-
-
-@frozen
-class Columns:
-    """The heads of a table, and which of its columns are numbers."""
-
-    heads: tuple[str, ...]
-    numbers: range
-
 
 GAMES = Columns(("game", "league", "start (UTC)", "live", "teams"), range(0))
 BOOK = Columns(("game", "market", "line", "side", "odds", "amount", "orders", "own"), range(4, 8))

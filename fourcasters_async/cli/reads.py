@@ -12,12 +12,12 @@ from attrs import frozen
 from rich.console import Console
 
 from fourcasters_async.cli import read_tables
-from fourcasters_async.cli.display import to_json
+from fourcasters_async.cli.columns import Columns, Row
+from fourcasters_async.cli.display import show_rows, to_json
 from fourcasters_async.cli.exits import run
 from fourcasters_async.cli.follow import STALE_AFTER, follow_book, no_book
-from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.sessions import in_session, make_session
-from fourcasters_async.cli.terminal import harmless, headline, say, say_json, show_rows
+from fourcasters_async.cli.terminal import harmless, headline, say, say_json
 from fourcasters_async.cli.wording import in_utc, total
 from fourcasters_async.errors import BadRequestError, InvalidRequestError, NotFoundError
 from fourcasters_async.models import Game, GradedBet, OrderBook, SingleOrderBook

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 
-from fourcasters_async.cli.read_tables import Columns, Row
-from fourcasters_async.cli.terminal import drawn_line, drawn_rows
+from fourcasters_async.cli.columns import Columns, Row
+from fourcasters_async.cli.drawing import drawn_line, drawn_rows
 
 
 def lines_of(console: Console, *drawn: RenderableType) -> int:

@@ -67,6 +67,16 @@ def make_session() -> AsyncSession:
     return session
 
 
+def has_socket() -> bool:
+    """Whether the Orders WebSocket is known to be of the same exchange as REST.
+
+    If the environment has the address of only one of them, the other is that of the real exchange:
+    what one says must not be taken for the orders of the other.
+    """
+    names = ("FOURCASTERS_BASE_URL", "FOURCASTERS_ORDERS_URL")
+    return len({bool(os.environ.get(name)) for name in names}) == 1
+
+
 def _keeper(source: TokenSource) -> Callable[[str], None]:
     """Return what keeps a new token, because the one that it replaces is dead."""
 

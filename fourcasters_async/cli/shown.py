@@ -10,8 +10,8 @@ from attrs import frozen
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.display import to_json_line
-from fourcasters_async.cli.read_tables import Columns, Row
 from fourcasters_async.cli.terminal import say, say_json, say_row
 
 Draw = Callable[[Console, Sequence["Told"]], RenderableType]
@@ -47,6 +47,9 @@ class Told:
 
 class Shown(ABC):
     """How it is shown."""
+
+    ticks = False
+    """Whether `tick` does anything."""
 
     def start(self, draw: Draw, until: ExitStack) -> None:  # noqa: B027  # only a terminal begins
         """Begin. What is entered in `until` ends with the command.
@@ -89,6 +92,8 @@ class _AsLines(Shown):
 
 class _OnScreen(Shown):
     """A part of a terminal, which is drawn again."""
+
+    ticks = True
 
     def __init__(self, console: Console) -> None:
         self._console = console

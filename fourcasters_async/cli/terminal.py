@@ -5,19 +5,20 @@ could forge a row, and an escape sequence or a change of direction could alter w
 """
 
 import io
+import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 import click
-from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
-from fourcasters_async.cli.layout import widths_in
+if TYPE_CHECKING:
+    # Commands that cancel should not wait until it is imported, if no table is drawn.
+    from rich.console import Console
+
+# Variables by which rich may take what is no terminal for one.
+_FORCING = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 
 
 def harmless(text: str) -> str:
@@ -50,8 +51,23 @@ def write_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def headline(console: Console, text: str) -> None:
-    """Print one line in bold, which is not broken."""
+def console_of(stream: TextIO) -> "Console | None":
+    """Return what draws on a stream, `None` if it is no terminal."""
+    if not (stream.isatty() or _FORCING & os.environ.keys()):
+        return None
+    from rich.console import Console  # noqa: PLC0415  # as above
+
+    console = Console(file=stream, highlight=False)
+    return console if console.is_terminal else None
+
+
+def headline(console: "Console | None", text: str) -> None:
+    """Print one line, in bold on a terminal, which is not broken."""
+    if console is None:
+        say(text)
+        return
+    from rich.text import Text  # noqa: PLC0415  # as above
+
     console.print(Text(harmless(text), style="bold"), soft_wrap=True)
 
 
@@ -60,71 +76,10 @@ def usage_error(error: Exception | str) -> click.UsageError:
     return click.UsageError(harmless(str(error)))
 
 
-def show_rows(
-    console: Console, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
-) -> None:
-    """Print a table on a terminal, otherwise lines with tabs.
-
-    `numbers` are aligned right, and have no thousands separators in lines with tabs. Nothing is
-    ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
-    that is printed in several lines.
-    """
-    if console.is_terminal:
-        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
-        return
-    for row in rows:
-        say_row(row, numbers=numbers)
-
-
 def say_row(row: Sequence[str], *, numbers: range) -> None:
     """Print one line with tabs, `numbers` without thousands separators."""
     cells = (cell.replace(",", "") if index in numbers else cell for index, cell in enumerate(row))
     click.echo("\t".join(map(harmless, cells)))
-
-
-def drawn_rows(
-    width: int, heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: range
-) -> RenderableType:
-    """Return what a table is on a terminal, as `show_rows` prints it."""
-    shown = [[harmless(cell) for cell in row] for row in rows]
-    table = _table(width, heads, shown, numbers)
-    return Group(*_in_lines(heads, shown)) if table is None else table
-
-
-def drawn_line(text: str, style: str = "") -> RenderableType:
-    """Return a text on a terminal, which is folded where it is too long."""
-    return Text(harmless(text), style=style, overflow="fold")
-
-
-def _table(
-    width: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
-) -> Table | None:
-    """Return a table that fits: with lines, if there is room for that, else without them."""
-    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-    columns = len(heads)
-    made = Table()
-    # A line at the left, and for each column two blanks and a line.
-    if sum(widths) + 3 * columns + 1 > width:
-        gap = 2 if sum(widths) + 2 * columns <= width else 1
-        fitting = widths_in(width - gap * columns, heads, rows, numbers)
-        if fitting is None:
-            return None
-        widths = fitting
-        made = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
-    for index, head in enumerate(heads):
-        justify: Literal["right", "left"] = "right" if index in numbers else "left"
-        made.add_column(head, justify=justify, overflow="fold", width=widths[index])
-    for row in rows:
-        made.add_row(*map(Text, row))
-    return made
-
-
-def _in_lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[RenderableType]:
-    """Return for each row its first cell, and below it the others with their heads."""
-    for first, *others in rows:
-        yield Text(first, style="bold", overflow="fold")
-        named = (f"{head} {cell}" for head, cell in zip(heads[1:], others, strict=True) if cell)
-        yield Padding(Text("; ".join(named), overflow="fold"), (0, 0, 0, 2))
 
 
 def _harmless(character: str) -> str:

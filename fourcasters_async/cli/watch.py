@@ -10,11 +10,11 @@ import click
 from rich.console import Console, Group, RenderableType
 
 from fourcasters_async.cli.display import ORDERS, order_rows, order_totals
+from fourcasters_async.cli.drawing import drawn_line
 from fourcasters_async.cli.following import TICK, run_until_told, together, warnings_told
 from fourcasters_async.cli.screen import fitting, lines_of
 from fourcasters_async.cli.sessions import make_session, name_of
 from fourcasters_async.cli.shown import Shown, Told, make_shown, now
-from fourcasters_async.cli.terminal import drawn_line
 from fourcasters_async.cli.watch_tables import (
     CHANGES,
     NEWEST,
@@ -75,6 +75,8 @@ async def keep_watching(session: AsyncSession, shown: Shown, *, fills_only: bool
             shown.start(draw, until)
             watcher.look()
             jobs = [watcher.follow_state(), watcher.follow(fills, "fills", tell_fill)]
+            if shown.ticks:
+                jobs.append(_draw_often(shown))
             if changes is not None:
                 watcher.tell_all()
                 jobs.append(watcher.follow(changes, "changes", tell_change))
@@ -111,24 +113,28 @@ class Watcher:
                 self.tell_all()
 
     async def follow_state(self) -> None:
-        """Tell whether they are current whenever that changes, and have it drawn."""
-        while True:
+        """Tell whether they are current whenever that changes."""
+        async for _ in self._orders.doubts():
             self.look()
-            self._shown.tick()
-            await asyncio.sleep(TICK)
 
     def look(self) -> None:
         """Tell whether they are current, if that has changed, or why they are not."""
         doubt = self._orders.doubt
         if doubt != self._doubt:
+            since = self._orders.not_current_since or now()
             at = now()
-            since = self._orders.not_current_since or at
             self._doubt, self.since = doubt, None if doubt is None else since
             self._shown.tell(tell_state(doubt, self.since, at))
 
     def tell_all(self) -> None:
         """Tell of all open orders."""
         self._shown.tell(tell_orders(self._orders.orders, self._exchange, now()))
+
+
+async def _draw_often(shown: Shown) -> None:
+    while True:
+        shown.tick()
+        await asyncio.sleep(TICK)
 
 
 def drawn_watch(

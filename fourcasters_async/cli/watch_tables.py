@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from fourcasters_async.cli.read_tables import Columns, Row
+from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.shown import Told, clock
 from fourcasters_async.cli.wording import (
     UNKNOWN,

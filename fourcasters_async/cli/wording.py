@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from fourcasters_async import models
 from fourcasters_async.models import (
-    FeedOrder,
     Game,
     MarketType,
     MatchedBet,
-    MatchedFill,
     OpenOrder,
     Participant,
 )
@@ -89,7 +88,7 @@ def side_of_order(order: OpenOrder) -> str:
     return _side(order.type, order.participant_id or order.side, number_of_line, order.game)
 
 
-def side_of_told(told: FeedOrder | MatchedFill) -> str:
+def side_of_told(told: "models.FeedOrder | models.MatchedFill") -> str:
     """Say what an order or a fill is on of which the user feed tells. It names no teams."""
     return _side(told.type, told.side, told.number, market=told.market)
 

@@ -127,14 +127,19 @@ class Books:
             self._check([book])
         else:
             book.kept.volume(update.matched_volume)
+        if book.kept.full:
+            self.miss(book.game_id, epochs=True)
 
-    def miss(self, game_id: str | None) -> None:
-        """Note that something that was said of a game, or of an unknown one, was not understood."""
+    def miss(self, game_id: str | None, *, epochs: bool = False) -> None:
+        """Note that something that was said of a game, or of an unknown one, was not understood.
+
+        The books are read again. With `epochs`, those are forgotten.
+        """
         missed = [
             book for book in self._books.values() if game_id is None or book.game_id == game_id
         ]
         for book in missed:
-            self._restart(book, epochs=False)
+            self._restart(book, epochs=epochs)
             # One that is under way does not count any more, and is repeated.
             reading = self._reads.get(book.game_id)
             if reading is None or reading.done():
@@ -179,10 +184,17 @@ class Books:
     def read(self, book: LiveBook, *, after: int = 0) -> None:
         """Read a book until it is complete, `after` as many failures."""
         if self.connected and not book.kept.complete:
+
+            def ended(task: "asyncio.Task[None]") -> None:
+                self._ending.discard(task)
+                if task.cancelled() and self._reads.get(book.game_id) is task:
+                    # A program may cancel all of its tasks, and still want to know the prices.
+                    self.read(book, after=after)
+
             reading = asyncio.create_task(self._read_until_complete(book, after))
             self._reads[book.game_id] = reading
             self._ending.add(reading)
-            reading.add_done_callback(self._ending.discard)
+            reading.add_done_callback(ended)
 
     def _restart(self, book: LiveBook, *, epochs: bool) -> None:
         book.kept.restart(epochs=epochs)

@@ -143,6 +143,15 @@ class Ledger:
             self._owe_closing(key, now, game, answered=True)
         return self._close(key, now, ChangeSource.ANSWER)
 
+    def failed(self, order_id: str | None, now: float, *, may_rest: bool) -> bool:
+        """Take a cancel that failed; return whether the order may rest and is not known."""
+        key = (order_id or "").casefold()
+        held, owed = self._open.get(key), self._owed.get(key)
+        if held is not None and not may_rest and (owed is None or not owed.closing):
+            # The feed is to tell of it too.
+            self._owe_closing(key, now, _game(held), answered=False)
+        return may_rest and held is None and key not in self._closed
+
     def read(
         self,
         orders: Iterable[OpenOrder],

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Self
 
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
+from fourcasters_async.feeds.doubts import Doubts
 from fourcasters_async.feeds.ledger import Ledger
 from fourcasters_async.feeds.lines import Lines
-from fourcasters_async.feeds.news import News
 from fourcasters_async.feeds.open_order import from_offer
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
@@ -42,8 +42,8 @@ class LiveOrders:
 
     `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
     take their proof from here where the feed has told of each order that an answer has cancelled,
-    and need no read. `async for change in orders` yields each `OrderChange` from then on, and
-    `fills()` each fill.
+    and need no read. `async for change in orders` yields each `OrderChange` from then on, `fills()`
+    each fill, and `doubts()` each time that it is not `current` any more, or is again.
     """
 
     def __init__(
@@ -66,10 +66,11 @@ class LiveOrders:
         self._changes: Streams[OrderChange] = Streams()
         self._fills: Streams[OrderFilled] = Streams()
         self._keeping: asyncio.Task[None] | None = None
-        self._news = News()
         self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
-        self._not_current_since: float | None = None
+        self._doubts = Doubts(
+            lambda: self.doubt, lambda: self._upkeep.lapses_at(self._ledger.owed_since())
+        )
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -80,7 +81,8 @@ class LiveOrders:
         if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
         self._follow(self)
-        self._entered, self._not_current_since = True, _now()
+        self._entered = True
+        self._doubts.look()
         try:
             await self._core.__aenter__()
             try:
@@ -110,20 +112,15 @@ class LiveOrders:
         """Whether this is the account's book at this moment, as far as the feed brought it here.
 
         It is not while the feed is down (a dead line is noticed within 15 seconds), after a gap
-        until it was read again, while the feed owes word of an own order, and while a read shows an
-        order that has no id.
+        until it was read again, while the feed owes word of an own order, while a read shows an
+        order that has no id, and once no read was answered for twice the `audit` seconds.
         """
         return self.doubt is None
 
     @property
     def not_current_since(self) -> datetime | None:
         """Since when it is not `current`, in UTC; `None` while it is."""
-        if self.current or not self._entered:
-            return None
-        if self._not_current_since is None:
-            # The news of it comes in a later turn of the loop.
-            self._not_current_since = _now()
-        return datetime.now(UTC) - timedelta(seconds=_now() - self._not_current_since)
+        return self._doubts.since if self._entered else None
 
     @property
     def doubt(self) -> str | None:
@@ -136,9 +133,7 @@ class LiveOrders:
             return "the feed is down"
         if self._ledger.nameless:
             return "a read shows an order without an id"
-        if self._upkeep.is_overdue(_now(), self._ledger.owed_since()):
-            return "the feed owes word of an own order"
-        return None
+        return self._upkeep.lapsed(_now(), self._ledger.owed_since())
 
     def __len__(self) -> int:
         """Count the open orders."""
@@ -173,11 +168,15 @@ class LiveOrders:
         """
         return self._fills.open()
 
+    def doubts(self) -> Stream[str | None]:
+        """Return the `doubt` now, and whenever it changes: `None` once it is `current`."""
+        return self._doubts.stream()
+
     async def wait_until_current(self, *, deadline: float = 10.0) -> bool:
         """Wait until it is `current`; return `False` if it is not after `deadline` seconds."""
         until = _now() + check_seconds(deadline, "deadline")
         while not self.current:
-            if not await self._news.wait(until):
+            if not await self._doubts.wait(until):
                 return self.current
         return True
 
@@ -197,7 +196,7 @@ class LiveOrders:
         while not (self.current and self._is_clear(named)):
             # Nothing tells of a place that was refused, or that can land no more.
             undecided = self._undecided(named)
-            await self._news.wait(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
+            await self._doubts.wait(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
             if _now() >= until:
                 return self.current and self._is_clear(named)
         return True
@@ -212,6 +211,12 @@ class LiveOrders:
         """Take note of an order that an answer has cancelled, `just_now` or before."""
         self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
 
+    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
+        """Take note of an order that an answer did not cancel."""
+        if self._ledger.failed(order_id, _now(), may_rest=may_rest):
+            self._upkeep.note_gap(_now(), "a cancel has failed of an order that is not known here")
+        self._doubts.look()
+
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
@@ -220,7 +225,7 @@ class LiveOrders:
             if self._ledger.cancels_shown(games, since=since, periods=periods):
                 return self._ledger.orders()
             owing = None if periods else games
-            if not self._ledger.owes(owing) or not await self._news.wait(until):
+            if not self._ledger.owes(owing) or not await self._doubts.wait(until):
                 return None
         return None
 
@@ -229,7 +234,7 @@ class LiveOrders:
     def _take(self, event: FeedEvent) -> None:
         if isinstance(event, Gap):
             self._upkeep.note_gap(_now(), f"the feed has a gap: {event.reason}")
-            self._note_news()
+            self._doubts.look()
         elif not isinstance(event, Lagged):
             change = self._ledger.apply(event, _now())
             if isinstance(event, OrderFilled):
@@ -241,13 +246,14 @@ class LiveOrders:
         if self._core.error is not None:
             self._changes.end(self._core.error)
             self._fills.end(self._core.error)
-        self._note_news()
+            self._doubts.end(self._core.error)
+        self._doubts.look()
 
     def _tell(self, change: OrderChange | None) -> None:
         if change is not None:
             self._note(change)
             self._changes.put(change)
-        self._note_news()
+        self._doubts.look()
 
     # What is read.
 
@@ -270,7 +276,7 @@ class LiveOrders:
             owed = self._ledger.owed_since()
             due = self._upkeep.due_at(owed)
             if due > _now():
-                await self._news.wait(due)
+                await self._doubts.wait(due)
                 continue
             if self._upkeep.is_overdue(_now(), owed):
                 self._warn()
@@ -281,6 +287,7 @@ class LiveOrders:
             except FourcastersError as error:
                 _log.debug("live orders: could not read the open orders: %s", error)
                 self._upkeep.fail_read(_now())
+                self._doubts.look()
 
     async def _look(self) -> None:
         """Read the open orders, and unite them with what is held."""
@@ -299,7 +306,7 @@ class LiveOrders:
                     change.order.game_id,
                 )
             self._tell(change)
-        self._note_news()
+        self._doubts.look()
 
     def _warn(self) -> None:
         late = self._ledger.forgive(before=_now() - ECHO / 2)
@@ -316,14 +323,6 @@ class LiveOrders:
         if games is None:
             return not len(self._ledger)
         return not any(self._ledger.orders(game_id) for game_id in games)
-
-    def _note_news(self) -> None:
-        """Take the time at which it is not current any more, and wake those who wait for news."""
-        if self.current:
-            self._not_current_since = None
-        elif self._not_current_since is None:
-            self._not_current_since = _now()
-        self._news.tell()
 
 
 def _now() -> float:

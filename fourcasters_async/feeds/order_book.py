@@ -9,6 +9,8 @@ from attrs import define, evolve
 from fourcasters_async.models import BookEntry, MarketType, OrderBook, OrderUpdate
 
 _LINED = (MarketType.SPREAD, MarketType.TOTAL)
+# Sides that are remembered at least, most of them empty. All lines of a long game are fewer.
+_REMEMBERED = 2000
 
 
 class Side(NamedTuple):
@@ -62,14 +64,24 @@ class KeptBook:
         self._written: OrderBook | None = None
         # Whether the feed has said all of it since the last restart.
         self._told_all = False
+        self._most = _REMEMBERED
+
+    @property
+    def full(self) -> bool:
+        """Whether more sides were named than are remembered: twice those with orders, or more."""
+        return len(self._sides) > self._most
 
     def restart(self, *, epochs: bool) -> None:
         """Take nothing as complete any more: messages were missed.
 
         The epochs are forgotten too if `epochs`: on another connection they may be counted anew.
+        Of sides without orders nothing is left to remember then.
         """
         self.complete = self._told_all = False
         self.generation += 1
+        if epochs:
+            self._sides = {side: held for side, held in self._sides.items() if held.orders}
+            self._most = max(_REMEMBERED, 2 * len(self._sides))
         for resting in self._sides.values():
             resting.heard = False
             if epochs:

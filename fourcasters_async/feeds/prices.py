@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
-from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.validation import (
     check_callback,
     check_count,
@@ -29,7 +28,7 @@ from fourcasters_async.feeds.books import Books, ReadBook
 from fourcasters_async.feeds.lagging import LaggingQueue
 from fourcasters_async.feeds.live_book import LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import event_of, kind_of
-from fourcasters_async.feeds.subscriptions import Given, Subscriptions, Topics
+from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
 
 _log = logging.getLogger("fourcasters_async")
@@ -38,7 +37,6 @@ _ENDPOINT = "GET /price-stream"
 # Seconds: uvloop takes no infinite time.
 _HOUR = 3600.0
 _CLOSED = "the price feed is closed; open another"
-_RETRY_AFTER = RetryPolicy()
 _NOT_OPEN = "this feed is not open: use it as `async with … as feed`"
 _NO_LOGIN_MENDS = (AuthenticationError, ForbiddenError, SessionClosedError)
 
@@ -67,9 +65,9 @@ class PriceFeed:
         self,
         connect: Connect,
         read_book: ReadBook,
-        games: Given,
-        leagues: Given,
-        sports: Given,
+        games: Iterable[str] | None,
+        leagues: Iterable[str] | None,
+        sports: Iterable[str] | None,
         *,
         keep: int,
         read_lag: float,
@@ -89,6 +87,7 @@ class PriceFeed:
         self._laid: FeedConnection | None = None
         self._unsent: dict[str, bytes] = {}
         self._error: FourcastersError | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._resources = AsyncExitStack()
 
     @property
@@ -107,9 +106,8 @@ class PriceFeed:
             connections = await stack.enter_async_context(connect)
             if (first := connections.current) is not None:
                 await self._lay(first)
-            keeping = asyncio.create_task(self._keep_subscribed(connections))
-            keeping.add_done_callback(self._note_end)
-            stack.push_async_callback(_cancel, keeping)
+            self._keep_on(connections)
+            stack.push_async_callback(self._end_keeping)
             self._resources = stack.pop_all()
         return self
 
@@ -258,7 +256,11 @@ class PriceFeed:
         self._unsent.clear()
         if again and self._queue is not None:
             self._queue.put(Gap(reason="the connection was lost, and made again"))
-        await self._send(self._subscriptions.restore())
+        try:
+            await self._send(self._subscriptions.restore())
+        except BaseException:
+            connection.lose("the subscriptions were not sent")
+            raise
         books.read_all()
 
     async def _send(self, command: bytes | None) -> None:
@@ -289,17 +291,28 @@ class PriceFeed:
                 books.disconnect(found.lost.result())
             elif found is not None:
                 books.disconnect(str(found))
-                await asyncio.sleep(_RETRY_AFTER.asked(found))
+                await asyncio.sleep(connections.asked(found))
 
-    def _note_end(self, keeping: "asyncio.Task[None]") -> None:
-        """End the feed with the task that keeps it: it must not die in silence."""
-        if self._error is None:
-            failed = None if keeping.cancelled() else keeping.exception()
-            why = "was cancelled" if failed is None else f"failed: {type(failed).__name__}"
-            _log.error("the task that keeps the price feed %s", why)
-            error = SessionClosedError(f"the task that keeps the price feed {why}")
-            error.__cause__ = failed
-            self._end(error)
+    def _keep_on(self, connections: Reconnecting[FeedConnection]) -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            if self._error is not None:
+                return
+            if task.cancelled():
+                # A program may cancel all of its tasks, and still want to know the prices.
+                self._keep_on(connections)
+            elif (failed := task.exception()) is not None:
+                _log.error("the price feed failed: %s", type(failed).__name__)
+                error = SessionClosedError(f"the price feed failed: {type(failed).__name__}")
+                error.__cause__ = failed
+                self._end(error)
+
+        self._keeping = asyncio.create_task(self._keep_subscribed(connections))
+        self._keeping.add_done_callback(ended)
+
+    async def _end_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
 
     def _end(self, error: FourcastersError) -> None:
         """Let nothing more come, as `error` says."""
@@ -314,8 +327,3 @@ class PriceFeed:
         self._end(SessionClosedError(_CLOSED))
         if self._books is not None:
             await self._books.wait_closed()
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait([task])

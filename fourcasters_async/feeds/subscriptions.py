@@ -6,9 +6,9 @@ import orjson
 from attrs import field, frozen
 
 from fourcasters_async._core.validation import check_id, check_list
+from fourcasters_async.feeds.arguments import Given
 
 Names = Iterable[str]
-Given = Iterable[str] | None
 
 
 @frozen

@@ -33,6 +33,7 @@ class Upkeep:
     """Whether the feed and the reads together have shown everything, up to where the feed is."""
     doubt: str = "the open orders were not read yet"
     """Why it is not complete."""
+    _audited: float = float("-inf")
     _gapless_since: float | None = None
     _last_read: float = float("-inf")
     _not_before: float = float("-inf")
@@ -58,6 +59,7 @@ class Upkeep:
     def end_read(self, began: float, gapless_since: float | None, *, conclusive: bool) -> None:
         """Take note of a read that was answered, and whether it decides about all orders."""
         self._failures, self._not_before = 0, float("-inf")
+        self._audited = began
         unbroken = gapless_since is not None and gapless_since == self._gapless_since
         if unbroken and gapless_since is not None and began >= gapless_since + self.read_lag:
             self.complete = self.complete or conclusive
@@ -69,7 +71,7 @@ class Upkeep:
 
     def due_at(self, owed_since: float | None) -> float:
         """Return when something is due, if the feed owes word since a time or `None`."""
-        due = self._last_read + self.audit
+        due = self._not_before if self._failures else self._last_read + self.audit
         if owed_since is not None and self.live:
             due = min(due, owed_since + ECHO)
         if not self.complete and self._gapless_since is not None:
@@ -90,6 +92,19 @@ class Upkeep:
             return Due.READ
         self._reconnected, self._gapless_since = now, None
         return Due.RECONNECT
+
+    def lapsed(self, now: float, owed_since: float | None) -> str | None:
+        """Return why it is in doubt though it was complete, `None` if it is not."""
+        if self.is_overdue(now, owed_since):
+            return "the feed owes word of an own order"
+        if self._audited + 2 * self.audit <= now:
+            return f"the open orders could not be read for {2 * self.audit:g} s"
+        return None
+
+    def lapses_at(self, owed_since: float | None) -> float:
+        """Return when `lapsed` has something to say, if nothing more happens until then."""
+        unaudited = self._audited + 2 * self.audit
+        return unaudited if owed_since is None else min(unaudited, owed_since + ECHO)
 
     @staticmethod
     def is_overdue(now: float, owed_since: float | None) -> bool:

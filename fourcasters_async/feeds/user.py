@@ -6,17 +6,16 @@ from typing import Self
 
 from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import InvalidRequestError, SessionClosedError
+from fourcasters_async.feeds.arguments import AUDIT, KEEP
 from fourcasters_async.feeds.cursor_file import CursorFile
 from fourcasters_async.feeds.lagging import LaggingQueue
 from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.messages import check_cursor
-from fourcasters_async.feeds.user_core import AUDIT, UserFeedCore
+from fourcasters_async.feeds.user_core import UserFeedCore
 from fourcasters_async.models import FeedEvent, Lagged
 
 # Seconds between two writes of the cursor while there is always another event.
 _WRITE_PAUSE = 1.0
-KEEP = 10_000
-"""Events that are kept for a slow consumer, unless it says otherwise."""
 
 
 class UserFeed(AsyncIterator[FeedEvent]):

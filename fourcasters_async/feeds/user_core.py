@@ -16,6 +16,7 @@ from fourcasters_async.errors import (
     SessionClosedError,
 )
 from fourcasters_async.feeds.alarm import Alarm
+from fourcasters_async.feeds.arguments import AUDIT
 from fourcasters_async.feeds.lines import Lines
 from fourcasters_async.feeds.messages import Message, check_cursor, is_newer, read_frame
 from fourcasters_async.feeds.replay import (
@@ -42,8 +43,6 @@ _BUFFERED, _BUFFERED_BYTES = 20_000, 32 * 2**20
 _WITHOUT_A_TURN = 200
 _ENDED = "the feed has ended"
 _EXPIRED = "the exchange no longer has all that happened"
-AUDIT = 60.0
-"""Seconds between two looks for messages that were not pushed."""
 
 
 class UserFeedCore:
@@ -86,6 +85,8 @@ class UserFeedCore:
         self._buffered_bytes = 0
         # Whether events may be missing that no cursor leads to.
         self._blind = False
+        # The loop time before which no replay is asked for.
+        self._ask_from = 0.0
         self._alarm = Alarm("the user feed", "orders and fills are not told of")
 
     @property
@@ -152,6 +153,7 @@ class UserFeedCore:
                 self.fail(made)
             elif isinstance(made, FourcastersError):
                 self._alarm.reason = str(made)
+                await asyncio.sleep(connections.asked(made))
             elif made is not None:
                 self._begin(made)
                 await self._use(made, replays)
@@ -262,10 +264,14 @@ class UserFeedCore:
 
     async def _ask(self, replays: Sender, after: str) -> Replay | None:
         """Ask for what came after a message. Ends the feed if the account is refused for good."""
+        clock = asyncio.get_running_loop().time
+        # The exchange may have asked for a pause over an earlier connection.
+        await asyncio.sleep(self._ask_from - clock())
         outcome = await replays.send(replay_after(after))
         if outcome.error is not None:
             _log.debug("user feed: no replay: %s", outcome.error)
             self._alarm.reason = str(outcome.error)
+            self._ask_from = clock() + replays.asked(outcome.error)
         if isinstance(outcome.error, _FINAL):
             self.fail(outcome.error)
         return outcome.value

@@ -22,7 +22,8 @@ def wire(
     be read is a record without values, as is a game in any list of games.
 
     With `number_as_text` a whole number in place of a text is its digits: an order has to be found
-    by its reference, however the exchange writes it.
+    by its reference, however the exchange writes it. An empty text is none: the exchange writes it
+    for an order without a reference, or leaves the field out.
     """
     metadata: dict[str, str | bool] = {
         transport: given

@@ -68,6 +68,23 @@ def without_result(order_ids: Sequence[str], results: Sequence[CancelResult]) ->
     return f"{len(results)} results for {len(order_ids)} ids, none for {missing[0]}"
 
 
+# What the exchange says of an order that it does not cancel because there is none that rests.
+_NOT_RESTING = (
+    "already filled",
+    "already graded",
+    "order is expired",
+    "order not found",
+    "not your order",
+    "does not belong to user",
+)
+
+
+def may_rest(result: CancelResult) -> bool:
+    """Whether an order that was not cancelled may rest: nothing says that nothing of it does."""
+    text = (result.reason or "").casefold()
+    return result.remaining != 0 and not any(each in text for each in _NOT_RESTING)
+
+
 def already_cancelled(result: CancelResult) -> bool:
     """Whether an order was not cancelled because it was cancelled before."""
     return not result.success and "already cancelled" in (result.reason or "").casefold()

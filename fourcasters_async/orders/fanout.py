@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from attrs import evolve
 
@@ -18,6 +19,12 @@ from fourcasters_async.orders.answers import already_cancelled
 
 CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[list[CancelResult]]]]
 """Cancels on one game by a loop time, and says what came of it."""
+
+OnOutcome = Callable[[GameOutcome], object]
+FanOut = Callable[
+    [Sequence[GameMarket], float | None, OnOutcome | None], Awaitable[list[GameOutcome]]
+]
+"""Cancels on many games by a loop time, and says what came of each, in their order."""
 
 _log = logging.getLogger("fourcasters_async")
 
@@ -36,40 +43,64 @@ async def fan_out(
     cancel: Callable[[GameMarket], Awaitable[RequestOutcome[list[CancelResult]]]],
     *,
     max_in_flight: int,
-    on_outcome: Callable[[GameOutcome], object] | None = None,
+    on_outcome: OnOutcome | None = None,
 ) -> list[GameOutcome]:
     """Apply `cancel` to every market; return the outcomes in their order.
 
     `max_in_flight` are under way at a time. A fixed set of workers takes the markets in turn: with
     a task for each of thousands, the garbage collector would take most of the time.
     """
-    clock = asyncio.get_running_loop().time
-    started = clock()
-    outcomes: dict[int, GameOutcome] = {}
+    outcomes = Outcomes(markets, on_outcome)
     todo = iter(enumerate(markets))
 
     async def work() -> None:
         for index, market in todo:
-            try:
-                settled = await cancel(market)
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                settled = crashed(market, error)
-            except Exception as error:  # noqa: BLE001  # no game's failure may touch another's
-                settled = crashed(market, error)
-            outcome = outcome_of(market, settled, elapsed=clock() - started)
-            outcomes[index] = outcome
-            if on_outcome is not None:
-                _tell(on_outcome, outcome)
+            await outcomes.settle_with(index, partial(cancel, market))
 
     async with asyncio.TaskGroup() as workers:
         for begun in range(1, min(max_in_flight, len(markets)) + 1):
             workers.create_task(work())
             if begun % _BEGUN_AT_ONCE == 0:
                 await asyncio.sleep(0)
-    return [outcomes[index] for index in range(len(markets))]
+    return outcomes.in_order()
+
+
+class Outcomes:
+    """The outcomes of one fan-out. `on_outcome` is told each of them as it comes."""
+
+    def __init__(self, markets: Sequence[GameMarket], on_outcome: OnOutcome | None) -> None:
+        self._markets = markets
+        self._on_outcome = on_outcome
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock()
+        self._known: dict[int, GameOutcome] = {}
+
+    def settle(self, index: int, settled: RequestOutcome[list[CancelResult]]) -> None:
+        """Take what came of the attempts on a game, given by its index."""
+        elapsed = self._clock() - self._started
+        outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
+        self._known[index] = outcome
+        if self._on_outcome is not None:
+            _tell(self._on_outcome, outcome)
+
+    async def settle_with(
+        self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[list[CancelResult]]]]
+    ) -> None:
+        """Cancel on a game. If that crashes, nothing is known of this game, and no other."""
+        try:
+            settled = await cancel()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            settled = crashed(self._markets[index], error)
+        except Exception as error:  # noqa: BLE001  # no game's failure may touch another's
+            settled = crashed(self._markets[index], error)
+        self.settle(index, settled)
+
+    def in_order(self) -> list[GameOutcome]:
+        """Return the outcomes in the order of the games, once all are known."""
+        return [self._known[index] for index in range(len(self._markets))]
 
 
 def outcome_of(
@@ -136,7 +167,7 @@ def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[list[Can
     return RequestOutcome(AttemptStatus.UNKNOWN, attempts=1, error=unknown, complete=False)
 
 
-def _tell(on_outcome: Callable[[GameOutcome], object], outcome: GameOutcome) -> None:
+def _tell(on_outcome: OnOutcome, outcome: GameOutcome) -> None:
     try:
         on_outcome(outcome)
     except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code

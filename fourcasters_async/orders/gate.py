@@ -20,7 +20,8 @@ from fourcasters_async.models import (
 )
 from fourcasters_async.orders.acknowledged import Acknowledged
 from fourcasters_async.orders.answers import already_cancelled
-from fourcasters_async.orders.follower import Follower
+from fourcasters_async.orders.changes import Changes
+from fourcasters_async.orders.follower import Follower, tell_failed, tell_gone
 from fourcasters_async.orders.periods import Periods
 from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
 
@@ -47,8 +48,7 @@ class Gate:
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
         self._sending: set[asyncio.Task[Any]] = set()
-        self._changes = 0
-        self._changed: dict[str | None, int] = {}
+        self._changes = Changes()
         self.acknowledged = Acknowledged(read_lag)
         """The orders that came into the book a moment ago."""
         self._game_of: Recent[str, str] = Recent()
@@ -153,6 +153,8 @@ class Gate:
         self._note_change(ticket)
         if ticket.left is not None and isinstance(error, OutcomeUnknownError):
             ticket.unknown = True
+            # Nobody may ever ask what is undecided.
+            self._expire(_now())
         else:
             self._remove(ticket)
 
@@ -175,16 +177,16 @@ class Gate:
 
     def hear(self, results: Iterable[CancelResult]) -> None:
         """Record the results of a cancel: the orders had come into the book, or still rest."""
+        results = tuple(results)
         if self.follower is not None:
-            results = tuple(results)
-            for r in results:
-                if r.order_id and (r.success or already_cancelled(r)):
-                    self.follower.gone(r.order_id, r.game_id, just_now=r.success)
+            tell_gone(self.follower, results)
         # A failure without an id may say that no order has the reference yet.
         told = [result for result in results if result.success or result.order_id]
         self.see(told)
         # An order that was not cancelled may still rest, unless it was cancelled before.
         self.forget(r.order_id for r in told if r.success or already_cancelled(r))
+        if self.follower is not None:
+            tell_failed(self.follower, results)
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an order that this session placed, if it is still remembered."""
@@ -223,7 +225,7 @@ class Gate:
 
     def mark(self) -> int:
         """Return a mark for `changed_since`."""
-        return self._changes
+        return self._changes.count
 
     def changed_since(self, mark: int) -> frozenset[str | None]:
         """Return the games with own orders that are undecided, or were sent or decided since.
@@ -231,7 +233,7 @@ class Gate:
         `None` among them stands for a game that is not known.
         """
         self._expire(_now())
-        changed = {game for game, change in self._changed.items() if change > mark}
+        changed = self._changes.since(mark)
         return frozenset(changed.union(o.game for ticket in self.tickets for o in ticket.orders))
 
     def not_shown(
@@ -321,9 +323,7 @@ class Gate:
             self._decided.add((order.user_reference, order.game), None)
 
     def _note_change(self, ticket: Ticket) -> None:
-        self._changes += 1
-        for order in ticket.orders:
-            self._changed[order.game] = self._changes
+        self._changes.note(order.game for order in ticket.orders)
 
 
 def _now() -> float:

@@ -5,25 +5,23 @@ from collections.abc import Callable, Coroutine, Iterable
 
 from attrs import evolve
 
+from fourcasters_async import models
 from fourcasters_async._core.request import Kind
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.validation import check_callback, check_flag, check_seconds
 from fourcasters_async.account import UNMATCHED, Account
 from fourcasters_async.errors import ReferencedOrder
 from fourcasters_async.models import (
-    BetsByReference,
     CancelReport,
     CancelResults,
     FlatReport,
     GameMarket,
     Halted,
     OpenOrder,
-    ReconciledOrder,
 )
 from fourcasters_async.orders.arguments import check_whole_games
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halt import by_game, cancel_until_clear
-from fourcasters_async.orders.reconcile import check_references, reconcile
 from fourcasters_async.orders.rest import RestOrders
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verify import AccountInDoubt, Proof, read_until_clear
@@ -77,9 +75,7 @@ class HaltingOrders(RestOrders):
         self._gate.halt(halted, periods=periods)
         if markets is None:
             return self._halt_everything(deadline)
-        return self._cancel_games(
-            markets, self._send_cancel, deadline, verify=True, periods=periods
-        )
+        return self._cancel_games(markets, deadline, verify=True, periods=periods)
 
     def resume(self, games: Iterable[str | GameMarket] | None = None) -> None:
         """Let orders be placed again on games that were halted; without `games`, on all games.
@@ -96,7 +92,7 @@ class HaltingOrders(RestOrders):
 
     async def reconcile(
         self, orders: Iterable[ReferencedOrder], *, deadline: float = 10.0
-    ) -> list[ReconciledOrder]:
+    ) -> "list[models.ReconciledOrder]":
         """Find out what happened to orders whose place or edit ended unknown.
 
         `orders` have a `game_id` and a `user_reference`: those of `OutcomeUnknownError.orders`, of
@@ -110,11 +106,16 @@ class HaltingOrders(RestOrders):
         Raises `InvalidRequestError`, `SessionClosedError`, `AuthenticationError` and
         `ForbiddenError`.
         """
+        from fourcasters_async.orders.reconcile import (  # noqa: PLC0415  # a kill needs none of it
+            check_references,
+            reconcile,
+        )
+
         references = check_references(orders)
         until = self._sender.until(check_seconds(deadline, "deadline"))
         self._sender.ensure_usable()
 
-        async def look_up(game_id: str, reference: str, until: float) -> BetsByReference:
+        async def look_up(game_id: str, reference: str, until: float) -> "models.BetsByReference":
             left = max(until - asyncio.get_running_loop().time(), _LEAST_SECONDS)
             return await self.account.get_bet_by_user_reference(game_id, reference, deadline=left)
 

@@ -1,13 +1,15 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from attrs import evolve
 
-from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.validation import check_id, check_seconds, optional
+from fourcasters_async._websocket.burst import FirstAttempt
 from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.dead_man import Beat, DeadManState, DeadManSwitch
 from fourcasters_async.models import (
@@ -21,16 +23,18 @@ from fourcasters_async.models import (
     PlaceResult,
 )
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
-from fourcasters_async.orders.fanout import CancelGame
+from fourcasters_async.orders.burst import burst
+from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
-from fourcasters_async.orders.hedge import elsewhere, hedged
+from fourcasters_async.orders.hedge import Cancelled, elsewhere, hedged
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
+from fourcasters_async.orders.verify import CancelById
 
-# All of them wait on one connection. Above about a thousand, the garbage collector would take most
-# of the time.
+# Of a fan-out that cannot leave at once: then each game has a task. Above about a thousand, the
+# garbage collector would take most of the time.
 _MAX_IN_FLIGHT = 1000
 _RESULTS = list[CancelResult]
 
@@ -51,11 +55,20 @@ class OrdersSocket(Orders):
     _answers_are_proven = True
 
     def __init__(
-        self, socket: WebSocketClient, gate: Gate, reads: SharedReads, over_rest: CancelGame
+        self,
+        socket: WebSocketClient,
+        gate: Gate,
+        reads: SharedReads,
+        over_rest: CancelGame,
+        resting_over_rest: CancelById,
+        *,
+        connected: bool,
     ) -> None:
         super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._over_rest = over_rest
+        self._resting_over_rest = resting_over_rest
+        self._was_connected = connected
 
     @property
     def connected(self) -> bool:
@@ -120,16 +133,21 @@ class OrdersSocket(Orders):
         its token or for too many requests, goes to REST at once, and so does, also without a
         `hedge`, one about a game that this service does not know. The first answer ends the game,
         and the results of both are united. A request that has no answer by then is given up. It may
-        still take effect, so the outcome has `complete=False`.
+        still take effect, so the outcome has `complete=False`. What a read shows is then cancelled
+        over REST, as it was read. While there was no connection yet (`wait=False`), a `hedge` is
+        also the seconds that one is waited for, at most half of a `deadline`; without one in that
+        time, or once it cannot be made, everything goes over REST alone.
         """
         markets = check_markets(games, type)
-        cancel: CancelGame = self._send_cancel
-        if hedge is not None:
-            cancel = hedged(
-                super()._send_cancel, self._over_rest, after=check_seconds(hedge, "hedge")
-            )
+        after = None if hedge is None else check_seconds(hedge, "hedge")
         return await self._cancel_games(
-            markets, cancel, deadline, on_outcome, verify=verify, periods=periods
+            markets,
+            deadline,
+            on_outcome,
+            verify=verify,
+            periods=periods,
+            fan_out=partial(self._fan_out, hedge=after),
+            cancel_resting=None if after is None else self._resting_over_rest,
         )
 
     async def heartbeat(
@@ -166,11 +184,69 @@ class OrdersSocket(Orders):
 
         yield beat
 
-    async def _send_cancel(
-        self, market: GameMarket, deadline: float | None
-    ) -> RequestOutcome[list[CancelResult]]:
-        outcome = await super()._send_cancel(market, deadline)
-        return await elsewhere(outcome, self._over_rest, market, deadline)
+    async def _fan_out(
+        self,
+        markets: Sequence[GameMarket],
+        until: float | None,
+        on_outcome: OnOutcome | None,
+        *,
+        hedge: float | None = None,
+    ) -> list[GameOutcome]:
+        if hedge is not None and not await self._reached(hedge, until):
+            return await fan_out(
+                markets,
+                lambda market: self._over_rest(market, until),
+                max_in_flight=self._max_in_flight,
+                on_outcome=on_outcome,
+            )
+        outcomes = await burst(
+            self._socket,
+            markets,
+            self._cancel_game,
+            self._cancel_hedged,
+            until=until,
+            hedge=hedge,
+            on_outcome=on_outcome,
+        )
+        if outcomes is not None:
+            return outcomes
+        return await fan_out(
+            markets,
+            partial(self._cancel_hedged, until=until, hedge=hedge),
+            max_in_flight=self._max_in_flight,
+            on_outcome=on_outcome,
+        )
+
+    async def _reached(self, within: float, until: float | None) -> bool:
+        """Wait for the first connection for some seconds, and leave half of the time to REST."""
+        if not self._was_connected:
+            now = asyncio.get_running_loop().time()
+            seconds = within if until is None else min(within, (until - now) / 2)
+            self._was_connected = await self._socket.reach(now + seconds)
+        return self._was_connected
+
+    async def _cancel_hedged(
+        self,
+        market: GameMarket,
+        first: FirstAttempt[list[CancelResult]] | None = None,
+        *,
+        until: float | None,
+        hedge: float | None,
+    ) -> Cancelled:
+        """Cancel on a game, from its first attempt on if that was made before.
+
+        `hedge` is the seconds from now after which REST is asked too.
+        """
+
+        def send(market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
+            return self._socket.send(self._cancel_game(market), deadline=deadline, begun=first)
+
+        if hedge is not None:
+            return await hedged(send, self._over_rest, after=hedge)(market, until)
+        return await elsewhere(await send(market, until), self._over_rest, market, until)
+
+    async def _send_cancel(self, market: GameMarket, deadline: float | None) -> Cancelled:
+        return await self._cancel_hedged(market, until=deadline, hedge=None)
 
     def _cancel(self, order_id: str) -> Request[CancelResult]:
         return Request(

@@ -13,18 +13,18 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 # How many own orders are remembered: with their game, so that the game of an edit is known, and as
-# decided.
+# decided. The same number of games with own orders are, and of periods.
 _REMEMBERED = 10_000
 
 
 class Recent(OrderedDict[K, V]):
     """The entries that were added last."""
 
-    def add(self, key: K, value: V) -> None:
-        """Add one, and forget the oldest."""
+    def add(self, key: K, value: V) -> tuple[K, V] | None:
+        """Add one as the newest. Forget the oldest if there are too many, and return it then."""
         self[key] = value
-        if len(self) > _REMEMBERED:
-            self.popitem(last=False)
+        self.move_to_end(key)
+        return self.popitem(last=False) if len(self) > _REMEMBERED else None
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 from attrs import evolve
@@ -33,12 +33,14 @@ from fourcasters_async.orders.arguments import (
     own_order,
     with_reference,
 )
-from fourcasters_async.orders.fanout import CancelGame, fan_out
+from fourcasters_async.orders.fanout import FanOut, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.hedge import Cancelled
 from fourcasters_async.orders.own import send_own
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
 from fourcasters_async.orders.shared_reads import SharedReads
-from fourcasters_async.orders.verify import GamesInDoubt, read_until_clear
+from fourcasters_async.orders.single import cancel_one
+from fourcasters_async.orders.verify import CancelById, GamesInDoubt, read_until_clear
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
@@ -75,11 +77,8 @@ class Orders(ABC):
         are the cause of an `OutcomeUnknownError`: `AsyncSession.lookup_order` tells.
         """
         asked = check_id(order_id, "order_id")
-        request = evolve(self._cancel(asked), check=lambda told: without_result([asked], [told]))
-        result = await self._sender.call(request, deadline=deadline)
-        result.order_id = asked
-        self._gate.hear([result])
-        return result
+        request = self._cancel(asked)
+        return await cancel_one(self._sender, self._gate, request, asked, deadline=deadline)
 
     async def cancel_multiple(
         self, order_ids: Iterable[str], *, deadline: float | None = None
@@ -163,18 +162,19 @@ class Orders(ABC):
         """
         markets = check_markets(games, type)
         return await self._cancel_games(
-            markets, self._send_cancel, deadline, on_outcome, verify=verify, periods=periods
+            markets, deadline, on_outcome, verify=verify, periods=periods
         )
 
     async def _cancel_games(
         self,
         markets: list[GameMarket],
-        cancel: CancelGame,
         deadline: float | None,
-        on_outcome: Callable[[GameOutcome], object] | None = None,
+        on_outcome: OnOutcome | None = None,
         *,
         verify: bool,
         periods: bool,
+        fan_out: FanOut | None = None,
+        cancel_resting: CancelById | None = None,
     ) -> CancelReport:
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")
@@ -188,18 +188,12 @@ class Orders(ABC):
         # Without a deadline each game has its own time, and so has the proof.
         kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
         answers_until = None if until is None else until - kept
-        outcomes = await fan_out(
-            markets,
-            lambda market: cancel(market, answers_until),
-            max_in_flight=self._max_in_flight,
-            on_outcome=on_outcome,
-        )
+        outcomes = await (fan_out or self._fan_out)(markets, answers_until, on_outcome)
         self._gate.hear(r for outcome in outcomes for r in outcome.results)
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
-            doubt = GamesInDoubt(
-                self._gate, outcomes, self._cancel_resting, until=end, periods=periods
-            )
+            by_id = cancel_resting or self._cancel_resting
+            doubt = GamesInDoubt(self._gate, outcomes, by_id, until=end, periods=periods)
             await read_until_clear(doubt, self._reads, self._gate, since=started, until=end)
             outcomes = doubt.settle()
         undecided: tuple[UndecidedOrder, ...] = ()
@@ -208,6 +202,12 @@ class Orders(ABC):
             named = self._gate.with_periods(named) if periods else named
             undecided = self._gate.undecided(named)
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
+
+    async def _fan_out(
+        self, markets: Sequence[GameMarket], until: float | None, on_outcome: OnOutcome | None
+    ) -> list[GameOutcome]:
+        cancel, most = partial(self._send_cancel, deadline=until), self._max_in_flight
+        return await fan_out(markets, cancel, max_in_flight=most, on_outcome=on_outcome)
 
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
         """Cancel every open order on every game and league.
@@ -270,9 +270,7 @@ class Orders(ABC):
         `timeout` is in whole seconds. There is no way to disarm it.
         """
 
-    def _send_cancel(
-        self, market: GameMarket, deadline: float | None
-    ) -> Awaitable[RequestOutcome[list[CancelResult]]]:
+    def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
         return self._sender.send(self._cancel_game(market), deadline=deadline)
 
     async def _cancel_list(
@@ -307,10 +305,9 @@ class Orders(ABC):
             unite=partial(rows_by_id, asked),
             answer_limit=MANY_ORDERS,
         )
-        told = await self._cancel_until(request, until)
-        told[:] = result_for_each(order_ids, told)
-        self._gate.hear(told)
-        return told
+        results, outcome = await self._sender.outcome_until(request, until)
+        # What a row without an id is about is known by its place.
+        return self._heard(result_for_each(order_ids, results), outcome)
 
     # How the transport says it. What an answer must fit is the same for both.
 

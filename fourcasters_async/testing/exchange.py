@@ -289,7 +289,7 @@ class FakeExchange:
             return response
         if request.path == _ORDERS_PATH:
             return await self._sockets.serve(request, response.headers, account or "")
-        return await self.feeds.serve(request, account or "")
+        return await self.feeds.serve(request, response.headers, account or "")
 
     async def _answer(
         self, received: Received, call: Call, *, refusal: Answer | None = None

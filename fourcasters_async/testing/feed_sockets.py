@@ -6,7 +6,7 @@ What it has not read yet is bounded, and beyond that its connection is dropped.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import WSMsgType, web
 from attrs import define, field
@@ -14,7 +14,7 @@ from attrs import define, field
 from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.price_feed import Subscription
-from fourcasters_async.testing.sockets import ServerSocket, ServerSockets, frame
+from fourcasters_async.testing.sockets import ServerSocket, ServerSockets, frame, shake_hands
 
 _BUFFER = 2**24
 
@@ -161,10 +161,11 @@ class FeedSockets(ServerSockets[FeedSocket]):
         else:
             fault(push)
 
-    async def serve(self, request: web.Request, account: str) -> web.WebSocketResponse:
+    async def serve(
+        self, request: web.Request, headers: Mapping[str, str], account: str
+    ) -> web.WebSocketResponse:
         """Shake hands, and obey what comes until the connection ends."""
-        stream = web.WebSocketResponse(autoping=False, compress=False)
-        await stream.prepare(request)
+        stream = await shake_hands(request, headers)
         socket = FeedSocket(request, account, stream, buffer=self.buffer)
         self._open.add(socket)
         self._received()

@@ -1,7 +1,7 @@
 """Both feeds of the exchange, around one book: who is connected, and what is sent to whom."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 from aiohttp import web
@@ -55,8 +55,10 @@ class UserFeed(FeedSockets):
         """Tell an account what happened to its order."""
         told = self.log.take(event)
         if told is not None:
-            account, content = told
-            self._tell(account, content, event.kind, frozenset({event.game.game_id}))
+            account, kept = told
+            for socket in self._of(account):
+                games = frozenset({event.game.game_id})
+                self.send(event.kind, kept.content, socket, games)
 
     def push(self, document: Body, account: str, *, type: str = "") -> None:  # noqa: A002  # as in `inject`
         """Tell an account anything, as the feed does: with the next `messageID` unless it has one.
@@ -65,7 +67,8 @@ class UserFeed(FeedSockets):
         """
         content = self.log.add(account, document, self._clock.now())
         games = frozenset({str(document.get("gameID"))})
-        self._tell(account, content, type, games)
+        for socket in self._of(account):
+            self.send(type, content, socket, games)
 
     def replay(self, account: str, request: web.Request) -> Answer:
         """Answer a request for the messages between two ids."""
@@ -83,10 +86,8 @@ class UserFeed(FeedSockets):
         """Return what can be replayed to an account now, oldest first."""
         return self.log.messages(account, self._clock.now())
 
-    def _tell(self, account: str, content: bytes, type_: str, games: frozenset[str]) -> None:
-        for socket in tuple(self._open):
-            if socket.account == account:
-                self.send(type_, content, socket, games)
+    def _of(self, account: str) -> list[FeedSocket]:
+        return [socket for socket in self._open if socket.account == account]
 
 
 class PriceFeed(FeedSockets):
@@ -104,10 +105,11 @@ class PriceFeed(FeedSockets):
         self._log = log
 
     def take(self, event: BookEvent) -> None:
-        """Note what an event changes."""
-        self.updates.take(event)
-        if not self._open:
-            self.updates.drain()
+        """Note what an event changes, if anybody listens."""
+        if self._open:
+            self.updates.take(event)
+        else:
+            self.updates.pass_over(event)
 
     def flush(self) -> None:
         """Tell now what has changed, and not after this turn of the loop."""
@@ -217,10 +219,12 @@ class Feeds:
             return self.user.replay(account, request)
         return Answer(101, None)
 
-    async def serve(self, request: web.Request, account: str) -> web.WebSocketResponse:
-        """Serve a connection after its handshake was answered."""
+    async def serve(
+        self, request: web.Request, headers: Mapping[str, str], account: str
+    ) -> web.WebSocketResponse:
+        """Serve a connection after its handshake was answered, with some `headers`."""
         self._loop = asyncio.get_running_loop()
-        return await self._by_path[request.path].serve(request, account)
+        return await self._by_path[request.path].serve(request, headers, account)
 
     def watch_clock(self) -> None:
         """Have time pass in the book when something is next due there, if anybody listens."""

@@ -86,6 +86,12 @@ class PriceUpdates:
             volume = partial(self._volume, game)
             self._changed[game.game_id, "volume"] = PriceUpdate(VOLUME_UPDATE, game, volume)
 
+    def pass_over(self, event: BookEvent) -> None:
+        """Take an event that is told to nobody: only what was matched counts later too."""
+        self._changed.clear()
+        if event.fill is not None and not event.fill.taker:
+            self._volumes[event.game.game_id] += event.fill.risk + event.fill.win
+
     def drain(self) -> list[PriceUpdate]:
         """Return what has changed, in order, and forget it."""
         changed, self._changed = self._changed, {}

@@ -175,6 +175,14 @@ class ServerSockets(Generic[S]):
             socket.give_up()
 
 
+async def shake_hands(request: web.Request, headers: Mapping[str, str]) -> web.WebSocketResponse:
+    """Accept a handshake. Of the `headers` of its answer, a fresh token goes with it."""
+    stream = web.WebSocketResponse(autoping=False, compress=False)
+    stream.headers.update({k: v for k, v in headers.items() if k == "X-Auth-Token"})
+    await stream.prepare(request)
+    return stream
+
+
 class OrdersSockets(ServerSockets[OrdersSocket]):
     """The connections to the Orders WebSocket.
 
@@ -196,9 +204,7 @@ class OrdersSockets(ServerSockets[OrdersSocket]):
         self, request: web.Request, headers: Mapping[str, str], account: str
     ) -> web.WebSocketResponse:
         """Shake hands, and answer each message in a task of its own until the connection ends."""
-        stream = web.WebSocketResponse(autoping=False, compress=False)
-        stream.headers.update({k: v for k, v in headers.items() if k == "X-Auth-Token"})
-        await stream.prepare(request)
+        stream = await shake_hands(request, headers)
         socket = OrdersSocket(request, account, stream)
         self._open.add(socket)
         try:

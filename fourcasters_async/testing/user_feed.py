@@ -6,9 +6,11 @@ Documents have an id of their own, `<milliseconds>-<number>`, and are kept for r
 import math
 import re
 from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import orjson
-from attrs import define, field, frozen
+from attrs import define, field
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.answers import RefusedError
@@ -18,17 +20,50 @@ from fourcasters_async.testing.records import BookFill, BookGame, BookOrder, mom
 MessageID = tuple[int, int]
 
 _MESSAGE_ID = re.compile(r"([0-9]{1,16})-([0-9]{1,16})")
+_MILLISECOND = timedelta(milliseconds=1)
+# The milliseconds of the time at which the exchange's clock began.
+_OPENED = int(moment(0.0).timestamp()) * 1000
 _FIRST: MessageID = (0, 0)
 _NONE: MessageID = (-1, 0)
 
 
-@frozen
+@define(eq=False)
 class Kept:
-    """A message that can be replayed: its id, the exchange's time of it, and its JSON."""
+    """A message that can be replayed: its id, and the exchange's time of it.
+
+    `content`, its JSON, is written when it is first asked for: most messages nobody hears.
+    """
 
     message_id: MessageID
     at: float
-    content: bytes
+    _write: Callable[[MessageID], bytes]
+    _content: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        """Its JSON."""
+        if self._content is None:
+            self._content = self._write(self.message_id)
+        return self._content
+
+
+@define(eq=False)
+class _Told:
+    """What is told of an event, with what may change later of its order and its game."""
+
+    event: BookEvent
+    order: BookOrder
+    filled: float
+    remaining: float
+    offered: float
+    live: bool
+    start: datetime
+
+    def write(self, message_id: MessageID) -> bytes:
+        """Return the message as JSON."""
+        document = _document(self)
+        document["messageID"] = _text(message_id)
+        return orjson.dumps(document)
 
 
 @define
@@ -50,30 +85,28 @@ class UserLog:
     keep_seconds: float = math.inf
     _histories: dict[str, _History] = field(factory=dict, init=False, repr=False)
     _newest: MessageID = field(default=_FIRST, init=False)
-    _told_at: tuple[float, str, int] = field(default=(-1.0, "", 0), init=False)
 
-    def take(self, event: BookEvent) -> tuple[str, bytes] | None:
-        """Write an event as a message to an account, or return `None` if it is told to nobody."""
-        if event.order is None:
+    def take(self, event: BookEvent) -> tuple[str, Kept] | None:
+        """Keep an event as a message to an account, or return `None` if it is told to nobody."""
+        order, game = event.order, event.game
+        if order is None:
             return None
-        account = event.order.account
-        created, milliseconds = self._time(event.at)
-        document = document_of(event, event.order, created)
-        self._newest = message_id = self._next_id(milliseconds)
-        document["messageID"] = f"{message_id[0]}-{message_id[1]}"
-        return account, self._keep(account, Kept(message_id, event.at, orjson.dumps(document)))
+        told = _Told(
+            event, order, order.filled, order.remaining, order.offered, game.live, game.start
+        )
+        self._newest = message_id = self._next_id(_milliseconds(event.at))
+        return order.account, self._keep(order.account, Kept(message_id, event.at, told.write))
 
     def add(self, account: str, document: wire.Document, at: float) -> bytes:
         """Keep a message to an account, and return its JSON.
 
         It gets the next `messageID`, unless it has one.
         """
-        _, milliseconds = self._time(at)
         given = message_id_in(document.get("messageID"))
-        message_id = given or self._next_id(milliseconds)
-        document = {"messageID": f"{message_id[0]}-{message_id[1]}", **document}
+        message_id = given or self._next_id(_milliseconds(at))
+        content = orjson.dumps({"messageID": _text(message_id), **document})
         self._newest = max(self._newest, message_id)
-        return self._keep(account, Kept(message_id, at, orjson.dumps(document)))
+        return self._keep(account, Kept(message_id, at, lambda _: content)).content
 
     def messages(self, account: str, now: float = -math.inf) -> list[wire.Document]:
         """Return what can be replayed to an account, oldest first."""
@@ -100,20 +133,15 @@ class UserLog:
         messages = [orjson.loads(each.content) for each in kept if each.message_id > after]
         return {"status": "success", "messages": messages}
 
-    def _keep(self, account: str, message: Kept) -> bytes:
+    def _keep(self, account: str, message: Kept) -> Kept:
         self._history(account, message.at).kept.append(message)
-        return message.content
-
-    def _time(self, at: float) -> tuple[str, int]:
-        """Return a time as text and in milliseconds. Much happens at one time."""
-        if self._told_at[0] != at:
-            when = moment(at)
-            self._told_at = at, wire.time(when), int(when.timestamp() * 1000)
-        return self._told_at[1:]
+        return message
 
     def _history(self, account: str, now: float) -> _History:
         """Return the history of an account without what is too old to be kept."""
-        history = self._histories.setdefault(account, _History())
+        history = self._histories.get(account)
+        if history is None:
+            history = self._histories[account] = _History()
         kept = history.kept
         while kept and (len(kept) > self.keep or kept[0].at < now - self.keep_seconds):
             history.lost = kept.popleft().message_id
@@ -140,24 +168,32 @@ def bounds_in(query: object, name: str) -> MessageID | None:
     return message_id
 
 
-def document_of(event: BookEvent, order: BookOrder, created: str) -> wire.Document:
-    """Write what happened to an order at a time, without a `messageID`."""
-    fill, game = event.fill, event.game
+def _milliseconds(at: float) -> int:
+    return _OPENED + timedelta(seconds=at) // _MILLISECOND
+
+
+def _text(message_id: MessageID) -> str:
+    return f"{message_id[0]}-{message_id[1]}"
+
+
+def _document(told: _Told) -> wire.Document:
+    """Write what happened to an order, without a `messageID`."""
+    event, order, fill, game = told.event, told.order, told.event.fill, told.event.game
     took = fill is not None and fill.taker
     return {
         "matched": None if fill is None else _matched(order, fill),
-        "unmatched": None if took else _unmatched(event, order),
+        "unmatched": None if took else _unmatched(told),
         "origin": "wager" if took else "offer",
         "gameID": game.game_id,
         "parentGameID": game.parent_id,
         "eventName": _event_name(game),
         "league": game.league,
         "sport": game.sport,
-        "live": game.live,
-        "start": wire.time(game.start),
+        "live": told.live,
+        "start": wire.time(told.start),
         "awayRotationNumber": str(game.rotation),
         "platform": "api",
-        "createdAt": created,
+        "createdAt": wire.time(moment(event.at)),
     }
 
 
@@ -173,19 +209,20 @@ def _matched(order: BookOrder, fill: BookFill) -> wire.Document:
     }
 
 
-def _unmatched(event: BookEvent, order: BookOrder) -> wire.Document:
+def _unmatched(told: _Told) -> wire.Document:
     """Write an order that rests, or rested.
 
     `filled` is what this event alone filled, but on a cancel all that was filled before it.
     """
+    event, order = told.event, told.order
     cancelled = event.kind is BookEventKind.CANCELLED
     filled = 0.0 if event.fill is None else event.fill.risk
     reference = order.user_reference
     return {
         "orderID": order.order_id,
-        "filled": order.filled if cancelled else filled,
-        "offered": 0.0 if cancelled else order.offered,
-        "remaining": order.remaining,
+        "filled": told.filled if cancelled else filled,
+        "offered": 0.0 if cancelled else told.offered,
+        "remaining": told.remaining,
         **_terms(order, order.odds),
         **({} if reference is None else {"userReference": reference}),
     }

@@ -1,0 +1,195 @@
+"""The first attempts of many requests, made at once on one connection."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+
+from fourcasters_async._core.failures import no_response
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
+from fourcasters_async._core.request import Request
+from fourcasters_async._core.retry import Attempts
+from fourcasters_async._websocket.connection import Connection
+from fourcasters_async._websocket.frames import classify, encode
+from fourcasters_async._websocket.pending import Document, Pending
+
+T = TypeVar("T")
+
+# So many are written before the others are thought of: that takes longer than a packet next door.
+_FIRST = 25
+
+
+@define(eq=False)
+class _One(Pending):
+    """One request of a burst. Its frame is made right before it is written."""
+
+    burst: "Burst[Any]"
+    index: int
+    _done: bool = field(default=False, init=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether its first attempt is decided or withdrawn."""
+        return self._done
+
+    def withdraw(self) -> None:
+        """Let nobody wait for its answer any more."""
+        self._done = True
+
+    def frame(self, now: float) -> bytes | NoResponse:
+        """Make the frame, unless the time is up: to make those before it takes time."""
+        if now >= self.ends:
+            return NoResponse("TimeoutError: the time was up", not_sent=True)
+        try:
+            return encode(self.burst.request_of(self.index), self.request_id)
+        except Exception as error:  # noqa: BLE001  # no request's failure may touch another's
+            return no_response(error, left=False)
+
+    def end(self, how: Document | NoResponse) -> None:
+        if not self._done:
+            self._done = True
+            self.burst.take(self.index, how)
+
+
+class Burst(Generic[T]):
+    """The first attempts of `count` requests, which take no task and no future each.
+
+    `request_of` returns each by its index. They differ in nothing but their bodies, and have no
+    `leave`. As soon as the answer to one comes, `answered` is called with its index and the answer,
+    in the task that reads. A request that its first attempt does not decide is handed over:
+    `undecided` is called with the index and that attempt, which `Sender.send` goes on from. All
+    have the loop time `deadline`, and the attempts end by `ends`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        count: int,
+        request_of: Callable[[int], Request[T]],
+        *,
+        deadline: float,
+        ends: float,
+        redact: Callable[[str], str],
+        answered: Callable[[int, T], None],
+        undecided: Callable[[int, "FirstAttempt[T]"], None],
+    ) -> None:
+        self.connection = connection
+        self.deadline = deadline
+        self.request_of = request_of
+        self._request = request_of(0)
+        self._ends = ends
+        self._redact = redact
+        self._answered = answered
+        self._undecided = undecided
+        self._count = self._left = count
+        self._pending: list[_One] = []
+        self._handed_over = False
+        # Of requests that were handed over before their first attempt was decided.
+        self._waiting: dict[int, asyncio.Future[Document | NoResponse]] = {}
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Send all, and return once each first attempt is decided or withdrawn."""
+        try:
+            self._ask(range(min(_FIRST, self._count)))
+            if self._count > _FIRST:
+                await asyncio.sleep(0)
+                self._ask(range(_FIRST, self._count))
+            await self._over
+        finally:
+            for one in self._pending:
+                self._withdraw(one)
+            # They hold the burst, and it them: the collector would have to find them.
+            self._pending = []
+
+    def hand_over(self) -> None:
+        """Hand over every request that is not decided yet. Its attempt goes on."""
+        self._handed_over = True
+        self._hand_over(self._pending)
+
+    def take(self, index: int, how: Document | NoResponse) -> None:
+        """Take the answer to a request, or why there is none."""
+        waiting = self._waiting.pop(index, None)
+        try:
+            if waiting is None:
+                self._decide(index, how)
+            elif not waiting.done():
+                waiting.set_result(how)
+        except BaseException as error:
+            if not self._over.done():
+                self._over.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        self._decided()
+
+    def withdraw(self, index: int) -> None:
+        """Wait no more for the answer to a request that was handed over."""
+        if index in self._waiting:
+            self._withdraw(self._pending[index])
+
+    def judge(self, how: Document | NoResponse) -> AttemptResult[T]:
+        """Return what an answer proves, or that none came."""
+        if isinstance(how, NoResponse):
+            return unanswered(self._request, how)
+        return classify(self._request, how, redact=self._redact)
+
+    def _ask(self, indices: range) -> None:
+        asked = self.connection.ask_all(
+            indices, lambda index, request_id: _One(request_id, self._ends, self, index)
+        )
+        self._pending += asked
+        if self._handed_over:
+            self._hand_over(asked)
+
+    def _hand_over(self, ones: Sequence[_One]) -> None:
+        for one in ones:
+            if not one.done:
+                waiting = self._waiting[one.index] = asyncio.get_running_loop().create_future()
+                self._undecided(one.index, FirstAttempt(self, one.index, waiting))
+
+    def _decide(self, index: int, how: Document | NoResponse) -> None:
+        try:
+            result = self.judge(how)
+        except Exception:  # noqa: BLE001  # it is raised again where a crash of one request belongs
+            result = None
+        if result is not None and result.status is AttemptStatus.ANSWERED:
+            self._answered(index, result.value)  # type: ignore[arg-type]  # an answer has a value
+        else:
+            self._undecided(index, FirstAttempt(self, index, how))
+
+    def _withdraw(self, one: _One) -> None:
+        """Wait no more for an answer, and send nothing that is not sent yet."""
+        if not one.done:
+            one.withdraw()
+            self.connection.forget(one)
+            self._waiting.pop(one.index, None)
+            self._decided()
+
+    def _decided(self) -> None:
+        self._left -= 1
+        if not self._left and not self._over.done():
+            self._over.set_result(None)
+
+
+@define(eq=False)
+class FirstAttempt(Generic[T]):
+    """The first attempt of one request of a burst, which did not decide it, or not yet.
+
+    `how` is its end, a future while it has none.
+    """
+
+    _burst: Burst[T]
+    _index: int
+    _how: "Document | NoResponse | asyncio.Future[Document | NoResponse]"
+
+    async def __call__(self, attempts: Attempts[T]) -> AttemptResult[T]:
+        """Return what it proves, and say in `attempts` what it was made with."""
+        attempts.deadline = self._burst.deadline
+        attempts.token = self._burst.connection.token
+        if not isinstance(self._how, asyncio.Future):
+            return self._burst.judge(self._how)
+        try:
+            return self._burst.judge(await self._how)
+        finally:
+            self._burst.withdraw(self._index)

@@ -1,0 +1,66 @@
+"""Requests in flight on a WebSocket."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+from attrs import define, field
+
+from fourcasters_async._core.outcome import NoResponse
+
+Document = Mapping[str, object]
+
+
+@define(eq=False)
+class Pending(ABC):
+    """A request in flight, which is to be answered by the loop time `ends`.
+
+    `left` is the loop time when its frame was gathered to be written, and `writes` how often the
+    socket had written before: its frame left with the next write.
+    """
+
+    request_id: str
+    ends: float
+    left: float | None = field(default=None, init=False)
+    writes: int = field(default=0, init=False)
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether nobody waits for its answer any more."""
+
+    @abstractmethod
+    def frame(self, now: float) -> bytes | NoResponse:
+        """Return what is to be written at the loop time `now`, or why nothing may leave."""
+
+    @abstractmethod
+    def end(self, how: Document | NoResponse) -> None:
+        """Take the answer, or why there is none. Does nothing if it is done."""
+
+
+@define(eq=False)
+class Asked(Pending):
+    """A request that somebody waits for in a future.
+
+    `leave` returns why the frame may not leave, or `None`.
+    """
+
+    _frame: bytes
+    answer: "asyncio.Future[Document | NoResponse]"
+    _leave: Callable[[], Exception | None] | None
+
+    @property
+    def done(self) -> bool:
+        """Whether it is answered, or nobody waits any more."""
+        return self.answer.done()
+
+    def frame(self, now: float) -> bytes | NoResponse:  # noqa: ARG002  # a timer ends it
+        """Ask `leave` at the last moment before the write."""
+        if self._leave is not None and (refusal := self._leave()) is not None:
+            return NoResponse(str(refusal), not_sent=True)
+        return self._frame
+
+    def end(self, how: Document | NoResponse) -> None:
+        """Set the result of the future."""
+        if not self.answer.done():
+            self.answer.set_result(how)
