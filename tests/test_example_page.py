@@ -196,6 +196,56 @@ async def test_a_page_whose_server_comes_back_goes_on(
             await expect(card(page, "One")).to_have_attribute("data-state", "clear")
 
 
+async def test_what_is_not_known_any_more_is_not_green(
+    fake_exchange: FakeExchange, browser: Browser
+) -> None:
+    game_with_orders(fake_exchange, "One")
+    async with running_desk(fake_exchange) as at, opened(browser, at) as page:
+        await page.get_by_role("button", name="Halt everything").click()
+        await expect(card(page, "One")).to_have_attribute("data-state", "clear")
+        fake_exchange.inject(faults.Unavailable(), endpoint="user", times=None)
+        await fake_exchange.drop_sockets(endpoint="user")
+        await expect(card(page, "One")).to_have_attribute("data-state", "unknown")
+        await expect(card(page, "One").locator(".state")).to_have_text("was clear; not known now")
+        fake_exchange.clear_faults()
+        await expect(card(page, "One")).to_have_attribute("data-state", "clear")
+
+
+async def test_an_order_that_somebody_else_places_after_the_halt_is_not_green(
+    fake_exchange: FakeExchange, browser: Browser
+) -> None:
+    game = game_with_orders(fake_exchange, "One")
+    async with running_desk(fake_exchange) as at, opened(browser, at) as page:
+        await page.get_by_role("button", name="Halt everything").click()
+        await expect(card(page, "One")).to_have_attribute("data-state", "clear")
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await expect(card(page, "One").locator(".state")).to_have_text("was clear; 1 order since")
+        await expect(card(page, "One")).to_have_attribute("data-state", "unknown")
+
+
+async def test_tabs_that_nobody_looks_at_do_not_keep_the_button_waiting(
+    fake_exchange: FakeExchange, browser: Browser
+) -> None:
+    game_with_orders(fake_exchange, "One")
+    hide = """() => {
+        Object.defineProperty(document, "hidden", {value: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    async with running_desk(fake_exchange) as at:
+        context = await browser.new_context()
+        # One more than a browser has connections to a server.
+        for _ in range(7):
+            page = await context.new_page()
+            await page.goto(at.url)
+            await expect(page.locator("#link")).to_have_text("live")
+            await page.evaluate(hide)
+        page = await context.new_page()
+        await page.goto(at.url)
+        await page.get_by_role("button", name="Halt everything").click()
+        await expect(card(page, "One")).to_have_attribute("data-state", "clear")
+        await context.close()
+
+
 async def test_the_keyboard_is_enough(fake_exchange: FakeExchange, browser: Browser) -> None:
     for name in ("One", "Two"):
         game_with_orders(fake_exchange, name)

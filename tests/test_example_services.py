@@ -1,8 +1,8 @@
 """The examples of services: they parse, and what they say of the bot is true."""
 
-import argparse
 import configparser
 import re
+import runpy
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fourcasters_async.cli import exits
 
 SERVICE = Path(__file__).parents[1] / "examples" / "service"
 UNIT = SERVICE / "fourcasters-quoter.service"
+BOT = SERVICE.parent / "strategy" / "quoter.py"
 MANIFEST = SERVICE / "fourcasters-quoter.yaml"
 
 
@@ -31,14 +32,16 @@ def manifest() -> dict[str, Any]:
 
 
 def deadline_of(words: list[str]) -> float:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--deadline", type=float)
-    return float(parser.parse_known_args(words)[0].deadline)
+    """Return what the bot itself makes of its arguments."""
+    deadline: float = runpy.run_path(str(BOT))["parse"](words).deadline
+    return deadline
 
 
 def test_systemd_waits_for_longer_than_the_bot_may_take() -> None:
     service = unit()["Service"]
-    assert float(service["TimeoutStopSec"]) >= 2 * deadline_of(shlex.split(service["ExecStart"]))
+    assert float(service["TimeoutStopSec"]) >= 2 * deadline_of(
+        shlex.split(service["ExecStart"])[2:]
+    )
     assert service["KillSignal"] == "SIGTERM"
 
 

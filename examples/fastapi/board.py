@@ -14,6 +14,7 @@ from fourcasters_async import (
     CancelReport,
     FourcastersError,
     Game,
+    GameExposure,
     GameOutcome,
     LiveOrders,
     MarketType,
@@ -79,7 +80,7 @@ class Board:
     def state(self) -> JSON:
         """Return all that a page shows."""
         orders = [self._named(order) for order in self.live.orders]
-        exposures = {each.game_id: each for each in exposure_of(orders, self.bets)}
+        exposures = {each.game_id: each for each in with_children(exposure_of(orders, self.bets))}
         by_game: dict[str, list[OpenOrder]] = {game_id: [] for game_id in exposures}
         by_game |= {game_id: [] for game_id in self.halts}
         for order in orders:
@@ -131,7 +132,8 @@ class Board:
     def halt(self, games: list[str] | None, *, deadline: float) -> AsyncIterator[tuple[str, JSON]]:
         """Halt games, or everything, and return what comes of it as it comes.
 
-        Nothing more is placed from this call on. Raises `InvalidRequestError` at once.
+        Nothing more is placed from this call on. Each game is halted by itself, so that it is told
+        of once it is known; a halt of everything is sent beside them, and is the proof.
         """
         told: asyncio.Queue[tuple[str, JSON] | None] = asyncio.Queue()
         # A coroutine that is not awaited yet: the gate is closed already.
@@ -168,6 +170,9 @@ class Board:
                 clear = all(report.verified_clear for report in reports)
                 told.put_nowait(("done", {"clear": clear, "cancelled": len(cancelled)}))
             finally:
+                for game_id in each:
+                    if self.halts.get(game_id, {}).get("state") == "halting":
+                        self._note(game_id, "unknown", "the halt ended before that was known")
                 told.put_nowait(None)
 
         self._begin(run())
@@ -265,6 +270,13 @@ async def drain(queue: "asyncio.Queue[tuple[str, JSON] | None]") -> AsyncIterato
     """Yield what is put into a queue until `None` is."""
     while (item := await queue.get()) is not None:
         yield item
+
+
+def with_children(exposures: list[GameExposure]) -> Iterator[GameExposure]:
+    """Yield exposures, and those of periods, which are games of their own."""
+    for exposure in exposures:
+        yield exposure
+        yield from with_children(exposure.children)
 
 
 def reason_of(outcome: GameOutcome) -> str:

@@ -212,11 +212,16 @@ async def main(games: list[str], terms: Terms, deadline: float) -> int:
     return end.exit_status or int(failed)
 
 
-if __name__ == "__main__":
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """Return what the command line says."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("games", nargs="+", metavar="GAME_ID")
-    options.add_argument("--bet", type=float, default=50.0)
+    options.add_argument("--bet", type=float, default=50.0, help="the risk of each quote")
     options.add_argument("--deadline", type=float, default=10.0, help="seconds to end flat in")
-    given = options.parse_args()
+    return options.parse_args(words)
+
+
+if __name__ == "__main__":
+    given = parse()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     sys.exit(asyncio.run(main(given.games, Terms(bet=given.bet), given.deadline)))

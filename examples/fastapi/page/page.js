@@ -19,9 +19,10 @@ function stateOf(game) {
     return lost ? ["unknown", "not known: the server is gone"] : ["halting", "halting…"];
   }
   if (halt?.state === "unknown") return ["unknown", `not known to be clear: ${halt.reason}`];
-  if (halt?.state === "clear" && game.open === 0) return ["clear", "clear"];
-  // Somebody else may have placed there since.
-  if (halt?.state === "clear") return ["unknown", `was clear; ${plural(game.open, "order")} since`];
+  // Somebody else may have placed there since, and green is for what is known now.
+  if (halt?.state === "clear" && game.open > 0) return ["unknown", `was clear; ${plural(game.open, "order")} since`];
+  if (halt?.state === "clear" && (lost || !board.feed.current)) return ["unknown", "was clear; not known now"];
+  if (halt?.state === "clear") return ["clear", "clear"];
   return ["open", game.halted ? "halted" : ""];
 }
 
@@ -152,16 +153,32 @@ async function resume(games) {
 $("halt").addEventListener("click", () => halt(null));
 $("resume").addEventListener("click", () => resume(null));
 
-const source = new EventSource("/events");
-source.addEventListener("board", (event) => {
-  board = JSON.parse(event.data);
-  lost = false;
-  draw();
-});
-source.addEventListener("error", () => {
+let source = null;
+
+function connect() {
+  source = new EventSource("/events");
+  source.addEventListener("board", (event) => {
+    board = JSON.parse(event.data);
+    lost = false;
+    draw();
+  });
+  source.addEventListener("error", lose);
+}
+
+function lose() {
   lost = true;
   if (board) draw();
   else put($("link"), "no connection to the server");
   // The browser gives up after some answers, such as those of a proxy.
-  if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
+  if (source.readyState === EventSource.CLOSED && !document.hidden) setTimeout(connect, 2000);
+}
+
+// A browser has six connections to a server, for all of its tabs: those that nobody looks at must
+// not keep the button of another one waiting.
+document.addEventListener("visibilitychange", () => {
+  source.close();
+  if (document.hidden) lose();
+  else connect();
 });
+
+connect();
