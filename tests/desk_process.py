@@ -32,9 +32,16 @@ class Desk:
 
 @asynccontextmanager
 async def running_desk(
-    exchange: FakeExchange, *, port: int = 0, halt_deadline: float = 10.0
+    exchange: FakeExchange,
+    *,
+    port: int = 0,
+    halt_deadline: float = 10.0,
+    by_uvicorn: bool = False,
 ) -> AsyncIterator[Desk]:
-    """Run the desk until the end of the block, or until somebody ends it before."""
+    """Run the desk until the end of the block, or until somebody ends it before.
+
+    With `by_uvicorn` it is uvicorn's command line that runs it.
+    """
     if not port:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
@@ -45,8 +52,12 @@ async def running_desk(
         "DESK_HALT_DEADLINE": str(halt_deadline),
         "PORT": str(port),
     }
+    uvicorn = ["-m", "uvicorn", "desk:app", "--app-dir", PROGRAM.parent, "--port", str(port)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, PROGRAM, stderr=asyncio.subprocess.PIPE, env={**os.environ, **settings}
+        sys.executable,
+        *(uvicorn if by_uvicorn else [PROGRAM]),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **settings},
     )
     reading = asyncio.create_task(process.communicate())
     running = Desk(f"http://127.0.0.1:{port}", process)

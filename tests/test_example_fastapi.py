@@ -218,10 +218,13 @@ async def once_well(at: Desk, *, well: bool) -> dict[str, Any]:
     return told
 
 
-async def test_a_signal_ends_the_streams_and_leaves_nothing(fake_exchange: FakeExchange) -> None:
+@pytest.mark.parametrize("by_uvicorn", [False, True], ids=["program", "uvicorn"])
+async def test_a_signal_ends_the_streams_and_leaves_nothing(
+    fake_exchange: FakeExchange, *, by_uvicorn: bool
+) -> None:
     game_with_orders(fake_exchange, "One")
     async with (
-        running_desk(fake_exchange) as at,
+        running_desk(fake_exchange, by_uvicorn=by_uvicorn) as at,
         aiohttp.ClientSession() as user,
         user.get(f"{at.url}/events") as response,
     ):

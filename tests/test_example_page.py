@@ -305,7 +305,9 @@ async def test_a_page_of_another_origin_cannot_press_the_button(
     async with running_desk(fake_exchange) as at:
         page = await browser.new_page()
         send = "url => fetch(url, {method: 'POST', mode: 'no-cors', body: '{}'}).then(() => 1)"
-        assert await page.evaluate(send, f"{at.url}/halt") == 1
+        async with page.expect_response(f"{at.url}/halt") as answer:
+            assert await page.evaluate(send, f"{at.url}/halt") == 1
+        assert (await answer.value).status == 403
         assert len(fake_exchange.open_orders()) == 3
         await page.close()
 

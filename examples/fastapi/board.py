@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Container, Coroutine, Iterator
+from collections.abc import AsyncIterator, Container, Coroutine, Iterator
 from contextlib import suppress
 from typing import Self
 
@@ -26,7 +26,7 @@ from fourcasters_async.exposure import exposure_of
 log = logging.getLogger("desk")
 
 JSON = dict[str, object]
-# Seconds between two looks at what nobody tells of: are the own orders current, has a signal come?
+# Seconds between two looks at whether the own orders are current, which nothing tells of.
 LOOK = 0.5
 # Seconds between two states at least, however much happens.
 PAUSE = 0.1
@@ -41,7 +41,6 @@ class Board:
 
     session: AsyncSession
     live: LiveOrders
-    is_ending: Callable[[], bool]
     bets: list[MatchedBet] = field(factory=list)
     games: dict[str, Game] = field(factory=dict)
     halts: dict[str, JSON] = field(factory=dict)
@@ -65,9 +64,9 @@ class Board:
     # What is shown.
 
     async def states(self) -> AsyncIterator[JSON]:
-        """Yield the state, and again whenever it has changed, until the process ends."""
+        """Yield the state, and again whenever it has changed."""
         shown = ""
-        while not self.is_ending():
+        while True:
             news = self._news
             state = self.state()
             text = json.dumps(state)

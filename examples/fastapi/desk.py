@@ -48,11 +48,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         AsyncSession.from_env(rate_limit=app.state.limit) as session,
         session.dead_man_switch(30) as app.state.switch,
         session.live_orders() as live,
-        session.flat_on_exit(deadline=FLAT_DEADLINE) as end,
+        session.flat_on_exit(deadline=FLAT_DEADLINE),
+        Board(session, live) as app.state.board,
     ):
-        app.state.board = Board(session, live, is_ending=lambda: end.signal is not None)
-        async with app.state.board:
-            yield
+        yield
 
 
 app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
