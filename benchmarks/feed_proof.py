@@ -1,17 +1,18 @@
-"""Compare a proof from the user feed with one from a read: a verified cancel on many games.
+"""Compare the proofs of a verified cancel on many games: by the user feed, by a read, by both.
 
     python benchmarks/feed_proof.py
     python benchmarks/feed_proof.py --games 300 --orders 1 --latency 50 --no-tls
 
-Two sessions, each with an account of its own, cancel what rests on the games, over REST and over
-the Orders WebSocket, with `verify=True`. One keeps live orders, and takes its proof from them; the
-other reads the open orders after the last answer. They take turns, in a new random order for each
-round, on one server in another process, which answers after `latency` and pushes the cancels to
-the feed right after it has answered. The clock runs from the call until the report is there, and
-only rounds whose every game is verified clear, by what was to prove it, count.
+Three sessions, each with an account of its own, cancel what rests on the games, over REST and over
+the Orders WebSocket, with `verify=True`. One keeps no live orders: a read after the last answer
+proves it. One keeps them, and its reads are not answered: the feed proves it. The third has both,
+and whatever comes first proves it. They take turns, in a new random order for each round, on one
+server in another process, which answers after `latency` and pushes the cancels to the feed right
+after it has answered. The clock runs from the call until the report is there, and only rounds whose
+every game is verified clear, by what was to prove it, count.
 
 `round trips` is the time divided by that of a single cancel over the same transport: the median of
-the ratios within each round.
+the ratios within each round. `by feed` is in how many rounds the feed came first.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -60,6 +62,7 @@ class Account:
 
     resting: dict[str, list[str]] = Factory(dict)
     feeds: "set[asyncio.WriteTransport]" = Factory(set)
+    readable: bool = True
 
 
 @define
@@ -206,6 +209,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(_SWITCHING % accepted(key[1]))
             if path == b"/v2/user":
                 self._account.feeds.add(self._transport)
+        elif path == b"/mute":
+            self._account.readable = False
+            self._answer({})
         elif path == b"/place":
             self._exchange.place(self._account, orjson.loads(body))
             self._answer({})
@@ -213,6 +219,8 @@ class Connection(asyncio.Protocol):
             self._later(self._do, path, body)
 
     def _do(self, path: bytes, body: bytes) -> None:
+        if path == b"/user/getUnmatched" and not self._account.readable:
+            return
         if path == b"/user/getUnmatched":
             self._answer(self._exchange.unmatched(self._account))
         elif path == b"/v2/user/messages":
@@ -279,16 +287,28 @@ async def started(options: argparse.Namespace) -> AsyncIterator[Server]:
 
 
 @frozen
+class Round:
+    """The seconds of a verified cancel, those of a single one, and what proved the former."""
+
+    took: float
+    single: float
+    source: ProofSource
+
+
+@frozen
 class Client:
-    """A session, its way to place, and the live orders that it takes its proof from, if any."""
+    """A session, its way to place, its live orders if any, and what may prove its cancels."""
 
     session: AsyncSession
     socket: OrdersSocket
     place: Callable[[Sequence[str]], Awaitable[None]]
     live: LiveOrders | None
+    sources: frozenset[ProofSource]
 
-    async def cancel(self, games: Sequence[str], orders: int, *, over_socket: bool) -> float:
-        """Cancel what rests on games, have it proved, and return the seconds that it took."""
+    async def cancel(
+        self, games: Sequence[str], orders: int, *, over_socket: bool
+    ) -> tuple[float, ProofSource]:
+        """Cancel what rests on games, and return the seconds until it was proved, and by what."""
         if self.live is not None:
             changes = aiter(self.live)
             await self.place(games)
@@ -301,12 +321,14 @@ class Client:
         began = time.perf_counter()
         report = await verbs.cancel_all_orders_for_games(games, verify=True)
         took = time.perf_counter() - began
-        source = ProofSource.READ if self.live is None else ProofSource.FEED
         seen = {outcome.seen_by for outcome in report.outcomes}
-        if not report.verified_clear or seen != {source}:
+        source = report.outcomes[0].seen_by
+        if not report.verified_clear or source not in self.sources or len(seen) > 1:
             outcome = next((o for o in report.outcomes if o.resting != []), report.outcomes[0])
-            raise RuntimeError(f"not proved by {source}, but by {seen}: {outcome}")
-        return took
+            raise RuntimeError(f"not proved by one of {self.sources}, but by {seen}: {outcome}")
+        if len(report.results) != len(games) * orders:
+            raise RuntimeError(f"{len(report.results)} orders were cancelled")
+        return took, source
 
     async def one(self, game: str, *, over_socket: bool) -> float:
         """Return the seconds of a single cancel, without a proof."""
@@ -317,8 +339,8 @@ class Client:
 
 
 @asynccontextmanager
-async def opened(server: Server, *, live: bool) -> AsyncIterator[Client]:
-    """Give a client with open connections and an account of its own."""
+async def opened(server: Server, *sources: ProofSource) -> AsyncIterator[Client]:
+    """Give a client with open connections, an account of its own, and these ways to a proof."""
     token = secrets.token_hex(16)
     headers = {"Authorization": f"Bearer {token}"}
     async with AsyncExitStack() as stack:
@@ -339,16 +361,18 @@ async def opened(server: Server, *, live: bool) -> AsyncIterator[Client]:
         await session.warm_up(CONNECTIONS)
         socket = await stack.enter_async_context(session.orders_socket())
         orders = None
-        if live:
+        if ProofSource.FEED in sources:
             orders = await stack.enter_async_context(session.live_orders())
             await orders.wait_until_current()
 
-        async def place(games: Sequence[str]) -> None:
+        async def post(path: str, games: Sequence[str] = ()) -> None:
             content = orjson.dumps(list(games))
-            async with client.post(f"{server.url}/place", data=content, headers=headers) as answer:
+            async with client.post(f"{server.url}{path}", data=content, headers=headers) as answer:
                 answer.raise_for_status()
 
-        yield Client(session, socket, place, orders)
+        if ProofSource.READ not in sources:
+            await post("/mute")
+        yield Client(session, socket, partial(post, "/place"), orders, frozenset(sources))
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -357,32 +381,30 @@ async def run(options: argparse.Namespace) -> None:
     games = game_ids(options.games)
     async with (
         started(options) as server,
-        opened(server, live=False) as reading,
-        opened(server, live=True) as following,
+        opened(server, ProofSource.READ) as reading,
+        opened(server, ProofSource.FEED) as following,
+        opened(server, ProofSource.READ, ProofSource.FEED) as racing,
     ):
-        ways = {
-            ("REST", "read"): (reading, False),
-            ("REST", "feed"): (following, False),
-            ("socket", "read"): (reading, True),
-            ("socket", "feed"): (following, True),
-        }
-        order = list(ways)
-        taken: dict[tuple[str, str], list[tuple[float, float]]] = {way: [] for way in ways}
+        clients = {"read": reading, "feed": following, "both": racing}
+        ways = {(transport, proof) for transport in ("REST", "socket") for proof in clients}
+        order = sorted(ways)
+        taken: dict[tuple[str, str], list[Round]] = {way: [] for way in order}
         for _ in range(_WARM_UPS + options.rounds):
             random.shuffle(order)
             for way in order:
-                client, over_socket = ways[way]
+                client, over_socket = clients[way[1]], way[0] == "socket"
                 one = await client.one(games[0], over_socket=over_socket)
-                took = await client.cancel(games, options.orders, over_socket=over_socket)
-                taken[way].append((took, one))
+                took, source = await client.cancel(games, options.orders, over_socket=over_socket)
+                taken[way].append(Round(took, one, source))
     show(table({way: each[_WARM_UPS:] for way, each in taken.items()}))
 
 
-def table(taken: dict[tuple[str, str], list[tuple[float, float]]]) -> Iterator[Sequence[str]]:
+def table(taken: dict[tuple[str, str], list[Round]]) -> Iterator[Sequence[str]]:
     """Give the rows of the table."""
-    yield "verified clear", "proof", "median ms", "fastest", "slowest", "round trips", "/ read"
+    titles = "median ms", "fastest", "slowest", "round trips", "/ read", "by feed"
+    yield "verified clear", "proof", *titles
     for (transport, proof), each in taken.items():
-        walls = [took for took, _ in each]
+        walls = [one.took for one in each]
         by_read = zip(each, taken[transport, "read"], strict=True)
         yield (
             transport,
@@ -390,8 +412,9 @@ def table(taken: dict[tuple[str, str], list[tuple[float, float]]]) -> Iterator[S
             f"{median(walls) * 1e3:.1f}",
             f"{min(walls) * 1e3:.1f}",
             f"{max(walls) * 1e3:.1f}",
-            f"{median(took / one for took, one in each):.2f}",
-            f"{median(mine[0] / other[0] for mine, other in by_read):.2f}",
+            f"{median(one.took / one.single for one in each):.2f}",
+            f"{median(mine.took / other.took for mine, other in by_read):.2f}",
+            f"{sum(one.source is ProofSource.FEED for one in each)}/{len(each)}",
         )
 
 

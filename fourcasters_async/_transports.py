@@ -26,12 +26,13 @@ from fourcasters_async.dead_man import Beat
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult
 from fourcasters_async.models.order import OpenOrdersPage
+from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.beats import Beats
 from fourcasters_async.orders.heartbeat import heartbeat_policy
 
 # Seconds in which a connection may say nothing at all to what it was asked.
 _SILENCE = 1.0
-_CANCELLED = (CancelResult, list[CancelResult])
+_CANCELLED = (CancelResult, list[CancelResult], RESULTS)
 
 
 class _Closing(Protocol):

@@ -24,6 +24,7 @@ from fourcasters_async import (
 )
 from fourcasters_async._core.outcome import AttemptResult
 from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._json.accelerated import Cancelled
 from fourcasters_async._websocket import burst as burst_module
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
@@ -247,10 +248,10 @@ async def test_what_is_not_made_when_the_deadline_passes_is_not_sent(
 ) -> None:
     games = games_of(fake_exchange)
 
-    def slow(request: Request[Any], request_id: str) -> bytes:
-        if request.body == {"gameId": games[30]}:
+    def slow(request: Request[Any], request_id: str, body: Mapping[str, object]) -> bytes:
+        if body == {"gameId": games[30]}:
             block(3 * SECOND)
-        return encode(request, request_id)
+        return encode(request, request_id, body)
 
     monkeypatch.setattr(burst_module, "encode", slow)
     async with opened(fake_exchange) as orders:
@@ -299,10 +300,9 @@ async def test_an_answer_that_makes_the_library_fail_touches_no_other_game(
 ) -> None:
     games = games_of(fake_exchange)
 
-    def fail(
-        request: Request[Any], document: Mapping[str, Any], **named: Any
-    ) -> AttemptResult[Any]:
-        if document["data"][0]["gameID"] == games[7]:
+    def fail(request: Request[Any], document: Any, **named: Any) -> AttemptResult[Any]:
+        said: Any = document.document() if isinstance(document, Cancelled) else document
+        if said["data"][0]["gameID"] == games[7]:
             raise ZeroDivisionError
         return classify(request, document, **named)
 
@@ -320,10 +320,10 @@ async def test_a_request_that_cannot_be_made_touches_no_other_game(
 ) -> None:
     games = games_of(fake_exchange)
 
-    def fail(request: Request[Any], request_id: str) -> bytes:
-        if request.body == {"gameId": games[7]}:
+    def fail(request: Request[Any], request_id: str, body: Mapping[str, object]) -> bytes:
+        if body == {"gameId": games[7]}:
             raise ZeroDivisionError
-        return encode(request, request_id)
+        return encode(request, request_id, body)
 
     monkeypatch.setattr(burst_module, "encode", fail)
     async with opened(fake_exchange, retry=ONCE) as orders:

@@ -83,7 +83,7 @@ async def test_a_socket_that_the_exchange_closed_while_the_loop_was_blocked_is_n
 
 
 def abort(frames: BufferedWebSocket) -> None:
-    frames._buffered._transport.abort()
+    frames.buffer._transport.abort()
 
 
 def refuse(frames: BufferedWebSocket) -> None:
@@ -105,7 +105,7 @@ async def test_a_frame_that_a_closing_connection_does_not_take_is_not_sent(
     do = getattr(BufferedWebSocket, step)
 
     def fail(frames: BufferedWebSocket, *arguments: Any) -> Any:
-        if arguments or frames._buffered._gathered:
+        if arguments or frames.buffer._gathered:
             fails(frames)
         return do(frames, *arguments)
 

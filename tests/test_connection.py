@@ -59,7 +59,7 @@ def connection_of(orders: OrdersSocket) -> Connection:
 
 
 def transport_of(orders: OrdersSocket) -> asyncio.Transport:
-    return connection_of(orders)._socket._buffered._transport
+    return connection_of(orders)._socket.buffer._transport
 
 
 def assert_true_of_the_book(exchange: FakeExchange, report: CancelReport) -> None:

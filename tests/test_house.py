@@ -75,6 +75,7 @@ PURE = {
     "feeds/subscriptions.py",
     "feeds/messages.py",
     "feeds/open_order.py",
+    "feeds/owed.py",
     "feeds/upkeep.py",
     "feeds/replay.py",
     "orders/answers.py",

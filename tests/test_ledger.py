@@ -100,9 +100,9 @@ def test_the_feed_owes_word_since_the_oldest_thing_that_it_has_not_told_of(ledge
     ledger.rests(order("X1"), 1.0)
     ledger.rests(order("X2"), 2.0)
     ledger.gone("X1", GAME, 3.0, just_now=True)
-    assert ledger.owed_since() == 2.0
+    assert ledger.owed.since() == 2.0
     ledger.apply(placed("X2"), 4.0)
-    assert ledger.owed_since() == 3.0
+    assert ledger.owed.since() == 3.0
 
 
 def test_what_is_left_of_an_order_only_gets_less(ledger: Ledger) -> None:
@@ -150,7 +150,7 @@ def test_a_read_closes_what_it_had_time_to_show_and_does_not(ledger: Ledger) -> 
     ledger.apply(placed(), 0.0)
     (change,) = ledger.read([], began=2.0, now=2.1, complete=True)
     assert (change.closed, change.source) == (True, ChangeSource.READ)
-    assert ledger.owed_since() == 2.1
+    assert ledger.owed.since() == 2.1
 
 
 def test_a_read_opens_again_what_rests_though_it_was_said_to_be_closed(ledger: Ledger) -> None:
@@ -180,9 +180,9 @@ def test_an_order_without_an_id_is_told_and_counts_on_any_game(ledger: Ledger) -
 
 def test_the_feed_owes_word_of_what_an_answer_says(ledger: Ledger) -> None:
     ledger.rests(order(), 1.0)
-    assert ledger.owed_since() == 1.0
+    assert ledger.owed.since() == 1.0
     ledger.apply(placed(), 2.0)
-    assert ledger.owed_since() is None
+    assert ledger.owed.since() is None
 
 
 def test_the_feed_owes_nothing_that_it_has_told_before_the_answer_came(ledger: Ledger) -> None:
@@ -190,26 +190,26 @@ def test_the_feed_owes_nothing_that_it_has_told_before_the_answer_came(ledger: L
     ledger.rests(order(), 2.0)
     ledger.apply(cancelled(), 3.0)
     ledger.gone("X1", GAME, 4.0, just_now=True)
-    assert ledger.owed_since() is None
+    assert ledger.owed.since() is None
 
 
 def test_that_an_order_was_placed_is_no_word_of_its_cancel(ledger: Ledger) -> None:
     ledger.rests(order(), 1.0)
     ledger.gone("X1", GAME, 2.0, just_now=True)
     ledger.apply(placed(), 3.0)
-    assert ledger.owed_since() == 2.0
+    assert ledger.owed.since() == 2.0
 
 
 def test_nothing_is_owed_of_an_order_that_was_cancelled_long_ago(ledger: Ledger) -> None:
     ledger.gone("X1", GAME, 2.0, just_now=False)
-    assert ledger.owed_since() is None
+    assert ledger.owed.since() is None
 
 
 def test_what_the_feed_owed_before_a_time_can_be_forgiven(ledger: Ledger) -> None:
     ledger.rests(order("early"), 1.0)
     ledger.rests(order("late"), 2.0)
-    assert ledger.forgive(before=2.0) == ["early"]
-    assert ledger.owed_since() == 2.0
+    assert ledger.owed.forgive(before=2.0) == ["early"]
+    assert ledger.owed.since() == 2.0
 
 
 GAMES = frozenset({GAME.casefold()})
@@ -218,17 +218,17 @@ GAMES = frozenset({GAME.casefold()})
 def test_a_cancel_is_shown_once_the_feed_itself_has_told_of_it(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
     ledger.gone("X1", GAME, 1.0, just_now=True)
-    assert not ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5)
     ledger.apply(cancelled(), 2.0)
-    assert ledger.cancels_shown(GAMES, since=0.5)
-    assert ledger.cancels_shown(None, since=0.5)
+    assert ledger.owed.cancels_shown(GAMES, since=0.5)
+    assert ledger.owed.cancels_shown(None, since=0.5)
 
 
 def test_a_cancel_is_shown_also_if_the_feed_told_of_it_before_its_answer(ledger: Ledger) -> None:
     ledger.apply(cancelled(), 1.0)
-    assert not ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5)
     ledger.gone("x1", GAME, 2.0, just_now=True)
-    assert ledger.cancels_shown(GAMES, since=0.5)
+    assert ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
 @pytest.mark.parametrize("closing", [cancelled(), filled(left=0.0)], ids=["cancelled", "filled"])
@@ -237,8 +237,8 @@ def test_what_no_answer_has_told_of_shows_no_cancel(
 ) -> None:
     ledger.apply(closing, 1.0)
     ledger.gone("X1", GAME, 1.0, just_now=False)
-    assert not ledger.cancels_shown(GAMES, since=0.5)
-    assert not ledger.cancels_shown(None, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(None, since=0.5)
 
 
 def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_rests(
@@ -251,7 +251,7 @@ def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_re
     assert not ledger.failed("unknown", 1.0, may_rest=False)
     assert ledger.failed("unknown", 1.0, may_rest=True)
     assert ledger.failed(None, 1.0, may_rest=True)
-    assert ledger.owed_since() is None
+    assert ledger.owed.since() is None
 
 
 def test_the_feed_owes_word_of_an_order_that_a_failed_cancel_says_does_not_rest(
@@ -261,31 +261,31 @@ def test_the_feed_owes_word_of_an_order_that_a_failed_cancel_says_does_not_rest(
     ledger.failed("X1", 1.0, may_rest=False)
     ledger.failed("X1", 2.0, may_rest=False)
     ledger.apply(placed(), 3.0)
-    assert ledger.owed_since() == 1.0
-    assert not ledger.cancels_shown(GAMES, since=0.0)
+    assert ledger.owed.since() == 1.0
+    assert not ledger.owed.cancels_shown(GAMES, since=0.0)
     ledger.apply(filled(left=0.0), 4.0)
-    assert ledger.owed_since() is None
-    assert not ledger.cancels_shown(GAMES, since=0.0)
+    assert ledger.owed.since() is None
+    assert not ledger.owed.cancels_shown(GAMES, since=0.0)
 
 
 def test_a_cancel_of_which_a_read_told_first_is_no_answered_one(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
     ledger.read([], began=2.0, now=2.1, complete=True)
     ledger.apply(cancelled(), 3.0)
-    assert not ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
 def test_a_cancel_that_was_answered_earlier_shows_nothing(ledger: Ledger) -> None:
     ledger.gone("X1", GAME, 1.0, just_now=True)
     ledger.apply(cancelled(), 2.0)
-    assert not ledger.cancels_shown(GAMES, since=1.5)
-    assert not ledger.cancels_shown(None, since=1.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=1.5)
+    assert not ledger.owed.cancels_shown(None, since=1.5)
 
 
 def test_a_cancel_on_another_game_shows_nothing(ledger: Ledger) -> None:
     ledger.gone("X1", ANOTHER, 1.0, just_now=True)
     ledger.apply(cancelled(game=ANOTHER), 1.0)
-    assert not ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
 def test_no_cancel_is_shown_while_the_feed_owes_word_of_a_game_that_is_not_known(
@@ -294,7 +294,7 @@ def test_no_cancel_is_shown_while_the_feed_owes_word_of_a_game_that_is_not_known
     ledger.gone("X1", GAME, 1.0, just_now=True)
     ledger.apply(cancelled("X1"), 1.0)
     ledger.gone("X2", None, 1.0, just_now=True)
-    assert not ledger.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
 def test_with_periods_no_cancel_is_shown_while_the_feed_owes_word_of_any_game(
@@ -303,8 +303,8 @@ def test_with_periods_no_cancel_is_shown_while_the_feed_owes_word_of_any_game(
     ledger.gone("X1", GAME, 1.0, just_now=True)
     ledger.apply(cancelled("X1"), 1.0)
     ledger.rests(order("X2", game=ANOTHER), 1.0)
-    assert ledger.cancels_shown(GAMES, since=0.5)
-    assert not ledger.cancels_shown(GAMES, since=0.5, periods=True)
+    assert ledger.owed.cancels_shown(GAMES, since=0.5)
+    assert not ledger.owed.cancels_shown(GAMES, since=0.5, periods=True)
 
 
 def test_what_a_later_source_knows_of_a_game_is_added(ledger: Ledger) -> None:
@@ -438,4 +438,44 @@ def test_events_and_answers_alone_end_in_the_book(data: st.DataObject) -> None:
         if not step.is_read:
             step.take(ledger, step.at)
     assert left(ledger) == pytest.approx({t.order_id: t.left for t in made if t.left}, abs=0.01)
-    assert ledger.owed_since() is None
+    assert ledger.owed.since() is None
+
+
+def test_what_is_closed_keeps_all_but_what_is_left(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    held = ledger.get("X1")
+    change = ledger.apply(cancelled(), 1.0)
+    assert held is not None
+    assert change is not None
+    assert (change.before, change.order) == (held, evolve(held, remaining=0.0))
+
+
+def test_a_read_that_shows_what_is_held_is_not_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    assert not ledger.disputes([order()], GAMES)
+
+
+def test_a_read_that_shows_what_has_gone_is_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    assert ledger.disputes([order()], GAMES)
+    assert ledger.disputes([order()], None)
+
+
+def test_a_read_that_lacks_what_is_held_is_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    assert ledger.disputes([], GAMES)
+
+
+def test_a_read_that_shows_what_is_not_known_is_not_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.gone("X1", GAME, 1.0, just_now=True)
+    assert not ledger.disputes([order(), order("X2")], GAMES)
+    assert not ledger.disputes([order(), evolve(order(), order_id=None)], GAMES)
+
+
+def test_what_a_read_shows_on_other_games_is_not_disputed(ledger: Ledger) -> None:
+    ledger.apply(placed("X2"), 0.0)
+    ledger.gone("X1", ANOTHER, 1.0, just_now=True)
+    assert not ledger.disputes([order("X2"), order("X1", game=ANOTHER)], GAMES)
+    assert ledger.disputes([order("X2"), order("X1", game=ANOTHER)], None)

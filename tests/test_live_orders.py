@@ -412,6 +412,7 @@ async def test_waiting_for_clear_waits_for_the_named_games_alone(
         assert not await orders.wait_until_clear([game.game_id, other.game_id], deadline=0.2)
 
 
+@pytest.mark.virtual_time
 async def test_a_halt_takes_its_proof_from_the_feed_and_reads_nothing(
     fake_exchange: FakeExchange,
 ) -> None:
@@ -425,6 +426,7 @@ async def test_a_halt_takes_its_proof_from_the_feed_and_reads_nothing(
     assert not fake_exchange.open_orders()
 
 
+@pytest.mark.virtual_time
 async def test_a_flatten_takes_its_proof_from_the_feed(fake_exchange: FakeExchange) -> None:
     fake_exchange.add_game(orders=5)
     async with following(fake_exchange) as (session, _):
@@ -434,6 +436,7 @@ async def test_a_flatten_takes_its_proof_from_the_feed(fake_exchange: FakeExchan
         assert fake_exchange.received("getUnmatched") == before
 
 
+@pytest.mark.virtual_time
 async def test_over_the_orders_socket_too_the_proof_comes_from_the_feed(
     fake_exchange: FakeExchange,
 ) -> None:
@@ -569,7 +572,7 @@ async def test_what_a_feed_that_stays_down_owes_is_given_up_with_each_audit(
         for _ in range(10):
             await session.place([new(game)])
             await asyncio.sleep(60.0)
-            assert len(orders._ledger._owed) <= 2
+            assert len(orders._ledger.owed._owed) <= 2
         assert not orders.current
         assert len(orders) == 10
 

@@ -103,13 +103,13 @@ def cancelled_unseen(ledger: Ledger, number: int) -> None:
 def answered_and_never_told(ledger: Ledger, number: int) -> None:
     ledger.rests(resting(number), number)
     ledger.gone(f"o{number}", f"g{number}", number, just_now=True)
-    ledger.forgive(before=number)
+    ledger.owed.forgive(before=number)
 
 
 def seen_by_reads_alone(ledger: Ledger, number: int) -> None:
     now = 10.0 * number
     ledger.read([resting(number)], began=now, now=now, complete=True)
-    ledger.forgive(before=now)
+    ledger.owed.forgive(before=now)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,7 @@ def test_orders_that_are_gone_are_forgotten_in_the_end(
     live: Callable[[Ledger, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fourcasters_async.feeds.ledger._REMEMBERED", _LIMIT)
+    monkeypatch.setattr("fourcasters_async.feeds.owed._REMEMBERED", _LIMIT)
     ledger = Ledger(read_lag=1.0)
     assert_bounded(ledger, lambda number: live(ledger, number))
 

@@ -336,8 +336,8 @@ async def test_a_burst_is_written_in_a_few_pieces_and_not_frame_by_frame(
     connection = orders._socket._connections._current
     assert connection is not None
     written: list[bytes] = []
-    transport = Mock(wraps=connection._socket._buffered._transport, write=written.append)
-    monkeypatch.setattr(connection._socket._buffered, "_transport", transport)
+    transport = Mock(wraps=connection._socket.buffer._transport, write=written.append)
+    monkeypatch.setattr(connection._socket.buffer, "_transport", transport)
     cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games, deadline=60.0))
     await until(lambda: sum(map(len, written)) > 100 * len(games[0]))
     cancel.cancel()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, final
 
 from attrs import define, frozen
 
@@ -21,6 +21,7 @@ class AttemptStatus(Enum):
     UNKNOWN = "unknown"
 
 
+@final
 @frozen
 class NoResponse:
     """No answer came, for this `reason`. `not_sent` says that the request provably did not leave.

@@ -70,7 +70,9 @@ class Redactor:
 
         A short password may be a word of the document itself, such as the name of a field.
         """
-        if (b"\\u" in content or b"\\/" in content) and not is_too_dense(content):
+        # To look for one byte takes a hundredth of the time that two take, and few answers have it.
+        escaped = b"\\" in content and (b"\\u" in content or b"\\/" in content)
+        if escaped and not is_too_dense(content):
             content = self._unescaped(content)
         for secret, plain in self._in_answers.items():
             if plain in content:

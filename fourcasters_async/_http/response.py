@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import orjson
 from attrs import field, frozen
@@ -14,6 +14,7 @@ from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
 from fourcasters_async._json.envelope import (
+    asks_for_results,
     claims_success,
     contradicts_refusal,
     error_in,
@@ -78,9 +79,20 @@ def decode(
     own_connection: bool = False,
 ) -> T:
     """Return the value in the body of a 200; raise `DecodeError`, or `ApiError` for an error."""
+    answer = _value(request, body, redact)
+    if not own_connection:
+        refuse_stray(request, answer, redact)
+    return answer
+
+
+def _value(request: Request[T], body: bytes, redact: Callable[[str], str]) -> T:
     endpoint = request.endpoint
     if is_too_dense(body, bytes_per_record=RULES[request.kind].bytes_per_record):
         raise DecodeError(f"{endpoint}: {TOO_DENSE}")
+    if REST.read_cancelled is not None and asks_for_results(request):
+        told = REST.read_cancelled(body)
+        if told is not None:
+            return cast(T, told.results(f"{endpoint}: "))
     try:
         value = (
             request.empty if request.empty is not None and not body.strip() else orjson.loads(body)
@@ -91,10 +103,7 @@ def decode(
     if isinstance(value, dict) and has_error(value):
         message, code = error_in(value, redact)
         raise ApiError(message, status=HTTPStatus.OK.value, endpoint=endpoint, code=code)
-    answer = value_in(request, value, REST, redact)
-    if not own_connection:
-        refuse_stray(request, answer, redact)
-    return answer
+    return value_in(request, value, REST, redact)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -4,11 +4,12 @@ A burst makes one record for each order while the market moves. This hook takes 
 records; the generated hook takes 17. No other record is made often enough to need one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fourcasters_async._json.hooks import Hook, number, object_
 from fourcasters_async.models import CancelResult
+from fourcasters_async.models.unread import UnreadResults
 
 # A row of a batch may have these in place of `success`: REST writes one form, the Orders WebSocket
 # the other.
@@ -91,6 +92,51 @@ def cancel_result_hook(
         return result
 
     return structure
+
+
+class CancelledRows:
+    """The rows of an answer that says in the documented form of every order that it is cancelled.
+
+    `names` are those of `cancel_result_hook`. `read` makes the records of rows, and is told where
+    they stood.
+    """
+
+    def __init__(
+        self, names: Sequence[str], read: Callable[[Any, str], list[CancelResult]]
+    ) -> None:
+        self._success, _, self._order_id, *_ = names
+        self._game_id = names[8]
+        self._read = read
+
+    def unread(self, rows: Any, source: str) -> UnreadResults | None:
+        """Return the results of such rows, `None` for others.
+
+        What decides is looked at here, as strictly as in a record; the rest only informs, and
+        waits until somebody asks for it.
+        """
+        if type(rows) is not list:
+            return None
+        success, order_id_, game_id_ = self._success, self._order_id, self._game_id
+        for row in rows:
+            if type(row) is not dict or success not in row or row[success] is not True:
+                return None
+            # Inline: a call of `get` for each would take as long as all the rest.
+            order_id = row[order_id_] if order_id_ in row else None  # noqa: SIM401  # as said
+            game_id = row[game_id_] if game_id_ in row else None  # noqa: SIM401  # as said
+            if (
+                (type(order_id) is not str and order_id is not None)
+                or (type(game_id) is not str and game_id is not None)
+                or "error" in row
+                or "errorType" in row
+                or "error_type" in row
+                or "errors" in row
+            ):
+                return None
+        return UnreadResults(rows, self._read, self._ids_of, source)
+
+    def _ids_of(self, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str | None, str | None]]:
+        order_id, game_id = self._order_id, self._game_id
+        return ((row.get(order_id), row.get(game_id)) for row in rows)
 
 
 def _without_errors(value: Any, success: str, reason: str) -> dict[str, object]:

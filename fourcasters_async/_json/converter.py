@@ -16,7 +16,8 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async import models
 from fourcasters_async._core.odd_values import OddValues
-from fourcasters_async._json.cancel_results import cancel_result_hook
+from fourcasters_async._json.accelerated import Cancelled, reader
+from fourcasters_async._json.cancel_results import CancelledRows, cancel_result_hook
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
@@ -36,13 +37,14 @@ from fourcasters_async._json.hooks import (
 from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
 from fourcasters_async.errors import DecodeError
 from fourcasters_async.models import CancelResult, Game, PlaceResult
+from fourcasters_async.models.unread import RESULTS
 
 T = TypeVar("T")
 
 # Each of these says what became of one order, whatever its neighbours say.
 _ROWS = (CancelResult, PlaceResult)
 # By name: these are imported once somebody asks for them.
-BY_HAND = ("BookEntry", "OrderUpdate")
+BY_HAND = ("BookEntry", "OrderUpdate", "FeedOrder", "OrderPlaced", "OrderCancelled")
 
 
 class UnreadRowsError(DecodeError):
@@ -78,15 +80,22 @@ class Dialect:
         self._converter.register_structure_hook_func(is_object, object_)
         self._converter.register_structure_hook_factory(attrs.has, self._hook_of)
         self._converter.register_structure_hook_func(is_union_of_records, self._bet)
+        names = self._names_in_order(CancelResult)
         self._converter.register_structure_hook(
             CancelResult,
             cancel_result_hook(
                 self._generated_later(CancelResult),
-                self._names_in_order(CancelResult),
+                names,
                 # On the Orders WebSocket the description of a failure is its reason.
                 reason_in_description=surface == "socket",
             ),
         )
+        self._converter.register_structure_hook_factory(
+            lambda kind: kind is RESULTS, lambda _: self._list_hook(list[CancelResult])
+        )
+        self._cancelled = CancelledRows(names, self._read_rows)
+        self.read_cancelled: Callable[[bytes], Cancelled | None] | None = None
+        """What reads an answer at once that says of every order that it was cancelled."""
 
     def prepare(self, *kinds: Any) -> None:
         """Generate now what else would be generated with the first answer of one of the `kinds`."""
@@ -94,13 +103,22 @@ class Dialect:
             self._hooks[kind] = self._converter.get_structure_hook(kind)
         for generate in self._later:
             generate()
+        if self.read_cancelled is None:
+            names = self._names_in_order(CancelResult)
+            has_id = self._surface == "socket"
+            self.read_cancelled = reader(names, self._read_rows, has_id=has_id)
 
     def structure(self, document: object, kind: type[T], path: str = "$", source: str = "") -> T:
         """Turn the JSON value at `path` into a `kind`, or raise `DecodeError`.
 
         Where rows of a list of results cannot be read, it is an `UnreadRowsError`. `source`
-        is whose answer it is, for the log.
+        is whose answer it is, for the log. Of `RESULTS` that are all cancelled, the records are
+        made when somebody asks for them.
         """
+        if kind is RESULTS:
+            unread: Any = self._cancelled.unread(document, f"{source}{path}")
+            if unread is not None:
+                return unread  # type: ignore[no-any-return]  # as its kind
         hook = self._hooks.get(kind)
         if hook is None:
             hook = self._hooks[kind] = self._converter.get_structure_hook(kind)
@@ -121,6 +139,9 @@ class Dialect:
         if rows is not None:
             raise UnreadRowsError(f"{path}: {reason}", path=path, rows=rows)
         raise DecodeError(f"{path}: {reason}", path=path)
+
+    def _read_rows(self, rows: object, source: str) -> list[CancelResult]:
+        return self.structure(rows, list[CancelResult], "", source)
 
     def _bet(self, value: Any, _: Any) -> Any:
         kind = bet_kind(object_(value, None))
@@ -148,16 +169,22 @@ class Dialect:
         return structure
 
     def _hook_of(self, record: Any) -> Hook:
-        """Return the hook of a record, which for some of the price feed is written by hand."""
+        """Return the hook of a record, which for what the feeds say most is written by hand."""
         if record.__name__ not in BY_HAND:
             return self._record_hook(record)
-        from fourcasters_async._json import book_entries  # noqa: PLC0415  # it imports the books
+        # They import the records of the feeds.
+        from fourcasters_async._json import book_entries, feed_events  # noqa: PLC0415
 
         generated, names = self._generated_later(record), self._names_in_order(record)
         if record is models.BookEntry:
             return book_entries.book_entry_hook(generated, names)
-        entry = self._converter.get_structure_hook(models.BookEntry)
-        return book_entries.order_update_hook(generated, entry, names)
+        if record is models.FeedOrder:
+            return feed_events.feed_order_hook(generated, names)
+        if record is models.OrderUpdate:
+            entry = self._converter.get_structure_hook(models.BookEntry)
+            return book_entries.order_update_hook(generated, entry, names)
+        order = self._converter.get_structure_hook(models.FeedOrder)
+        return feed_events.order_event_hook(generated, order, names)
 
     def _record_hook(self, record: Any) -> Hook:
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)

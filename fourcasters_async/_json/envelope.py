@@ -13,11 +13,15 @@ from fourcasters_async._core.text import one_line
 from fourcasters_async._json.converter import Dialect, UnreadRowsError
 from fourcasters_async.errors import REFUSALS, DecodeError, FourcastersError
 from fourcasters_async.models import CancelResult
+from fourcasters_async.models.unread import RESULTS
 
 T = TypeVar("T")
 
 _NO_STATUS = 600
 _CODE = re.compile(r"[0-9]{1,9}")
+_DATA = ("data",)
+# An answer over the Orders WebSocket with these keys cannot say that it failed.
+_NOTHING_BESIDE = frozenset(("data", "requestID"))
 _NOTHING: Sequence[object] = (None, "", [], {})
 
 
@@ -32,7 +36,7 @@ def value_in(
     `redact` removes secrets from the text that is quoted.
     """
     value, path = _value_at(request, document)
-    if value is not document:
+    if type(value) is dict and value is not document:
         _refuse_inner_denial(request, value, path, dialect)
     try:
         answer = dialect.structure(value, request.answer, path, f"{request.endpoint}: ")
@@ -45,6 +49,11 @@ def value_in(
     if request.check is not None and (mismatch := request.check(answer)) is not None:
         _misfit(request, answer, mismatch, path, redact)
     return answer
+
+
+def asks_for_results(request: Request[Any]) -> bool:
+    """Whether an answer that is nothing but results of cancels is all that a request asks for."""
+    return request.answer is RESULTS and request.data_path == _DATA and request.check is None
 
 
 def refuse_stray(request: Request[T], answer: T, redact: Callable[[str], str] = str) -> None:
@@ -65,7 +74,7 @@ def unusable(error: FourcastersError) -> AttemptResult[Any]:
 
 def has_error(document: Mapping[str, object]) -> bool:
     """Whether a document has an error. An empty text means that there is none."""
-    return document.get("error") not in (None, "")
+    return "error" in document and document["error"] not in (None, "")
 
 
 def denial_in(document: Mapping[str, object], *, reads_status: bool = False) -> str | None:
@@ -124,6 +133,8 @@ def contradicts_refusal(code: int | None) -> bool:
 def _value_at(request: Request[Any], document: object) -> tuple[object, str]:
     """Return the value at the data path of a request, and its path, or raise `DecodeError`."""
     value, path = document, "$"
+    if type(document) is dict and request.data_path == _DATA and document.keys() == _NOTHING_BESIDE:
+        return document["data"], "$.data"
     _refuse_denial(request, value, path)
     for key in request.data_path:
         if isinstance(key, int):
@@ -171,7 +182,8 @@ def _misfit(
     if request.unite is None:
         raise DecodeError(text, path=path)
     # What it says may be true all the same.
-    rows = [_redacted(row, redact) for row in (answer if isinstance(answer, list) else [answer])]
+    answers = answer if isinstance(answer, Sequence) else [answer]
+    rows = [_redacted(row, redact) for row in answers]
     raise UnreadRowsError(text, path=path, rows=rows)
 
 

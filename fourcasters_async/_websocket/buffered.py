@@ -31,7 +31,8 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
 
     def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
         super().__init__(reader, writer, *more, **named)
-        self._buffered = writer.transport = _BufferedTransport(writer.transport)
+        self.buffer = writer.transport = Buffer(writer.transport)
+        """What gathers the frames."""
         self.token = Secret()
         """The token of the handshake."""
         self.response: aiohttp.ClientResponse
@@ -40,20 +41,15 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
     @property
     def is_closing(self) -> bool:
         """Whether the connection is closed or closing, so that nothing can be written."""
-        return self.closed or self._buffered.is_closing()
-
-    @property
-    def writes(self) -> int:
-        """How often gathered frames were given to the connection."""
-        return self._buffered.writes
+        return self.closed or self.buffer.is_closing()
 
     def flush(self) -> None:
         """Write the gathered frames. Raises `ConnectionResetError` if nothing can be written."""
-        self._buffered.flush()
+        self.buffer.flush()
 
     def discard(self) -> None:
         """Forget the gathered frames: they are never written."""
-        self._buffered.discard()
+        self.buffer.discard()
 
     @property
     def reason(self) -> str:
@@ -75,12 +71,12 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
 
     def abort(self) -> None:
         """Close at once. Frames that the peer does not read would keep the connection open."""
-        self._buffered.abort()
+        self.buffer.abort()
         # aiohttp leaves it open if the peer has closed the connection.
         self.response.close()
 
 
-class _BufferedTransport:
+class Buffer:
     """The part of a transport that aiohttp's WebSocket writer uses."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -88,6 +84,7 @@ class _BufferedTransport:
         self._gathered: list[bytes] = []
         self._size = 0
         self.writes = 0
+        """How often gathered frames were given to the connection."""
         self.is_closing = transport.is_closing
         self.abort = transport.abort
 

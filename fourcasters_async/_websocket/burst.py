@@ -1,7 +1,7 @@
 """The first attempts of many requests, made at once on one connection."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
@@ -11,8 +11,8 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResp
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts
 from fourcasters_async._websocket.connection import Connection
-from fourcasters_async._websocket.frames import classify, encode
-from fourcasters_async._websocket.pending import Document, Pending
+from fourcasters_async._websocket.frames import Document, classify, encode
+from fourcasters_async._websocket.pending import Pending
 
 T = TypeVar("T")
 
@@ -26,47 +26,41 @@ class _One(Pending):
 
     burst: "Burst[Any]"
     index: int
-    _done: bool = field(default=False, init=False)
-
-    @property
-    def done(self) -> bool:
-        """Whether its first attempt is decided or withdrawn."""
-        return self._done
-
-    def withdraw(self) -> None:
-        """Let nobody wait for its answer any more."""
-        self._done = True
+    # Whether its first attempt is decided or withdrawn. The writer and the reader ask each time.
+    done: bool = field(default=False, init=False)
 
     def frame(self, now: float) -> bytes | NoResponse:
         """Make the frame, unless the time is up: to make those before it takes time."""
         if now >= self.ends:
             return NoResponse("TimeoutError: the time was up", not_sent=True)
+        burst = self.burst
         try:
-            return encode(self.burst.request_of(self.index), self.request_id)
+            return encode(burst.request, self.request_id, burst.body_of(self.index))
         except Exception as error:  # noqa: BLE001  # no request's failure may touch another's
             return no_response(error, left=False)
 
     def end(self, how: Document | NoResponse) -> None:
-        if not self._done:
-            self._done = True
+        if not self.done:
+            self.done = True  # pyright: ignore[reportIncompatibleMethodOverride]  # a field is read faster
             self.burst.take(self.index, how)
 
 
 class Burst(Generic[T]):
     """The first attempts of `count` requests, which take no task and no future each.
 
-    `request_of` returns each by its index. They differ in nothing but their bodies, and have no
-    `leave`. As soon as the answer to one comes, `answered` is called with its index and the answer,
-    in the task that reads. A request that its first attempt does not decide is handed over:
-    `undecided` is called with the index and that attempt, which `Sender.send` goes on from. All
-    have the loop time `deadline`, and the attempts end by `ends`.
+    `request` is the first. They differ in nothing but their bodies, which `body_of` returns by the
+    index, and have no `leave`. As soon as the answer to one comes, `answered` is called with its
+    index and the answer, in the task that reads. A request that its first attempt does not decide
+    is handed over: `undecided` is called with the index and that attempt, which `Sender.send` goes
+    on from. All have the loop time `deadline`, and the attempts end by `ends`.
     """
 
     def __init__(
         self,
         connection: Connection,
         count: int,
-        request_of: Callable[[int], Request[T]],
+        request: Request[T],
+        body_of: Callable[[int], Mapping[str, object]],
         *,
         deadline: float,
         ends: float,
@@ -76,8 +70,8 @@ class Burst(Generic[T]):
     ) -> None:
         self.connection = connection
         self.deadline = deadline
-        self.request_of = request_of
-        self._request = request_of(0)
+        self.request = request
+        self.body_of = body_of
         self._ends = ends
         self._redact = redact
         self._answered = answered
@@ -98,8 +92,9 @@ class Burst(Generic[T]):
                 self._ask(range(_FIRST, self._count))
             await self._over
         finally:
-            for one in self._pending:
-                self._withdraw(one)
+            if self._left:
+                for one in self._pending:
+                    self._withdraw(one)
             # They hold the burst, and it them: the collector would have to find them.
             self._pending = []
 
@@ -110,7 +105,7 @@ class Burst(Generic[T]):
 
     def take(self, index: int, how: Document | NoResponse) -> None:
         """Take the answer to a request, or why there is none."""
-        waiting = self._waiting.pop(index, None)
+        waiting = self._waiting.pop(index, None) if self._waiting else None
         try:
             if waiting is None:
                 self._decide(index, how)
@@ -121,7 +116,9 @@ class Burst(Generic[T]):
                 self._over.set_exception(error)
             if not isinstance(error, Exception):
                 raise
-        self._decided()
+        self._left -= 1
+        if not self._left:
+            self._finish()
 
     def withdraw(self, index: int) -> None:
         """Wait no more for the answer to a request that was handed over."""
@@ -130,14 +127,17 @@ class Burst(Generic[T]):
 
     def judge(self, how: Document | NoResponse) -> AttemptResult[T]:
         """Return what an answer proves, or that none came."""
-        if isinstance(how, NoResponse):
-            return unanswered(self._request, how)
-        return classify(self._request, how, redact=self._redact)
+        if type(how) is NoResponse:
+            return unanswered(self.request, how)
+        return classify(self.request, how, redact=self._redact)
 
     def _ask(self, indices: range) -> None:
-        asked = self.connection.ask_all(
-            indices, lambda index, request_id: _One(request_id, self._ends, self, index)
-        )
+        ids = self.connection.new_ids(len(indices))
+        asked = [
+            _One(request_id, self._ends, self, index)
+            for index, request_id in zip(indices, ids, strict=True)
+        ]
+        self.connection.ask_all(asked)
         self._pending += asked
         if self._handed_over:
             self._hand_over(asked)
@@ -161,14 +161,15 @@ class Burst(Generic[T]):
     def _withdraw(self, one: _One) -> None:
         """Wait no more for an answer, and send nothing that is not sent yet."""
         if not one.done:
-            one.withdraw()
+            one.done = True
             self.connection.forget(one)
             self._waiting.pop(one.index, None)
-            self._decided()
+            self._left -= 1
+            if not self._left:
+                self._finish()
 
-    def _decided(self) -> None:
-        self._left -= 1
-        if not self._left and not self._over.done():
+    def _finish(self) -> None:
+        if not self._over.done():
             self._over.set_result(None)
 
 

@@ -1,7 +1,7 @@
 """Requests as messages on one WebSocket: one attempt, for the send loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -103,7 +103,8 @@ class WebSocketClient(Sender):
     def burst(
         self,
         count: int,
-        request_of: Callable[[int], Request[T]],
+        request: Request[T],
+        body_of: Callable[[int], Mapping[str, object]],
         deadline: float | None,
         *,
         answered: Callable[[int, T], None],
@@ -117,14 +118,14 @@ class WebSocketClient(Sender):
         until = now + self.timeout if deadline is None else deadline
         if self.is_closed() or connection is None or connection is self._retired or not count:
             return None
-        first = request_of(0)
-        if now >= until or self._holds.get(first.kind, now) > now:
+        if now >= until or self._holds.get(request.kind, now) > now:
             return None
-        ends = now + Attempts(first, self._retry, until).time_for_next(until - now)
+        ends = now + Attempts(request, self._retry, until).time_for_next(until - now)
         return Burst(
             connection,
             count,
-            request_of,
+            request,
+            body_of,
             deadline=until,
             ends=ends,
             redact=self._auth.redact,

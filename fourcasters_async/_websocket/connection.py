@@ -5,18 +5,15 @@ import logging
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._websocket.buffered import BufferedWebSocket
-from fourcasters_async._websocket.frames import Answer
-from fourcasters_async._websocket.pending import Asked, Document, Pending
-
-P = TypeVar("P", bound=Pending)
+from fourcasters_async._websocket.frames import Answer, Document
+from fourcasters_async._websocket.pending import Asked, Pending
 
 _log = logging.getLogger("fourcasters_async")
 
@@ -98,42 +95,37 @@ class Connection:
         """
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
-        request_id = self._next_id()
+        (request_id,) = self.new_ids(1)
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
-        self._add(Asked(request_id, ends, encode(request_id), answer, leave))
-        self._awake(ends)
+        self.ask_all([Asked(request_id, ends, encode(request_id), answer, leave)])
         try:
             return await answer
         finally:
             self._pending.pop(request_id, None)
 
-    def ask_all(self, indices: range, make: Callable[[int, str], P]) -> list[P]:
-        """Send what `make` makes of each index and an id, all at once.
+    def ask_all(self, asked: Sequence[Pending]) -> None:
+        """Send all at once; each is told its answer, or why there is none.
 
-        Each is told its answer, or why there is none. All are in flight when this returns.
+        All are in flight when this returns. Their ids are from `new_ids`.
         """
-        asked = [make(index, self._next_id()) for index in indices]
         if self.lost.done():
             for pending in asked:
                 pending.end(NoResponse(self.lost.result(), not_sent=True, stale=True))
-            return asked
+            return
+        self._unasked += _UNASKED_A_REQUEST * len(asked)
         for pending in asked:
-            self._add(pending)
-        self._awake(min(pending.ends for pending in asked))
-        return asked
+            self._pending[pending.request_id] = pending
+        self._unwritten.extend(asked)
+        self._awake(min([pending.ends for pending in asked]))
 
     def forget(self, pending: Pending) -> None:
         """Let an answer be nobody's."""
         self._pending.pop(pending.request_id, None)
 
-    def _next_id(self) -> str:
-        self._count += 1
-        return f"{self._prefix}-{self._count}"
-
-    def _add(self, pending: Pending) -> None:
-        self._unasked += _UNASKED_A_REQUEST
-        self._pending[pending.request_id] = pending
-        self._unwritten.append(pending)
+    def new_ids(self, count: int) -> list[str]:
+        """Return ids for so many requests, which no other request has."""
+        first, self._count = self._count + 1, self._count + count
+        return [f"{self._prefix}-{number}" for number in range(first, self._count + 1)]
 
     def _awake(self, ends: float) -> None:
         """Have the writer write, and a timer end by `ends` what is not answered."""
@@ -169,23 +161,25 @@ class Connection:
         """Gather every frame that waits, and write the first ones while others are made."""
         # A local of `_write` would keep the last burst alive, and the next one would free it first.
         gathered, write_at = 0, _FIRST_WRITE
-        while self._unwritten:
-            pending = self._unwritten.popleft()
+        send, buffer, unwritten = self._socket.send_frame, self._socket.buffer, self._unwritten
+        while unwritten:
+            pending = unwritten.popleft()
             if pending.done:
                 continue
-            if self._socket.is_closing:
-                await self._find_out()
             now = self._loop.time()
             frame = pending.frame(now)
-            if isinstance(frame, NoResponse):
+            if type(frame) is NoResponse:
                 self._end(pending, frame)
                 continue
-            pending.left, pending.writes = now, self._socket.writes
-            # Blocks while the peer does not read. Later frames are not sent then.
-            await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+            pending.left, pending.writes = now, buffer.writes
+            try:
+                # Blocks while the peer does not read. Later frames are not sent then.
+                await send(frame, aiohttp.WSMsgType.TEXT)
+            except ConnectionResetError:
+                await self._find_out()
             gathered += 1
             if gathered == write_at:
-                self._socket.flush()
+                buffer.flush()
                 write_at += min(gathered, _FRAMES_A_WRITE)
                 if gathered % _FRAMES_A_TURN == 0:
                     await asyncio.sleep(0)
@@ -259,7 +253,7 @@ class Connection:
         self.lost.set_result(reason)
         if self._timer is not None:
             self._timer.cancel()
-        writes = self._socket.writes
+        writes = self._socket.buffer.writes
         for pending in list(self._pending.values()):
             not_sent = pending.left is None or pending.writes == writes
             # `stale`: a retry waits for the next connection, and needs no pause before that.

@@ -11,6 +11,9 @@ from fourcasters_async._websocket.buffered import BufferedWebSocket
 
 _log = logging.getLogger("fourcasters_async")
 
+# Seconds that frames are taken without a turn of the loop. A burst of them must not hold up the
+# answers that others wait for.
+_WITHOUT_A_TURN = 0.0003
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
@@ -55,8 +58,13 @@ class FeedConnection:
             self._socket.abort()
 
     async def _read(self) -> None:
+        clock = asyncio.get_running_loop().time
+        since = clock()
         try:
             while True:
+                if clock() - since > _WITHOUT_A_TURN:
+                    await asyncio.sleep(0)
+                    since = clock()
                 message = await self._socket.receive()
                 if self.lost.done():
                     return

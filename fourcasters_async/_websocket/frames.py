@@ -9,8 +9,10 @@ from attrs import define
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.text import is_too_dense
+from fourcasters_async._json.accelerated import Cancelled
 from fourcasters_async._json.converter import SOCKET
 from fourcasters_async._json.envelope import (
+    asks_for_results,
     claims_success,
     denial_in,
     error_in,
@@ -21,6 +23,9 @@ from fourcasters_async._json.envelope import (
 from fourcasters_async.errors import REFUSALS, ApiError, DecodeError, ServerError
 
 T = TypeVar("T")
+
+Document = Mapping[str, object] | Cancelled
+"""What an answer says: all of it, or that every order was cancelled."""
 
 _SERVER_ERROR = 500
 
@@ -50,27 +55,34 @@ class Answer:
     """The answer to one request: the id of the request, and the document."""
 
     request_id: str
-    document: Mapping[str, object]
+    document: Document
 
 
-def encode(request: Request[Any], request_id: str) -> bytes:
-    """Return the frame of a request."""
-    return orjson.dumps([request.endpoint, {**(request.body or {}), "requestID": request_id}])
+def encode(
+    request: Request[Any], request_id: str, body: Mapping[str, object] | None = None
+) -> bytes:
+    """Return the frame of a request, with another `body` if there is one."""
+    fields = body or request.body or {}
+    return orjson.dumps([request.endpoint, {**fields, "requestID": request_id}])
 
 
 def read(frame: bytes | str) -> Answer | None:
     """Return the answer in a frame, `None` if it answers no request."""
-    if isinstance(frame, bytes) and is_too_dense(frame):
-        return None
+    if isinstance(frame, bytes):
+        if is_too_dense(frame):
+            return None
+        told = SOCKET.read_cancelled and SOCKET.read_cancelled(frame)
+        if told is not None:
+            return Answer(told.request_id, told)
     try:
         document = orjson.loads(frame)
     except orjson.JSONDecodeError:
         return None
     if type(document) is not dict:
         return None
-    request_id = document.get("requestID")
-    if document.get("responses") is not None:
+    if "responses" in document and document["responses"] is not None:
         return _unwrapped(document)
+    request_id = document.get("requestID")
     return Answer(request_id, document) if type(request_id) is str else None
 
 
@@ -96,11 +108,16 @@ def _unwrapped(outer: dict[str, object]) -> Answer | None:
 
 def classify(
     request: Request[T],
-    document: Mapping[str, object],
+    document: Document,
     *,
     redact: Callable[[str], str] = str,
 ) -> AttemptResult[T]:
     """Return what an answer proves. `redact` removes secrets from the text that is quoted."""
+    if type(document) is Cancelled:
+        if asks_for_results(request):
+            results: Any = document.results(f"{request.endpoint}: ")
+            return AttemptResult(AttemptStatus.ANSWERED, results)
+        document = document.document()
     if has_error(document):
         return _failed(request, document, redact)
     try:

@@ -2,13 +2,12 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from attrs import define, field
 
 from fourcasters_async._core.outcome import NoResponse
-
-Document = Mapping[str, object]
+from fourcasters_async._websocket.frames import Document
 
 
 @define(eq=False)

@@ -10,7 +10,7 @@ from fourcasters_async.feeds.stream import Stream, Streams
 
 
 class Doubts:
-    """Tells each change of a doubt, and since when there has been one. `wait` waits for a look.
+    """Tells each change of a doubt, and since when there has been one.
 
     `why` returns the doubt, `None` without one. `lapses_at` returns the loop time at which there
     will be one though nothing more happens.
@@ -20,7 +20,8 @@ class Doubts:
         self._why = why
         self._lapses_at = lapses_at
         self._streams: Streams[str | None] = Streams()
-        self._news = News()
+        self.news = News(self.look)
+        """What may change the doubt: to tell it is to have it looked at, once in a turn."""
         self._ended = False
         self._told: str | None = None
         self._since: float | None = None
@@ -44,7 +45,7 @@ class Doubts:
         return stream
 
     def look(self) -> None:
-        """Take note of the doubt now that there is news, and wake those who wait for any."""
+        """Take note of the doubt now that there is news."""
         doubt = self._why()
         if doubt is None:
             self._since = None
@@ -55,11 +56,6 @@ class Doubts:
             self._streams.put(doubt)
         if doubt is None and not self._ended:
             self._look_again_at(self._lapses_at())
-        self._news.tell()
-
-    async def wait(self, until: float) -> bool:
-        """Wait for any news; return `False` if the loop time `until` came first."""
-        return await self._news.wait(until)
 
     def end(self, error: FourcastersError) -> None:
         """Let nothing more come but the last doubt, for a reason."""
@@ -79,7 +75,7 @@ class Doubts:
 
     def _ring(self) -> None:
         self._timer = None
-        self.look()
+        self.news.tell()
 
 
 def _now() -> float:

@@ -7,11 +7,13 @@ it does no harm to hear it twice. Only a read can say against that, and is then 
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from attrs import evolve, fields, frozen
 
-from fourcasters_async.feeds.open_order import OrderEvent, from_event
+from fourcasters_async.feeds.open_order import OrderEvent, from_event, left_of
+from fourcasters_async.feeds.owed import Owed, OwedWords
 from fourcasters_async.models import (
     ChangeSource,
     Game,
@@ -23,10 +25,10 @@ from fourcasters_async.models import (
 
 # Less than a cent is noise of the arithmetic.
 _CENT = 0.01
-# How many closed orders are remembered, so that a late answer or read does not open them again, and
-# how many games on which the feed has shown a cancel.
+# How many closed orders are remembered, so that a late answer or read does not open them again.
 _REMEMBERED = 20_000
 _FIELDS = tuple(field.name for field in fields(OpenOrder))
+_values_of, _REMAINING = attrgetter(*_FIELDS), _FIELDS.index("remaining")
 _GAME_FIELDS = tuple(field.name for field in fields(Game))
 
 R = TypeVar("R", OpenOrder, Game)
@@ -36,16 +38,6 @@ R = TypeVar("R", OpenOrder, Game)
 class _Closed:
     at: float
     by_feed: bool
-
-
-@frozen
-class _Owed:
-    """What an answer or a read said of an order on a game, and the feed has not said yet."""
-
-    since: float
-    game: str
-    closing: bool
-    answered: bool = True
 
 
 class Ledger:
@@ -63,11 +55,8 @@ class Ledger:
         self._heard: dict[str, float] = {}
         # When the feed last told of an open order.
         self._told: dict[str, float] = {}
-        # Oldest first.
-        self._owed: dict[str, _Owed] = {}
-        # When the last of the cancels was answered that the feed itself has told of.
-        self._cancelled_on: dict[str, float] = {}
-        self._cancelled_last = float("-inf")
+        self.owed = OwedWords()
+        """What the feed has still to tell, and which cancels it has shown."""
         self._nameless: list[OpenOrder] = []
         self.conclusive = True
         """Whether the last read decides about every order that the feed may have lost.
@@ -86,8 +75,24 @@ class Ledger:
         """
         if game_id is None:
             return [*self._open.values(), *self._nameless]
-        keys = [*self._by_game.get(game_id.casefold(), ()), *self._by_game.get("", ())]
-        return [*(self._open[key] for key in keys), *self._nameless]
+        return self.on_games(frozenset({game_id.casefold()}))
+
+    def on_games(self, games: frozenset[str] | None) -> list[OpenOrder]:
+        """Return the orders that rest on any of the games, on all with `None`."""
+        if games is None:
+            return self.orders()
+        unknown = self._by_game.get("", ())
+        keys = [key for game in games for key in self._by_game.get(game, ())]
+        return [*(self._open[key] for key in (*keys, *unknown)), *self._nameless]
+
+    def disputes(self, orders: Iterable[OpenOrder], games: frozenset[str] | None) -> bool:
+        """Whether a read shows other orders on games than those that are held, but all are known.
+
+        Such a read may trail the book, and so may what is held.
+        """
+        shown = {_key(o) for o in orders if games is None or _game(o) in games or not _game(o)}
+        held = {_key(order) for order in self.on_games(games)}
+        return shown != held and all(key in self._open or key in self._closed for key in shown)
 
     def get(self, order_id: str) -> OpenOrder | None:
         """Return an order that rests, `None` if it does not or is not known."""
@@ -103,28 +108,24 @@ class Ledger:
         if event.order is None:
             # What a taker takes never rests.
             return None
-        order, key = from_event(event), event.order.order_id.casefold()
-        nothing_left = order.remaining is not None and order.remaining < _CENT
-        closing = isinstance(event, OrderCancelled) or nothing_left
-        if (owed := self._owed.get(key)) is not None and (closing or not owed.closing):
-            del self._owed[key]
-            if owed.closing and owed.answered:
-                self._show_cancel(_game(order) or owed.game, owed.since)
+        key, left = event.order.order_id.casefold(), left_of(event)
+        closing = isinstance(event, OrderCancelled) or (left is not None and left < _CENT)
+        self.owed.told(key, (event.game_id or "").casefold(), closing=closing)
         if closing:
             return self._close(key, now, ChangeSource.FEED)
         if isinstance(event, OrderPlaced) and key in self._closed and self._closed[key].by_feed:
             # The feed is in order: what it says after the closing, it says of a later time.
             del self._closed[key]
-        change = self._hold(order, now, ChangeSource.FEED)
+        change = self._hold(from_event(event), now, ChangeSource.FEED)
         if key in self._open:
             self._told[key] = now
         return change
 
     def rests(self, order: OpenOrder, now: float) -> OrderChange | None:
         """Take the answer to a place or an edit: the order rests. The feed is to tell of it too."""
-        key = (order.order_id or "").casefold()
+        key = _key(order)
         if key not in self._closed and key not in self._told:
-            self._owed.setdefault(key, _Owed(now, _game(order), closing=False))
+            self.owed.add_resting(key, _game(order), now)
         return self._hold(order, now, ChangeSource.ANSWER)
 
     def gone(
@@ -138,18 +139,18 @@ class Ledger:
         held, known = self._open.get(key), self._closed.get(key)
         game = _game(held) if held is not None else (game_id or "").casefold()
         if just_now and known is not None and known.by_feed:
-            self._show_cancel(game, now)
+            self.owed.show_cancel(game, now)
         elif just_now:
-            self._owe_closing(key, now, game, answered=True)
+            self.owed.add(key, Owed(now, game, closing=True))
         return self._close(key, now, ChangeSource.ANSWER)
 
     def failed(self, order_id: str | None, now: float, *, may_rest: bool) -> bool:
         """Take a cancel that failed; return whether the order may rest and is not known."""
         key = (order_id or "").casefold()
-        held, owed = self._open.get(key), self._owed.get(key)
-        if held is not None and not may_rest and (owed is None or not owed.closing):
+        held = self._open.get(key)
+        if held is not None and not may_rest and not self.owed.owes_closing(key):
             # The feed is to tell of it too.
-            self._owe_closing(key, now, _game(held), answered=False)
+            self.owed.add(key, Owed(now, _game(held), closing=True, answered=False))
         return may_rest and held is None and key not in self._closed
 
     def read(
@@ -179,64 +180,19 @@ class Ledger:
             elif (change := self._hold(order, now, ChangeSource.READ)) is not None:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
-                    self._owed.setdefault(key, _Owed(now, _game(order), closing=False))
+                    self.owed.add_resting(key, _game(order), now)
         heard, lag = self._heard.items(), self._read_lag
         for key in [k for k, at in heard if k not in named and at + lag <= began]:
             if (change := self._close(key, now, ChangeSource.READ)) is not None:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
-                    self._owe_closing(key, now, _game(change.order), answered=False)
+                    game = _game(change.order)
+                    self.owed.add(key, Owed(now, game, closing=True, answered=False))
         since = now if gapless_since is None else gapless_since
         self.conclusive = all(
             key in named or self._told.get(key, since) > since for key in self._open
         )
         return changes
-
-    def forgive(self, *, before: float) -> list[str]:
-        """Have the feed owe nothing of before a time; return the ids of what it owed."""
-        late = [key for key, owed in self._owed.items() if owed.since < before]
-        for key in late:
-            del self._owed[key]
-        return late
-
-    def owed_since(self) -> float | None:
-        """Return since when the feed owes word of an order, `None` if it owes none."""
-        # Looked at with every message: it must not take longer the more is owed.
-        return next((owed.since for owed in self._owed.values()), None)
-
-    def cancels_shown(
-        self, games: frozenset[str] | None, *, since: float, periods: bool = False
-    ) -> bool:
-        """Whether the feed itself has shown what cancels on games did, begun at a time.
-
-        It has if it told of an order, on each of the games, that was answered to be cancelled since
-        then, and owes no word about any. So it has come as far as these cancels. What else closes
-        an order is no proof: the feed may lag, and tell of what was before them. `None` stands for
-        all games together. With `periods`, an order that the feed has not told of may be on a
-        period of a game.
-        """
-        if games is None:
-            return self._cancelled_last >= since and not self._owed
-        owed = {each.game for each in self._owed.values()}
-        if "" in owed or (periods and owed) or not games.isdisjoint(owed):
-            return False
-        return all(self._cancelled_on.get(game, float("-inf")) >= since for game in games)
-
-    def owes(self, games: frozenset[str] | None) -> bool:
-        """Whether the feed has still to tell of an order on games, or of any with `None`."""
-        owed = {each.game for each in self._owed.values()}
-        return bool(owed) if games is None else not games.isdisjoint(owed)
-
-    def _show_cancel(self, game: str, answered: float) -> None:
-        """Take note that both an answer and the feed have told of a cancel."""
-        self._cancelled_last = max(self._cancelled_last, answered)
-        self._cancelled_on[game] = max(self._cancelled_on.pop(game, answered), answered)
-        if len(self._cancelled_on) > _REMEMBERED:
-            del self._cancelled_on[next(iter(self._cancelled_on))]
-
-    def _owe_closing(self, key: str, now: float, game: str, *, answered: bool) -> None:
-        self._owed.pop(key, None)
-        self._owed[key] = _Owed(now, game, closing=True, answered=answered)
 
     def _overrule(self, key: str, order: OpenOrder, now: float) -> OrderChange:
         """Hold an order as a read shows it, against what was held."""
@@ -247,7 +203,7 @@ class Ledger:
 
     def _hold(self, order: OpenOrder, now: float, source: ChangeSource) -> OrderChange | None:
         """Hold an order, or what is less left of it; return what that changes."""
-        key = (order.order_id or "").casefold()
+        key = _key(order)
         if key in self._closed:
             return None
         before = self._open.get(key)
@@ -282,13 +238,21 @@ class Ledger:
         if before is None:
             return None
         self._leave_game(key, before)
-        return OrderChange(order=evolve(before, remaining=0.0), before=before, source=source)
+        return OrderChange(order=_emptied(before), before=before, source=source)
 
     def _leave_game(self, key: str, order: OpenOrder) -> None:
         on_game = self._by_game[_game(order)]
         del on_game[key]
         if not on_game:
             del self._by_game[_game(order)]
+
+
+def _emptied(order: OpenOrder) -> OpenOrder:
+    """Return an order of which nothing is left."""
+    # A kill closes thousands: `evolve` would take five times as long.
+    values = [*_values_of(order)]
+    values[_REMAINING] = 0.0
+    return OpenOrder(*values)
 
 
 def _merged(one: OpenOrder, other: OpenOrder) -> OpenOrder:
@@ -323,6 +287,10 @@ def _left(order: OpenOrder) -> float:
 def _is_more(order: OpenOrder, held: OpenOrder) -> bool:
     known = order.remaining is not None and held.remaining is not None
     return known and _left(order) > _left(held) + _CENT
+
+
+def _key(order: OpenOrder) -> str:
+    return (order.order_id or "").casefold()
 
 
 def _game(order: OpenOrder | None) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
@@ -11,7 +12,7 @@ from fourcasters_async.errors import FourcastersError, InvalidRequestError
 from fourcasters_async.feeds.doubts import Doubts
 from fourcasters_async.feeds.ledger import Ledger
 from fourcasters_async.feeds.lines import Lines
-from fourcasters_async.feeds.open_order import from_offer
+from fourcasters_async.feeds.order_follower import OrderFollower
 from fourcasters_async.feeds.stream import Stream, Streams
 from fourcasters_async.feeds.upkeep import ECHO, Due, Upkeep
 from fourcasters_async.feeds.user_core import UserFeedCore
@@ -23,7 +24,6 @@ from fourcasters_async.models import (
     OrderChange,
     OrderFilled,
     UndecidedOrder,
-    UnmatchedOffer,
 )
 
 _log = logging.getLogger("fourcasters_async")
@@ -41,16 +41,16 @@ class LiveOrders:
     so (`OrderChange.disagreement`).
 
     `current` is whether this is the account's book now. While it is, `halt`, `flatten` and `verify`
-    take their proof from here where the feed has told of each order that an answer has cancelled,
-    and need no read. `async for change in orders` yields each `OrderChange` from then on, `fills()`
-    each fill, and `doubts()` each time that it is not `current` any more, or is again.
+    take their proof from here where the feed has told of each order that an answer has cancelled
+    before a read shows it. `async for change in orders` yields each `OrderChange` from then on,
+    `fills()` each fill, and `doubts()` each time that it is not `current` any more, or is again.
     """
 
     def __init__(
         self,
         lines: Lines,
         read: Callable[[], Awaitable[list[OpenOrder]]],
-        follow: Callable[["LiveOrders | None"], None],
+        follow: Callable[[OrderFollower | None], None],
         note: Callable[[OrderChange], None],
         undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]],
         *,
@@ -69,7 +69,10 @@ class LiveOrders:
         self._entered = False
         self._upkeep = Upkeep(read_lag=read_lag, audit=check_seconds(audit, "audit"))
         self._doubts = Doubts(
-            lambda: self.doubt, lambda: self._upkeep.lapses_at(self._ledger.owed_since())
+            lambda: self.doubt, lambda: self._upkeep.lapses_at(self._ledger.owed.since())
+        )
+        self._follower = OrderFollower(
+            self._ledger, self._doubts.news, self._tell, self._note_gap, lambda: self.current
         )
         self._closed = False
 
@@ -80,7 +83,7 @@ class LiveOrders:
         """
         if self._entered:
             raise InvalidRequestError("these live orders were entered before; make others")
-        self._follow(self)
+        self._follow(self._follower)
         self._entered = True
         self._doubts.look()
         try:
@@ -133,7 +136,7 @@ class LiveOrders:
             return "the feed is down"
         if self._ledger.nameless:
             return "a read shows an order without an id"
-        return self._upkeep.lapsed(_now(), self._ledger.owed_since())
+        return self._upkeep.lapsed(_now(), self._ledger.owed.since())
 
     def __len__(self) -> int:
         """Count the open orders."""
@@ -176,7 +179,7 @@ class LiveOrders:
         """Wait until it is `current`; return `False` if it is not after `deadline` seconds."""
         until = _now() + check_seconds(deadline, "deadline")
         while not self.current:
-            if not await self._doubts.wait(until):
+            if not await self._doubts.news.wait(until):
                 return self.current
         return True
 
@@ -196,50 +199,27 @@ class LiveOrders:
         while not (self.current and self._is_clear(named)):
             # Nothing tells of a place that was refused, or that can land no more.
             undecided = self._undecided(named)
-            await self._doubts.wait(min(until, _now() + _DECIDED_PAUSE) if undecided else until)
+            await self._doubts.news.wait(
+                min(until, _now() + _DECIDED_PAUSE) if undecided else until
+            )
             if _now() >= until:
                 return self.current and self._is_clear(named)
         return True
-
-    # What the order verbs tell and ask: `orders/follower.py`.
-
-    def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
-        """Take note of an order that an answer puts into the book."""
-        self._tell(self._ledger.rests(from_offer(order_id, game, offer), _now()))
-
-    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
-        """Take note of an order that an answer has cancelled, `just_now` or before."""
-        self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
-
-    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
-        """Take note of an order that an answer did not cancel."""
-        if self._ledger.failed(order_id, _now(), may_rest=may_rest):
-            self._upkeep.note_gap(_now(), "a cancel has failed of an order that is not known here")
-        self._doubts.look()
-
-    async def shown(
-        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
-    ) -> list[OpenOrder] | None:
-        """Return the open orders once the feed itself has shown what cancels on games did."""
-        while self.current:
-            if self._ledger.cancels_shown(games, since=since, periods=periods):
-                return self._ledger.orders()
-            owing = None if periods else games
-            if not self._ledger.owes(owing) or not await self._doubts.wait(until):
-                return None
-        return None
 
     # What the feed tells.
 
     def _take(self, event: FeedEvent) -> None:
         if isinstance(event, Gap):
-            self._upkeep.note_gap(_now(), f"the feed has a gap: {event.reason}")
-            self._doubts.look()
+            self._note_gap(f"the feed has a gap: {event.reason}")
         elif not isinstance(event, Lagged):
             change = self._ledger.apply(event, _now())
             if isinstance(event, OrderFilled):
                 self._fills.put(event)
             self._tell(change)
+
+    def _note_gap(self, reason: str) -> None:
+        self._upkeep.note_gap(_now(), reason)
+        self._doubts.news.tell()
 
     def _note_state(self) -> None:
         self._upkeep.note_live(_now(), live=self._core.live)
@@ -247,13 +227,13 @@ class LiveOrders:
             self._changes.end(self._core.error)
             self._fills.end(self._core.error)
             self._doubts.end(self._core.error)
-        self._doubts.look()
+        self._doubts.news.tell()
 
     def _tell(self, change: OrderChange | None) -> None:
         if change is not None:
             self._note(change)
             self._changes.put(change)
-        self._doubts.look()
+        self._doubts.news.tell()
 
     # What is read.
 
@@ -273,10 +253,10 @@ class LiveOrders:
     async def _keep(self) -> None:
         """Read when that is due, until cancelled."""
         while self._core.error is None:
-            owed = self._ledger.owed_since()
+            owed = self._ledger.owed.since()
             due = self._upkeep.due_at(owed)
             if due > _now():
-                await self._doubts.wait(due)
+                await self._doubts.news.wait(due, partial(self._is_due_sooner, due))
                 continue
             if self._upkeep.is_overdue(_now(), owed):
                 self._warn()
@@ -287,7 +267,12 @@ class LiveOrders:
             except FourcastersError as error:
                 _log.debug("live orders: could not read the open orders: %s", error)
                 self._upkeep.fail_read(_now())
-                self._doubts.look()
+                self._doubts.news.tell()
+
+    def _is_due_sooner(self, than: float) -> bool:
+        """Whether a read is due before a time, or never again."""
+        due = self._upkeep.due_at(self._ledger.owed.since())
+        return due < than or self._core.error is not None
 
     async def _look(self) -> None:
         """Read the open orders, and unite them with what is held."""
@@ -306,10 +291,10 @@ class LiveOrders:
                     change.order.game_id,
                 )
             self._tell(change)
-        self._doubts.look()
+        self._doubts.news.tell()
 
     def _warn(self) -> None:
-        late = self._ledger.forgive(before=_now() - ECHO / 2)
+        late = self._ledger.owed.forgive(before=_now() - ECHO / 2)
         _log.warning(
             "live orders: the user feed has not told of %d own orders for %.0f s: %s",
             len(late),
@@ -318,11 +303,7 @@ class LiveOrders:
         )
 
     def _is_clear(self, games: frozenset[str] | None) -> bool:
-        if self._undecided(games):
-            return False
-        if games is None:
-            return not len(self._ledger)
-        return not any(self._ledger.orders(game_id) for game_id in games)
+        return not self._undecided(games) and not self._ledger.on_games(games)
 
 
 def _now() -> float:

@@ -114,9 +114,9 @@ def _resting(document: Mapping[str, object], unmatched: object) -> OrderEvent | 
     looks_cancelled = isinstance(unmatched, Mapping) and unmatched.get("offered") == 0
     kind: type[OrderPlaced | OrderCancelled] = OrderCancelled if looks_cancelled else OrderPlaced
     try:
-        event = SOCKET.structure({**document, "order": unmatched}, kind)
+        event = SOCKET.structure(document, kind)
     except DecodeError as error:
-        return _malformed(error)
+        return Gap(reason=str(error))
     order = event.order
     if order.offered == 0 and isinstance(event, OrderCancelled):
         return event
@@ -129,16 +129,12 @@ def _resting(document: Mapping[str, object], unmatched: object) -> OrderEvent | 
 
 def _filled(document: Mapping[str, object], fill: object, unmatched: object) -> OrderFilled | Gap:
     try:
-        filled = SOCKET.structure({**document, "fill": fill, "order": unmatched}, OrderFilled)
+        said = {**document, "matched": fill, "unmatched": unmatched}
+        filled = SOCKET.structure(said, OrderFilled)
     except DecodeError as error:
-        return _malformed(error)
+        return Gap(reason=str(error))
     if filled.fill.tx_id is None:
         return Gap(reason="$.matched.txID: missing")
     if filled.order is not None and filled.order.remaining is None:
         return Gap(reason="$.unmatched.remaining: missing")
     return filled
-
-
-def _malformed(error: DecodeError) -> Gap:
-    """Return the gap of a malformed message. The fields have the names that the exchange writes."""
-    return Gap(reason=str(error).replace("$.order", "$.unmatched").replace("$.fill", "$.matched"))

@@ -57,12 +57,17 @@ class _BetOn(TypedDict):
     total: float | None
 
 
+def left_of(event: OrderEvent) -> float | None:
+    """Return what is left of the order of an event, `None` if that is not known."""
+    order = cast(FeedOrder, event.order)
+    if order.remaining is None and isinstance(event, OrderPlaced):
+        return order.offered
+    return order.remaining
+
+
 def from_event(event: OrderEvent) -> OpenOrder:
     """Return an order as a read would show it, from an event about it."""
-    order = cast(FeedOrder, event.order)
-    remaining = order.remaining
-    if remaining is None and isinstance(event, OrderPlaced):
-        remaining = order.offered
+    order, remaining = cast(FeedOrder, event.order), left_of(event)
     filled = None
     if remaining is not None and order.offered is not None:
         filled = max(order.offered - remaining, 0.0)

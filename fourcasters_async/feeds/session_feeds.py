@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fourcasters_async.feeds.cursor_file import CursorFile
     from fourcasters_async.feeds.lines import Lines
     from fourcasters_async.feeds.live_orders import LiveOrders
+    from fourcasters_async.feeds.order_follower import OrderFollower
     from fourcasters_async.feeds.prices import PriceFeed
     from fourcasters_async.feeds.user import UserFeed
 
@@ -25,7 +26,7 @@ class FeedParts:
     lines: "Lines"
     read_book: "ReadBook"
     read_orders: Callable[[], Awaitable[list[OpenOrder]]]
-    follow: "Callable[[LiveOrders | None], None]"
+    follow: "Callable[[OrderFollower | None], None]"
     note: Callable[[OrderChange], None]
     undecided: Callable[[frozenset[str] | None], Collection[UndecidedOrder]]
     read_lag: float

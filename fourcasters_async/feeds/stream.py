@@ -56,6 +56,9 @@ class Streams(Generic[T]):
 
     def put(self, item: T) -> None:
         """Hand an item to every consumer."""
+        if not self._streams:
+            # To iterate over none takes longer than to ask.
+            return
         for stream in self._streams:
             stream.put(item)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fourcasters_async.errors import (
     FourcastersError,
@@ -14,6 +15,7 @@ from fourcasters_async.models.cancel import CancelResult
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import OpenOrder
 from fourcasters_async.models.undecided import UndecidedOrder
+from fourcasters_async.models.unread import UnreadResults
 
 
 class OutcomeStatus(StrEnum):
@@ -81,6 +83,33 @@ class GameOutcome:
         return self.error
 
 
+# The records of an outcome are made when they are first asked for. A burst makes thousands, while
+# most who cancel only ask whether it was done.
+_results = GameOutcome.__dict__["results"]
+
+
+def _read_results(outcome: GameOutcome) -> list[CancelResult]:
+    results: Sequence[CancelResult] = _results.__get__(outcome)
+    if isinstance(results, UnreadResults):
+        results = results.read()
+        _results.__set__(outcome, results)
+    return results  # type: ignore[return-value]  # what is read is a list
+
+
+GameOutcome.results = property(_read_results, _results.__set__)  # type: ignore[assignment]  # attrs knows no such field
+
+
+def results_so_far(outcome: GameOutcome) -> Sequence[CancelResult]:
+    """Return the results of an outcome, and make no record of those that nobody asked for."""
+    results: Sequence[CancelResult] = _results.__get__(outcome)
+    return results
+
+
+def evolved(outcome: GameOutcome, **changes: Any) -> GameOutcome:
+    """Return an outcome with these fields changed, and make no record of its results."""
+    return evolve(outcome, **{"results": results_so_far(outcome), **changes})
+
+
 @frozen
 class CancelReport:
     """One `GameOutcome` for each distinct game of the input, in input order.
@@ -112,8 +141,10 @@ class CancelReport:
         """
         if self.whole_account:
             return self.verified_clear
-        settled = all(outcome.unsettled is None for outcome in self.outcomes)
-        return bool(self.outcomes) and settled
+        for outcome in self.outcomes:
+            if outcome.error is not None or outcome.resting:
+                return False
+        return bool(self.outcomes)
 
     @property
     def confirmed(self) -> tuple[GameOutcome, ...]:
@@ -173,13 +204,13 @@ class CancelReport:
             for status in OutcomeStatus
             if (outcomes := self._with(status))
         ]
-        results = self.results
-        cancelled = sum(result.success for result in results)
+        results = [results_so_far(outcome) for outcome in self.outcomes]
+        cancelled = sum(map(_cancelled, results))
         parts = [
             f"{_count(len(self.outcomes), 'game')}: {', '.join(statuses) or self._nothing}",
             f"{_count(cancelled, 'order')} cancelled",
         ]
-        if failed := len(results) - cancelled:
+        if failed := sum(map(len, results)) - cancelled:
             parts.append(f"{failed} not cancelled")
         if self.undecided:
             parts.append(f"{_count(len(self.undecided), 'own order')} undecided")
@@ -240,6 +271,12 @@ def _status_count(status: OutcomeStatus, outcomes: Sequence[GameOutcome]) -> str
     incomplete = sum(not outcome.complete for outcome in outcomes) if answered else 0
     text = f"{len(outcomes)} {status.value.replace('_', ' ')}"
     return f"{text} ({incomplete} incomplete)" if incomplete else text
+
+
+def _cancelled(results: Sequence[CancelResult]) -> int:
+    """Return how many orders were cancelled, all if no record was made."""
+    unread = isinstance(results, UnreadResults)
+    return len(results) if unread else sum(result.success for result in results)
 
 
 def _count(number: int, noun: str) -> str:

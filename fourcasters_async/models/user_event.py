@@ -59,14 +59,14 @@ class UserEvent:
 class OrderPlaced(UserEvent):
     """An order came into the book."""
 
-    order: FeedOrder
+    order: FeedOrder = field(metadata=wire("unmatched"))
 
 
 @frozen(kw_only=True)
 class OrderCancelled(UserEvent):
     """An order left the book, by whomever it was cancelled. `order.filled` was matched before."""
 
-    order: FeedOrder
+    order: FeedOrder = field(metadata=wire("unmatched"))
 
 
 @frozen(kw_only=True)
@@ -77,8 +77,8 @@ class OrderFilled(UserEvent):
     is no `order`: what was taken is `fill`, and `fill.order_id` is somebody else's order.
     """
 
-    fill: MatchedFill
-    order: FeedOrder | None = field(default=None, metadata=wire(strict=True))
+    fill: MatchedFill = field(metadata=wire("matched"))
+    order: FeedOrder | None = field(default=None, metadata=wire("unmatched", strict=True))
 
     @property
     def maker(self) -> bool:

@@ -13,17 +13,21 @@ from fourcasters_async.models import (
     PlaceResult,
     UnmatchedOffer,
 )
+from fourcasters_async.models.unread import UnreadResults
 
 
-def another_game(game_id: str, results: list[CancelResult]) -> str | None:
+def another_game(game_id: str, results: Sequence[CancelResult]) -> str | None:
     """Return the mismatch if the results name only other games than `game_id`, else `None`.
 
     They may be true: a period of a game is a game of its own.
     """
-    for result in results:
-        if result.game_id == game_id:
-            return None
-    named = {result.game_id.casefold() for result in results if result.game_id}
+    if isinstance(results, UnreadResults):
+        games = [game for _, game in results.ids]
+    else:
+        games = [result.game_id for result in results]
+    if game_id in games:
+        return None
+    named = {game.casefold() for game in games if game}
     if named and game_id.casefold() not in named:
         return f"about game {min(named)} where {game_id} was asked for"
     return None
@@ -88,6 +92,22 @@ def may_rest(result: CancelResult) -> bool:
 def already_cancelled(result: CancelResult) -> bool:
     """Whether an order was not cancelled because it was cancelled before."""
     return not result.success and "already cancelled" in (result.reason or "").casefold()
+
+
+def cancelled_orders(
+    results: Sequence[CancelResult],
+) -> Sequence[tuple[str, str | None, bool]]:
+    """Return the orders that are cancelled: the id and the game, and whether they were just now.
+
+    An order that was not cancelled may still rest, unless it was cancelled before.
+    """
+    if isinstance(results, UnreadResults):
+        return [(order_id, game, True) for order_id, game in results.ids if order_id]
+    return [
+        (result.order_id, result.game_id, result.success)
+        for result in results
+        if result.order_id and (result.success or already_cancelled(result))
+    ]
 
 
 def other_orders(

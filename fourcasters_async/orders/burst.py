@@ -1,7 +1,7 @@
 """One cancel over many games as one burst on a WebSocket: no task, future and timer for each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
 from typing import Protocol
@@ -13,7 +13,7 @@ from fourcasters_async._websocket.client import WebSocketClient
 from fourcasters_async.models import CancelResult, GameMarket, GameOutcome
 from fourcasters_async.orders.fanout import OnOutcome, Outcomes
 
-_First = FirstAttempt[list[CancelResult]]
+_First = FirstAttempt[Sequence[CancelResult]]
 
 
 class GoOn(Protocol):
@@ -24,7 +24,7 @@ class GoOn(Protocol):
 
     def __call__(
         self, market: GameMarket, first: _First, *, until: float | None, hedge: float | None
-    ) -> Awaitable[RequestOutcome[list[CancelResult]]]:
+    ) -> Awaitable[RequestOutcome[Sequence[CancelResult]]]:
         """Return the outcome of all attempts on the game."""
         ...
 
@@ -32,7 +32,8 @@ class GoOn(Protocol):
 async def burst(
     socket: WebSocketClient,
     markets: Sequence[GameMarket],
-    request_of: Callable[[GameMarket], Request[list[CancelResult]]],
+    request: Request[Sequence[CancelResult]],
+    body_of: Callable[[GameMarket], Mapping[str, object]],
     go_on: GoOn,
     *,
     until: float | None,
@@ -51,9 +52,12 @@ async def burst(
     context = copy_context()
     hedge_at = None if hedge is None else loop.time() + hedge
 
-    def answered(index: int, results: list[CancelResult]) -> None:
+    def answered(index: int, results: Sequence[CancelResult]) -> None:
         settled = RequestOutcome(AttemptStatus.ANSWERED, 1, value=results)
-        context.run(outcomes.settle, index, settled)
+        if on_outcome is None:
+            outcomes.settle(index, settled)
+        else:
+            context.run(outcomes.settle, index, settled)
 
     def undecided(index: int, first: _First) -> None:
         left = None if hedge_at is None else max(hedge_at - loop.time(), 0.0)
@@ -62,7 +66,8 @@ async def burst(
 
     sent = socket.burst(
         len(markets),
-        lambda index: request_of(markets[index]),
+        request,
+        lambda index: body_of(markets[index]),
         until,
         answered=answered,
         undecided=undecided,

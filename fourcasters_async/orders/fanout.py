@@ -8,16 +8,17 @@ from functools import partial
 from attrs import evolve
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
-from fourcasters_async.errors import OrdersNotCancelledError, OutcomeUnknownError
+from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
     CancelResult,
     GameMarket,
     GameOutcome,
     OutcomeStatus,
 )
+from fourcasters_async.models.unread import UnreadResults
 from fourcasters_async.orders.answers import already_cancelled
 
-CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[list[CancelResult]]]]
+CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
 """Cancels on one game by a loop time, and says what came of it."""
 
 OnOutcome = Callable[[GameOutcome], object]
@@ -40,7 +41,7 @@ _BEGUN_AT_ONCE = 25
 
 async def fan_out(
     markets: Sequence[GameMarket],
-    cancel: Callable[[GameMarket], Awaitable[RequestOutcome[list[CancelResult]]]],
+    cancel: Callable[[GameMarket], Awaitable[RequestOutcome[Sequence[CancelResult]]]],
     *,
     max_in_flight: int,
     on_outcome: OnOutcome | None = None,
@@ -75,7 +76,7 @@ class Outcomes:
         self._started = self._clock()
         self._known: dict[int, GameOutcome] = {}
 
-    def settle(self, index: int, settled: RequestOutcome[list[CancelResult]]) -> None:
+    def settle(self, index: int, settled: RequestOutcome[Sequence[CancelResult]]) -> None:
         """Take what came of the attempts on a game, given by its index."""
         elapsed = self._clock() - self._started
         outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
@@ -84,7 +85,7 @@ class Outcomes:
             _tell(self._on_outcome, outcome)
 
     async def settle_with(
-        self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[list[CancelResult]]]]
+        self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
     ) -> None:
         """Cancel on a game. If that crashes, nothing is known of this game, and no other."""
         try:
@@ -104,18 +105,20 @@ class Outcomes:
 
 
 def outcome_of(
-    market: GameMarket, settled: RequestOutcome[list[CancelResult]], *, elapsed: float
+    market: GameMarket, settled: RequestOutcome[Sequence[CancelResult]], *, elapsed: float
 ) -> GameOutcome:
     """Return the outcome of the attempts on one game."""
-    status, error = _UNANSWERED.get(settled.status), settled.error
-    results = settled.value or []
-    if status is None:
+    error: FourcastersError | None
+    results = [] if settled.value is None else settled.value
+    if settled.status is AttemptStatus.ANSWERED:
         status, error = standing(market, results)
+    else:
+        status, error = _UNANSWERED[settled.status], settled.error
     return GameOutcome(
         market.game_id,
         market.type,
         status,
-        results,
+        results,  # type: ignore[arg-type]  # a list once somebody asks for it
         complete=settled.complete,
         attempts=settled.attempts,
         elapsed=elapsed,
@@ -151,7 +154,8 @@ def standing(
     market: GameMarket, results: Sequence[CancelResult]
 ) -> tuple[OutcomeStatus, OrdersNotCancelledError | None]:
     """Return the status of a cancel that was answered with these results, and its error."""
-    failed = [result for result in results if not result.success]
+    unread = isinstance(results, UnreadResults)
+    failed = [] if unread else [result for result in results if not result.success]
     if not failed:
         return OutcomeStatus.CONFIRMED, None
     reason = next((result.reason for result in failed if result.reason), "no reason given")
@@ -160,7 +164,7 @@ def standing(
     )
 
 
-def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[list[CancelResult]]:
+def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence[CancelResult]]:
     """Say that nothing is known of a cancel that failed in a way that it must not."""
     unknown = OutcomeUnknownError(f"{market}: failed while cancelling: {type(error).__name__}")
     unknown.__cause__ = error

@@ -1,9 +1,10 @@
 """What the order verbs tell those who follow the account's orders by a feed, and ask of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from fourcasters_async.models import CancelResult, OpenOrder, UnmatchedOffer
+from fourcasters_async.models.unread import UnreadResults
 from fourcasters_async.orders.answers import already_cancelled, may_rest
 
 
@@ -25,6 +26,10 @@ class Follower(Protocol):
         """
         ...
 
+    def owed(self, games: frozenset[str] | None, *, periods: bool) -> int:
+        """Return of how many orders on games the feed has still to tell."""
+        ...
+
     async def shown(
         self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
     ) -> list[OpenOrder] | None:
@@ -36,16 +41,30 @@ class Follower(Protocol):
         """
         ...
 
+    def disputes(
+        self, orders: Sequence[OpenOrder], games: frozenset[str] | None, *, periods: bool
+    ) -> bool:
+        """Whether the feed may know better than a read which orders rest on games.
 
-def tell_gone(follower: Follower, results: Iterable[CancelResult]) -> None:
-    """Tell a follower of the orders that an answer has cancelled, or that were cancelled before."""
-    for result in results:
-        if result.order_id and (result.success or already_cancelled(result)):
-            follower.gone(result.order_id, result.game_id, just_now=result.success)
+        It does where the read shows others than the feed and the answers have told of, but none
+        that is not known. A read may trail the book, and so may the feed.
+        """
+        ...
 
 
-def tell_failed(follower: Follower, results: Iterable[CancelResult]) -> None:
-    """Tell a follower of the orders that an answer did not cancel."""
-    for result in results:
-        if not result.success and not already_cancelled(result):
-            follower.failed(result.order_id, may_rest=may_rest(result))
+def tell_gone(follower: Follower | None, orders: Iterable[tuple[str, str | None, bool]]) -> None:
+    """Tell a follower of the orders that answers have cancelled, as `cancelled_orders` has them."""
+    if follower is not None:
+        for order_id, game, just_now in orders:
+            follower.gone(order_id, game, just_now=just_now)
+
+
+def tell_failed(follower: Follower | None, answers: Iterable[Sequence[CancelResult]]) -> None:
+    """Tell a follower of the orders that answers did not cancel."""
+    for results in answers:
+        # In those that are unread, every order is cancelled.
+        if follower is None or isinstance(results, UnreadResults):
+            continue
+        for result in results:
+            if not result.success and not already_cancelled(result):
+                follower.failed(result.order_id, may_rest=may_rest(result))

@@ -4,7 +4,7 @@ It does not know the orders of other sessions and processes on the same account.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from fourcasters_async.models import (
     UnmatchedOffer,
 )
 from fourcasters_async.orders.acknowledged import Acknowledged
-from fourcasters_async.orders.answers import already_cancelled
+from fourcasters_async.orders.answers import cancelled_orders
 from fourcasters_async.orders.changes import Changes
 from fourcasters_async.orders.follower import Follower, tell_failed, tell_gone
 from fourcasters_async.orders.periods import Periods
@@ -175,18 +175,17 @@ class Gate:
         """Record that orders do not rest: an answer has said so."""
         self.acknowledged.forget(order_ids)
 
-    def hear(self, results: Iterable[CancelResult]) -> None:
-        """Record the results of a cancel: the orders had come into the book, or still rest."""
-        results = tuple(results)
-        if self.follower is not None:
-            tell_gone(self.follower, results)
+    def hear(self, answers: Iterable[Sequence[CancelResult]]) -> None:
+        """Record the results of cancels: the orders had come into the book, or still rest."""
+        if self.follower is None and not self.acknowledged and not self.tickets:
+            return
+        answers = tuple(answers)
+        gone = [order for results in answers for order in cancelled_orders(results)]
+        tell_gone(self.follower, gone)
         # A failure without an id may say that no order has the reference yet.
-        told = [result for result in results if result.success or result.order_id]
-        self.see(told)
-        # An order that was not cancelled may still rest, unless it was cancelled before.
-        self.forget(r.order_id for r in told if r.success or already_cancelled(r))
-        if self.follower is not None:
-            tell_failed(self.follower, results)
+        self.see(r for results in answers for r in results if r.success or r.order_id)
+        self.forget(order_id for order_id, *_ in gone)
+        tell_failed(self.follower, answers)
 
     def game_of(self, order_id: str) -> str | None:
         """Return the game of an order that this session placed, if it is still remembered."""

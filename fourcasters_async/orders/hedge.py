@@ -13,7 +13,7 @@ from fourcasters_async.errors import (
 from fourcasters_async.models import CancelResult, GameMarket
 from fourcasters_async.orders.fanout import CancelGame, crashed
 
-Cancelled = RequestOutcome[list[CancelResult]]
+Cancelled = RequestOutcome[Sequence[CancelResult]]
 
 
 def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:

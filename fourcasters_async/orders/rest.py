@@ -1,6 +1,6 @@
 """The order verbs over REST."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -27,6 +27,7 @@ from fourcasters_async.models import (
     PlaceResult,
     UndecidedOrder,
 )
+from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.answers import another_game, another_order, other_edit
 from fourcasters_async.orders.arguments import (
     check_american_odds,
@@ -58,13 +59,13 @@ class RestOrders(Orders):
             body={"sessionIDs": order_ids},
         )
 
-    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]:
+    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]:
         body = {"gameID": market.game_id}
         if market.type is not None:
             body["type"] = market.type
         return Request(
             "POST /session/cancelAllOrdersForGame",
-            _RESULTS,
+            RESULTS,
             Kind.CANCEL,
             body=body,
             stray=partial(another_game, market.game_id),
@@ -205,7 +206,8 @@ class RestOrders(Orders):
 
         def acknowledge(result: EditResult) -> None:
             if result.status not in (EditStatus.NOT_CANCELLED, EditStatus.FAILED):
-                self._gate.hear([CancelResult(success=True, order_id=order_id, game_id=named)])
+                told = CancelResult(success=True, order_id=order_id, game_id=named)
+                self._gate.hear([[told]])
             if result.order_id is not None:
                 self._gate.acknowledge(result.order_id, game, result.unmatched)
 

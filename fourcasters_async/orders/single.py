@@ -25,8 +25,8 @@ async def cancel_one(
     except (NotFoundError, ConflictError) as error:
         # One that is not found does not rest. One that cannot be cancelled may.
         left = 0.0 if isinstance(error, NotFoundError) else None
-        gate.hear([CancelResult(False, error.message, order_id, remaining=left)])
+        gate.hear([[CancelResult(False, error.message, order_id, remaining=left)]])
         raise
     result.order_id = order_id
-    gate.hear([result])
+    gate.hear([[result]])
     return result

@@ -1,7 +1,7 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -22,6 +22,7 @@ from fourcasters_async.models import (
     NewOrder,
     PlaceResult,
 )
+from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.burst import burst
 from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
@@ -199,10 +200,13 @@ class OrdersSocket(Orders):
                 max_in_flight=self._max_in_flight,
                 on_outcome=on_outcome,
             )
+        if not markets:
+            return []
         outcomes = await burst(
             self._socket,
             markets,
-            self._cancel_game,
+            self._cancel_game(markets[0]),
+            _body_of,
             self._cancel_hedged,
             until=until,
             hedge=hedge,
@@ -228,7 +232,7 @@ class OrdersSocket(Orders):
     async def _cancel_hedged(
         self,
         market: GameMarket,
-        first: FirstAttempt[list[CancelResult]] | None = None,
+        first: FirstAttempt[Sequence[CancelResult]] | None = None,
         *,
         until: float | None,
         hedge: float | None,
@@ -260,16 +264,9 @@ class OrdersSocket(Orders):
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]:
         return Request("cancelMultiple", _RESULTS, Kind.CANCEL, body={"orderIDs": order_ids})
 
-    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]:
-        body = {"gameId": market.game_id}
-        if market.type is not None:
-            body["type"] = market.type
+    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]:
         return Request(
-            "cancelAllByGame",
-            _RESULTS,
-            Kind.CANCEL,
-            body=body,
-            unite=all_rows,
+            "cancelAllByGame", RESULTS, Kind.CANCEL, body=_body_of(market), unite=all_rows
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
@@ -282,3 +279,10 @@ class OrdersSocket(Orders):
             Kind.PLACE,
             body={"orders": [order_document(order, "gameId") for order in orders]},
         )
+
+
+def _body_of(market: GameMarket) -> Mapping[str, object]:
+    """Return the body of a cancel on a game."""
+    if market.type is None:
+        return {"gameId": market.game_id}
+    return {"gameId": market.game_id, "type": market.type}

@@ -4,6 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from attrs import evolve
 
@@ -21,7 +22,6 @@ from fourcasters_async.models import (
     MarketType,
     NewOrder,
     PlaceResult,
-    UndecidedOrder,
 )
 from fourcasters_async.orders.answers import other_orders, without_result
 from fourcasters_async.orders.arguments import (
@@ -37,10 +37,11 @@ from fourcasters_async.orders.fanout import FanOut, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.hedge import Cancelled
 from fourcasters_async.orders.own import send_own
+from fourcasters_async.orders.prove_games import hear, hear_and_prove, undecided_on
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.single import cancel_one
-from fourcasters_async.orders.verify import CancelById, GamesInDoubt, read_until_clear
+from fourcasters_async.orders.verify import CancelById, GamesInDoubt
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
@@ -189,18 +190,15 @@ class Orders(ABC):
         kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
         answers_until = None if until is None else until - kept
         outcomes = await (fan_out or self._fan_out)(markets, answers_until, on_outcome)
-        self._gate.hear(r for outcome in outcomes for r in outcome.results)
+        gate, reads = self._gate, self._reads
         if verify and outcomes:
             end = self._sender.until(None) if until is None else until
             by_id = cancel_resting or self._cancel_resting
-            doubt = GamesInDoubt(self._gate, outcomes, by_id, until=end, periods=periods)
-            await read_until_clear(doubt, self._reads, self._gate, since=started, until=end)
-            outcomes = doubt.settle()
-        undecided: tuple[UndecidedOrder, ...] = ()
-        if self._gate.tickets:
-            named = frozenset(m.game_id.casefold() for m in markets)
-            named = self._gate.with_periods(named) if periods else named
-            undecided = self._gate.undecided(named)
+            doubt = GamesInDoubt(gate, outcomes, by_id, until=end, periods=periods)
+            outcomes = await hear_and_prove(doubt, reads, gate, since=started, until=end)
+        else:
+            await hear(gate, outcomes)
+        undecided = undecided_on(gate, [m.game_id for m in markets], periods=periods)
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
     async def _fan_out(
@@ -273,20 +271,16 @@ class Orders(ABC):
     def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
         return self._sender.send(self._cancel_game(market), deadline=deadline)
 
-    async def _cancel_list(
-        self, request: Request[list[CancelResult]], deadline: float | None
-    ) -> CancelResults:
+    async def _cancel_list(self, request: Request[Any], deadline: float | None) -> CancelResults:
         return await self._cancel_until(request, self._sender.until(deadline))
 
-    async def _cancel_until(
-        self, request: Request[list[CancelResult]], until: float
-    ) -> CancelResults:
+    async def _cancel_until(self, request: Request[Any], until: float) -> CancelResults:
         return self._heard(*await self._sender.outcome_until(request, until))
 
     def _heard(
-        self, results: list[CancelResult], outcome: RequestOutcome[list[CancelResult]]
+        self, results: Sequence[CancelResult], outcome: RequestOutcome[Any]
     ) -> CancelResults:
-        self._gate.hear(results)
+        self._gate.hear([results])
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
@@ -318,7 +312,7 @@ class Orders(ABC):
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]: ...
 
     @abstractmethod
-    def _cancel_game(self, market: GameMarket) -> Request[list[CancelResult]]: ...
+    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]: ...
 
     @abstractmethod
     def _cancel_everything(self) -> Request[list[CancelResult]]: ...

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fourcasters_async._core.outcome import is_too_large
 from fourcasters_async.errors import (
@@ -24,6 +24,7 @@ from fourcasters_async.models import (
     OutcomeStatus,
     ProofSource,
 )
+from fourcasters_async.models.report import evolved
 from fourcasters_async.orders.answers import already_cancelled
 from fourcasters_async.orders.fanout import with_results
 from fourcasters_async.orders.gate import Gate
@@ -34,8 +35,6 @@ _log = logging.getLogger("fourcasters_async")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # Seconds that the first read waits for own places in flight; each later one waits twice as long.
 _FIRST_WAIT = 0.5
-# Seconds that a feed has to show what became of orders after the answers to their cancel.
-_ECHO = 0.1
 # The part of the time left that is kept for a read.
 _FOR_THE_READ = 0.5
 # Seconds: with less than this left, a read gets all of it.
@@ -81,17 +80,24 @@ class Proof:
 
 
 async def read_until_clear(
-    doubt: Doubt, reads: SharedReads, gate: Gate, *, since: float, until: float, once: bool = False
+    doubt: Doubt,
+    reads: SharedReads,
+    gate: Gate,
+    *,
+    since: float,
+    until: float,
+    once: bool = False,
+    ahead: "asyncio.Task[BookRead] | None" = None,
 ) -> Proof:
     """Read what is open, cancel what rests, and read again, until a read proves that nothing does.
 
     Own places in flight are waited for before each read, since a read that begins before they are
     answered proves nothing. But it can show what has landed, also if the answer never comes: the
     first wait is short, each later one twice as long, and all leave time for a read. A read that
-    fails proves nothing. Where a feed follows the orders and has itself shown what their cancel
-    did, which began at the loop time `since` and was answered, no read is made: what it has costs
-    no round trip. Ends at the loop time `until`, or when the account may not read or the
-    session is closed, or with `once` after one read.
+    fails proves nothing. Where a feed follows the orders, what it shows of their cancel stands for
+    a read if it comes first (`SharedReads.first`): the cancel began at the loop time `since`, and
+    was answered. The first read may be under way: `ahead`. Ends at the loop time `until`, or when
+    the account may not read or the session is closed, or with `once` after one read.
     """
     clock = asyncio.get_running_loop().time
     resting: list[OpenOrder] | None = None
@@ -103,18 +109,18 @@ async def read_until_clear(
         wait = min(patience, (1 - _FOR_THE_READ) * (until - clock()))
         await gate.answered(doubt.games, until=clock() + wait)
         patience *= 2
-        read: BookRead | None = None
-        if doubt.answered:
-            read = await reads.shown(
-                doubt.games,
-                since=since,
-                until=min(clock() + _ECHO, until - _LEAST),
-                periods=doubt.periods,
-            )
-        left = until - clock()
+        read_until, reading, ahead = time_to_read(until), ahead, None
         try:
-            if read is None:
-                read = await reads.read(clock() + max(_FOR_THE_READ * left, min(left, _LEAST)))
+            if doubt.answered:
+                read = await reads.first(
+                    doubt.games,
+                    since=since,
+                    until=read_until,
+                    periods=doubt.periods,
+                    ahead=reading,
+                )
+            else:
+                read = await reads.read(read_until, reading)
         except FourcastersError as failed:
             _log.debug("could not read the open orders: %s", failed)
             error, final = failed, isinstance(failed, _FINAL) or is_too_large(failed)
@@ -132,6 +138,13 @@ async def read_until_clear(
             # The next read shows what was cancelled.
             _log.debug("could not cancel what rests: %s", failed)
             error = failed
+
+
+def time_to_read(until: float) -> float:
+    """Return the loop time that a read has, of the time `until` which there is more to do."""
+    now = asyncio.get_running_loop().time()
+    left = until - now
+    return now + max(_FOR_THE_READ * left, min(left, _LEAST))
 
 
 class AccountInDoubt(Doubt):
@@ -210,7 +223,7 @@ class GamesInDoubt(Doubt):
             resting = [o for o in by_game.get(game, ()) if _may_be_of_type(o, outcome.type)]
             # An order that does not say which game it is on may be on any.
             proof = "" not in by_game and doubtful.isdisjoint(self._all_of(outcome))
-            self.outcomes[index] = evolve(
+            self.outcomes[index] = evolved(
                 outcome,
                 resting=resting if resting or proof else None,
                 seen_by=read.source if resting or proof else None,
@@ -238,7 +251,7 @@ class GamesInDoubt(Doubt):
         if changed:
             for index, outcome in enumerate(self.outcomes):
                 if outcome.resting == [] and not changed.isdisjoint(self._all_of(outcome)):
-                    self.outcomes[index] = evolve(outcome, resting=None, seen_by=None)
+                    self.outcomes[index] = evolved(outcome, resting=None, seen_by=None)
         return self.outcomes
 
     def _all_of(self, outcome: GameOutcome) -> tuple[str | None, ...]:
@@ -250,7 +263,7 @@ class GamesInDoubt(Doubt):
         """Record that a cancel by id ended unknown: results of what rested may be missing."""
         for index, outcome in enumerate(self.outcomes):
             if outcome.resting:
-                self.outcomes[index] = evolve(outcome, complete=False)
+                self.outcomes[index] = evolved(outcome, complete=False)
 
     def _unite(self, results: CancelResults) -> None:
         if not results.complete:

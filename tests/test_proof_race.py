@@ -1,0 +1,238 @@
+"""A proof from the feed and one from a read, side by side: what comes first, and what is true."""
+
+import asyncio
+
+import pytest
+from attrs import evolve
+from support import SECOND
+from test_live_orders import following, new, resting
+
+from fourcasters_async import ProofSource
+from fourcasters_async.models import CancelReport, CancelResult, OpenOrder, UnmatchedOffer
+from fourcasters_async.orders.gate import Gate
+from fourcasters_async.orders.prove_games import hear
+from fourcasters_async.testing import BookGame, FakeExchange, faults, feed_faults
+
+# What comes first must not depend on the speed of the machine.
+pytestmark = pytest.mark.virtual_time
+
+LONG = 60 * SECOND
+# More orders than those whose proof waits for the feed before it reads.
+MANY = 201
+FORBIDDEN = faults.Respond(b'{"data": null, "error": {"message": "no", "status": 403}}', status=403)
+
+
+@pytest.fixture
+def game(fake_exchange: FakeExchange) -> BookGame:
+    return fake_exchange.add_game(orders=1)
+
+
+def seen_by(report: CancelReport) -> ProofSource | None:
+    assert report.verified_clear
+    return report.outcomes[0].seen_by
+
+
+async def test_a_feed_that_tells_at_once_saves_the_read(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        before = fake_exchange.received("getUnmatched")
+        fake_exchange.feeds.user.inject(feed_faults.Late(0.005))
+        assert seen_by(await session.halt([game.game_id])) is ProofSource.FEED
+        assert fake_exchange.received("getUnmatched") == before
+
+
+async def test_a_read_proves_it_while_the_feed_is_late(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Late(0.05))
+        assert seen_by(await session.halt([game.game_id])) is ProofSource.READ
+
+
+async def test_a_feed_that_tells_while_the_read_is_under_way_proves_it(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Late(SECOND / 2))
+        fake_exchange.inject(faults.Slow(SECOND), endpoint="getUnmatched")
+        report = await session.halt([game.game_id])
+        assert seen_by(report) is ProofSource.FEED
+        assert report.elapsed < SECOND
+
+
+async def test_a_flatten_takes_what_comes_first_too(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    assert resting(fake_exchange), game
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Late(SECOND / 2))
+        fake_exchange.inject(faults.Slow(SECOND), endpoint="getUnmatched")
+        report = await session.flatten()
+        assert (report.clear, report.seen_by) == (True, ProofSource.FEED)
+
+
+async def test_a_read_that_fails_leaves_the_feed_its_time(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Late(0.09))
+        fake_exchange.inject(FORBIDDEN, endpoint="getUnmatched", times=None)
+        assert seen_by(await session.halt([game.game_id])) is ProofSource.FEED
+
+
+async def test_a_read_that_fails_beside_a_feed_that_tells_nothing_proves_nothing(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        fake_exchange.inject(FORBIDDEN, endpoint="getUnmatched", times=None)
+        report = await session.halt([game.game_id], deadline=SECOND)
+        assert not report.verified_clear
+
+
+async def test_a_read_that_trails_the_answers_does_not_spoil_the_proof_of_the_feed(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.vanish_lag = SECOND
+        fake_exchange.feeds.user.inject(feed_faults.Late(0.05))
+        assert seen_by(await session.halt([game.game_id])) is ProofSource.FEED
+        assert not fake_exchange.received("cancelMultiple")
+
+
+async def test_an_order_that_a_read_shows_and_the_feed_has_not_told_of_is_cancelled(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        feed = fake_exchange.feeds.user
+        feed.inject(feed_faults.Late(0.05))
+        feed.inject(feed_faults.Late(LONG), after=1)
+
+        def trade_elsewhere(_: object) -> None:
+            fake_exchange.book.place(fake_exchange.account, game.game_id)
+
+        report = await session.cancel_all_orders_for_games(
+            [game.game_id], verify=True, on_outcome=trade_elsewhere
+        )
+        assert (report.verified_clear, resting(fake_exchange)) == (True, set())
+
+
+async def test_a_place_while_the_read_is_under_way_leaves_the_game_without_proof_of_it(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Drop(), times=None)
+        fake_exchange.inject(faults.Slow(SECOND), endpoint="getUnmatched", times=None)
+        proving = asyncio.create_task(
+            session.cancel_all_orders_for_games([game.game_id], verify=True, deadline=4 * SECOND)
+        )
+        await fake_exchange.wait_for("getUnmatched", fake_exchange.received("getUnmatched") + 1)
+        await session.place([new(game)])
+        report = await proving
+        assert report.verified_clear is not bool(resting(fake_exchange))
+
+
+async def test_after_many_cancels_the_read_begins_at_once(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game(orders=MANY)
+    async with following(fake_exchange) as (session, _):
+        before = fake_exchange.received("getUnmatched")
+        fake_exchange.feeds.user.inject(feed_faults.Late(0.005), times=None)
+        fake_exchange.inject(faults.Slow(SECOND), endpoint="getUnmatched")
+        assert seen_by(await session.halt([game.game_id])) is ProofSource.FEED
+        assert fake_exchange.received("getUnmatched") == before + 1
+
+
+async def test_after_many_cancels_the_read_is_proof_too(fake_exchange: FakeExchange) -> None:
+    game = fake_exchange.add_game(orders=MANY)
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Drop(), times=None)
+        assert seen_by(await session.halt([game.game_id])) is ProofSource.READ
+
+
+async def test_after_many_cancels_a_read_waits_for_own_places_that_are_undecided(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=MANY)
+    fake_exchange.inject(faults.Late(SECOND), endpoint="place")
+    async with following(fake_exchange) as (session, _):
+        placing = asyncio.create_task(session.place([new(game)], deadline=LONG))
+        await fake_exchange.wait_for("place")
+        report = await session.halt([game.game_id])
+        await asyncio.wait([placing])
+        assert (report.verified_clear, resting(fake_exchange)) == (True, set())
+
+
+async def test_there_is_never_more_than_one_read_that_nobody_wants_any_more(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.inject(faults.Stall(), endpoint="getUnmatched", times=None)
+        for _ in range(3):
+            game = fake_exchange.add_game(orders=1)
+            fake_exchange.feeds.user.inject(feed_faults.Late(0.05))
+            assert seen_by(await session.halt([game.game_id])) is ProofSource.FEED
+        assert len(session._reads._running) == 1
+
+
+async def test_a_caller_that_is_cancelled_during_both_leaves_neither(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        before = fake_exchange.received("getUnmatched")
+        fake_exchange.inject(faults.Stall(), endpoint="getUnmatched")
+        halting = asyncio.create_task(session.halt([game.game_id]))
+        await fake_exchange.wait_for("getUnmatched", before + 1)
+        halting.cancel()
+        await asyncio.wait([halting])
+        assert not session._reads._waiting
+
+
+class Heard:
+    """A follower that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.gone_ids: list[str] = []
+
+    def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
+        raise NotImplementedError
+
+    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
+        del game, just_now
+        self.gone_ids.append(order_id)
+
+    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
+        raise NotImplementedError
+
+    def owed(self, games: frozenset[str] | None, *, periods: bool) -> int:
+        raise NotImplementedError
+
+    async def shown(
+        self, games: frozenset[str] | None, *, since: float, until: float, periods: bool
+    ) -> list[OpenOrder] | None:
+        raise NotImplementedError
+
+    def disputes(self, orders: object, games: frozenset[str] | None, *, periods: bool) -> bool:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_many_answers_are_recorded_to_the_last_also_if_the_caller_is_cancelled(
+    turns: int, fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with following(fake_exchange) as (session, _):
+        report = await session.halt([game.game_id])
+    ids = [f"X{number}" for number in range(350)]
+    results = [[CancelResult(success=True, order_id=order_id)] for order_id in ids]
+    gate = Gate(late_effect=SECOND, read_lag=SECOND)
+    gate.follower = follower = Heard()
+    hearing = asyncio.create_task(
+        hear(gate, [evolve(report.outcomes[0], results=each) for each in results])
+    )
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    hearing.cancel()
+    await asyncio.wait([hearing])
+    assert follower.gone_ids in ([], ids)
+    assert turns == 0 or follower.gone_ids
