@@ -241,6 +241,17 @@ def test_what_no_answer_has_told_of_shows_no_cancel(
     assert not ledger.owed.cancels_shown(None, since=0.5)
 
 
+def test_a_cancel_that_the_feed_told_of_before_another_began_does_not_show_that_one(
+    ledger: Ledger,
+) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.apply(cancelled(), 1.0)
+    # The answer to the cancel comes late, or again.
+    ledger.gone("X1", GAME, 3.0, just_now=True)
+    assert not ledger.owed.cancels_shown(GAMES, since=2.0)
+    assert not ledger.owed.cancels_shown(None, since=2.0)
+
+
 def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_rests(
     ledger: Ledger,
 ) -> None:
@@ -252,6 +263,15 @@ def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_re
     assert ledger.failed("unknown", 1.0, may_rest=True)
     assert ledger.failed(None, 1.0, may_rest=True)
     assert ledger.owed.since() is None
+
+
+def test_a_failed_cancel_of_an_order_that_only_a_read_has_lacked_is_told(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.read([], began=2.0, now=2.1, complete=False)
+    assert ledger.failed("X1", 3.0, may_rest=True)
+    ledger.gone("X1", GAME, 4.0, just_now=True)
+    ledger.read([], began=6.0, now=6.1, complete=False)
+    assert not ledger.failed("X1", 7.0, may_rest=True)
 
 
 def test_the_feed_owes_word_of_an_order_that_a_failed_cancel_says_does_not_rest(
@@ -472,6 +492,14 @@ def test_a_read_that_shows_what_is_not_known_is_not_disputed(ledger: Ledger) -> 
     ledger.gone("X1", GAME, 1.0, just_now=True)
     assert not ledger.disputes([order(), order("X2")], GAMES)
     assert not ledger.disputes([order(), evolve(order(), order_id=None)], GAMES)
+
+
+def test_a_read_that_shows_what_an_earlier_read_has_lacked_is_not_disputed(
+    ledger: Ledger,
+) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.read([], began=2.0, now=2.1, complete=False)
+    assert not ledger.disputes([order()], GAMES)
 
 
 def test_what_a_read_shows_on_other_games_is_not_disputed(ledger: Ledger) -> None:

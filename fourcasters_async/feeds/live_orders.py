@@ -101,8 +101,8 @@ class LiveOrders:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection. What is held stays, and is not current any more."""
-        self._follow(None)
         self._closed = True
+        self._follow(None)
         try:
             if self._keeping is not None:
                 self._keeping.cancel()
@@ -130,6 +130,9 @@ class LiveOrders:
         """Why it is not `current`, `None` while it is."""
         if self._core.error is not None:
             return str(self._core.error)
+        if self._closed:
+            # Nothing tells of answers any more.
+            return "the live orders are closed"
         if not self._upkeep.complete:
             return self._upkeep.doubt
         if not self._core.live:

@@ -62,6 +62,10 @@ class OrderFollower:
             return self._ledger.orders()
         return None
 
+    def knows(self, orders: Sequence[OpenOrder]) -> bool:
+        """Whether the feed or an answer has told of each of these orders."""
+        return self._ledger.knows(orders)
+
     def disputes(
         self, orders: Sequence[OpenOrder], games: frozenset[str] | None, *, periods: bool
     ) -> bool:

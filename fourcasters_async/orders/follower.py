@@ -41,6 +41,10 @@ class Follower(Protocol):
         """
         ...
 
+    def knows(self, orders: Sequence[OpenOrder]) -> bool:
+        """Whether the feed or an answer has told of each of these orders."""
+        ...
+
     def disputes(
         self, orders: Sequence[OpenOrder], games: frozenset[str] | None, *, periods: bool
     ) -> bool:

@@ -238,7 +238,7 @@ class Gate:
     def not_shown(
         self, open_orders: Iterable[OpenOrder], *, read_at: float
     ) -> frozenset[str | None]:
-        """Return the games of orders that were just acknowledged and that a read does not show.
+        """Return the games of orders that have just come and that a read does not show.
 
         The read began at `read_at`. It may trail the book, so it proves nothing for these games.
         """
