@@ -45,6 +45,18 @@ class ThenAnother(faults.Fault):
         return respond(answer)
 
 
+@frozen
+class SlowAndNothing(faults.Fault):
+    """Nothing is done, and the answer, after some seconds, is that nothing rested."""
+
+    seconds: float
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        del call
+        await asyncio.sleep(self.seconds)
+        return web.json_response({"data": []})
+
+
 def seen_by(report: CancelReport) -> ProofSource | None:
     assert report.verified_clear
     return report.outcomes[0].seen_by
@@ -179,6 +191,24 @@ async def test_a_read_proves_nothing_while_it_need_not_show_an_order_that_the_fe
         assert (report.verified_clear, resting(fake_exchange)) == (True, set())
 
 
+async def test_a_cancel_that_began_before_and_is_answered_later_is_no_proof(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    (first,) = fake_exchange.open_orders()
+    async with following(fake_exchange) as (session, _):
+        fake_exchange.inject(faults.Slow(0.3, committed_first=True), endpoint="cancel")
+        fake_exchange.inject(SlowAndNothing(0.4), endpoint="cancelAllOrdersForGame")
+        fake_exchange.feeds.user.inject(feed_faults.Late(0.1))
+        fake_exchange.feeds.user.inject(feed_faults.Late(LONG))
+        cancelling = asyncio.create_task(session.cancel(first.order_id))
+        await fake_exchange.wait_for("cancel")
+        fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await asyncio.sleep(0.02)
+        report = await session.halt([game.game_id])
+        await cancelling
+        assert (report.verified_clear, resting(fake_exchange)) == (True, set())
+
+
 async def test_a_place_while_the_read_is_under_way_leaves_the_game_without_proof_of_it(
     fake_exchange: FakeExchange, game: BookGame
 ) -> None:
@@ -259,8 +289,8 @@ class Heard:
     def rests(self, order_id: str, game: str | None, offer: UnmatchedOffer | None) -> None:
         raise NotImplementedError
 
-    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
-        del game, just_now
+    def gone(self, order_id: str, game: str | None, *, began: float | None) -> None:
+        del game, began
         self.gone_ids.append(order_id)
 
     def failed(self, order_id: str | None, *, may_rest: bool) -> None:
@@ -292,7 +322,7 @@ async def test_many_answers_are_recorded_to_the_last_also_if_the_caller_is_cance
     gate = Gate(late_effect=SECOND, read_lag=SECOND)
     gate.follower = follower = Heard()
     hearing = asyncio.create_task(
-        hear(gate, [evolve(report.outcomes[0], results=each) for each in results])
+        hear(gate, [evolve(report.outcomes[0], results=each) for each in results], since=0.0)
     )
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -134,20 +134,20 @@ class Ledger:
         return self._hold(order, now, ChangeSource.ANSWER)
 
     def gone(
-        self, order_id: str, game_id: str | None, now: float, *, just_now: bool
+        self, order_id: str, game_id: str | None, now: float, *, began: float | None
     ) -> OrderChange | None:
         """Take the answer to a cancel: the order does not rest.
 
-        If it was cancelled `just_now`, the feed is to tell of it too.
+        The feed is to tell of the cancel too, which `began` then; `None` for one from before.
         """
         key = order_id.casefold()
         held, known = self._open.get(key), self._closed.get(key)
         game = _game(held) if held is not None else (game_id or "").casefold()
-        if just_now and known is not None and known.source is ChangeSource.FEED:
+        if began is not None and known is not None and known.source is ChangeSource.FEED:
             # What the feed told before a cancel began is not that cancel.
-            self.owed.show_cancel(game, known.at)
-        elif just_now:
-            self.owed.add(key, Owed(now, game, closing=True))
+            self.owed.show_cancel(game, min(began, known.at))
+        elif began is not None:
+            self.owed.add(key, Owed(now, game, closing=True, began=began))
         return self._close(key, now, ChangeSource.ANSWER)
 
     def failed(self, order_id: str | None, now: float, *, may_rest: bool) -> bool:
@@ -156,7 +156,7 @@ class Ledger:
         held = self._open.get(key)
         if held is not None and not may_rest and not self.owed.owes_closing(key):
             # The feed is to tell of it too.
-            self.owed.add(key, Owed(now, _game(held), closing=True, answered=False))
+            self.owed.add(key, Owed(now, _game(held), closing=True))
         return may_rest and held is None and not self._has_left(key)
 
     def read(
@@ -193,7 +193,7 @@ class Ledger:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
                     game = _game(change.order)
-                    self.owed.add(key, Owed(now, game, closing=True, answered=False))
+                    self.owed.add(key, Owed(now, game, closing=True))
         since = now if gapless_since is None else gapless_since
         self.conclusive = all(
             key in named or self._told.get(key, since) > since for key in self._open
