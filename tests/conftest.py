@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import runpy
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 pytest.register_assert_rewrite("kill_model", "spec", "support")
 
 import support  # noqa: E402  # as above
+from pages import GAME, OTHER  # noqa: E402  # as above
 from support import (  # noqa: E402  # as above
     REST,
     SOCKET,
@@ -140,6 +142,29 @@ def run(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch) -> Run:
         if result.exc_info is not None and result.exc_info[0] is not SystemExit:
             raise result.exc_info[1]
         return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def example(fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Give what runs a program of a page in a thread, with a loop of its own, on the sandbox.
+
+    The sandbox has two games, with an open order of each type on both.
+    """
+    monkeypatch.setenv("FOURCASTERS_TOKEN", fake_exchange.token)
+    monkeypatch.setenv("FOURCASTERS_BASE_URL", fake_exchange.url)
+    monkeypatch.setenv("FOURCASTERS_ORDERS_URL", fake_exchange.orders_url)
+    monkeypatch.setenv("FOURCASTERS_STREAMING_URL", fake_exchange.streaming_url)
+    for game in (GAME, OTHER):
+        fake_exchange.book.add_game(game)
+        for type_ in ("moneyline", "spread", "total"):
+            fake_exchange.book.place(fake_exchange.account, game, type=type_)
+
+    async def run(block: str, name: str = "__main__") -> dict[str, Any]:
+        path = tmp_path / "example.py"
+        path.write_text(block)
+        return await asyncio.to_thread(runpy.run_path, str(path), run_name=name)
 
     return run
 

@@ -14,14 +14,18 @@ from support import until
 from fourcasters_async import (
     FeedOrder,
     Game,
+    MatchedFill,
     OpenOrder,
     OrderCancelled,
+    OrderFilled,
     OrderPlaced,
     OutcomeUnknownError,
 )
 from fourcasters_async.feeds.ledger import Ledger
+from fourcasters_async.feeds.messages import Message
 from fourcasters_async.feeds.news import News
 from fourcasters_async.feeds.order_book import KeptBook
+from fourcasters_async.feeds.replay import Timeline
 from fourcasters_async.feeds.stream import Streams
 from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import OrderBook, OrderUpdate
@@ -66,7 +70,31 @@ def test_what_holds_more_with_each_use_is_seen_to() -> None:
         assert_bounded(kept, lambda number: kept.append(number + 0.5))
 
 
+# The user feed.
+
+
+def test_messages_and_fills_that_were_told_are_forgotten_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fourcasters_async.feeds.replay._REMEMBERED", _LIMIT)
+    timeline = Timeline(None)
+
+    def tell(number: int) -> None:
+        fill = MatchedFill(tx_id=f"t{number}")
+        told = OrderFilled(message_id=f"1-{number}", game_id="g", fill=fill)
+        assert timeline.take(Message((1, number), (told,)))
+
+    assert_bounded(timeline, tell)
+
+
 # Live orders.
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setattr("fourcasters_async.feeds.ledger._REMEMBERED", _LIMIT)
+    monkeypatch.setattr("fourcasters_async.feeds.owed._REMEMBERED", _LIMIT)
+    return Ledger(read_lag=1.0)
 
 
 def placed(number: int) -> OrderPlaced:
@@ -123,19 +151,12 @@ def seen_by_reads_alone(ledger: Ledger, number: int) -> None:
     ],
 )
 def test_orders_that_are_gone_are_forgotten_in_the_end(
-    live: Callable[[Ledger, int], None], monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, live: Callable[[Ledger, int], None]
 ) -> None:
-    monkeypatch.setattr("fourcasters_async.feeds.ledger._REMEMBERED", _LIMIT)
-    monkeypatch.setattr("fourcasters_async.feeds.owed._REMEMBERED", _LIMIT)
-    ledger = Ledger(read_lag=1.0)
     assert_bounded(ledger, lambda number: live(ledger, number))
 
 
-def test_the_orders_that_closed_last_are_not_opened_by_a_late_answer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("fourcasters_async.feeds.ledger._REMEMBERED", _LIMIT)
-    ledger = Ledger(read_lag=1.0)
+def test_the_orders_that_closed_last_are_not_opened_by_a_late_answer(ledger: Ledger) -> None:
     for number in _FIRST:
         told_and_cancelled(ledger, number)
     for number in _FIRST[-_LIMIT:]:

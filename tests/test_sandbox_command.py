@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 from click.testing import CliRunner
+from pages import ROOT, blocks
 from support import until
 
 from fourcasters_async.cli.commands import main
@@ -25,8 +25,7 @@ from fourcasters_async.testing.process import serve
 COMMAND = ("fourcasters_async", "sandbox")
 MODULE = ("fourcasters_async.testing",)
 LINES = {COMMAND: 4, MODULE: 1}
-README = (Path(__file__).parents[1] / "README.md").read_text()
-SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+SHELL = [block.code for block in blocks(ROOT / "docs" / "testing.md", "sh")]
 
 
 @asynccontextmanager
@@ -180,7 +179,7 @@ async def test_a_port_that_is_in_use_is_one_line_and_status_1() -> None:
 
 
 @pytest.mark.real_time
-async def test_the_terminals_of_the_readme_work_together(tmp_path: Path) -> None:
+async def test_the_terminals_of_the_page_on_testing_work_together(tmp_path: Path) -> None:
     (first,) = (block for block in SHELL if "fourcasters sandbox" in block)
     (second,) = (block for block in SHELL if "sandbox.env" in block and block != first)
     variables = tmp_path / "sandbox.env"

@@ -1,8 +1,9 @@
 """The order of the messages of the user feed, across connections and replays. No I/O."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
@@ -70,6 +71,31 @@ def replay_after(message_id: str) -> Request[Replay]:
     )
 
 
+class _Newest(Generic[T]):
+    """The keys that were added last. Each is added once."""
+
+    def __init__(self) -> None:
+        self._keys: set[T] = set()
+        # A dict alone takes longer to find its oldest key the more were deleted before it.
+        self._in_order: deque[T] = deque()
+
+    def __len__(self) -> int:
+        return len(self._in_order)
+
+    def __contains__(self, key: T) -> bool:
+        return key in self._keys
+
+    def add(self, key: T) -> T | None:
+        """Remember a key, and return the oldest one if that is forgotten for it."""
+        self._keys.add(key)
+        self._in_order.append(key)
+        if len(self._in_order) <= _REMEMBERED:
+            return None
+        oldest = self._in_order.popleft()
+        self._keys.discard(oldest)
+        return oldest
+
+
 class Timeline:
     """Which messages were told, so that each is told once, and the newest of them.
 
@@ -80,8 +106,8 @@ class Timeline:
         self._cursor = self._newest = None if cursor is None else key_of(cursor)
         # Whatever is not after it was told, or nobody can say.
         self._floor = _FIRST if self._newest is None else self._newest
-        self._told: dict[MessageKey, None] = {}
-        self._fills: dict[str, None] = {}
+        self._told: _Newest[MessageKey] = _Newest()
+        self._fills: _Newest[str] = _Newest()
 
     @property
     def cursor(self) -> str | None:
@@ -106,7 +132,7 @@ class Timeline:
         late = self._newest is not None and key < self._newest
         if not late:
             self._cursor = self._newest = key
-        if (forgotten := _remember(self._told, key)) is not None:
+        if (forgotten := self._told.add(key)) is not None:
             self._floor = max(self._floor, forgotten)
         events: list[FeedEvent] = [each for each in message.events if self._is_first(each)]
         if late and events:
@@ -130,7 +156,7 @@ class Timeline:
             return True
         if event.fill.tx_id in self._fills:
             return False
-        _remember(self._fills, event.fill.tx_id)
+        self._fills.add(event.fill.tx_id)
         return True
 
 
@@ -155,13 +181,3 @@ def reaches(replayed: Sequence[Message], buffered: Sequence[Message]) -> bool:
     pushed = [each.key for each in buffered if each.key is not None]
     last = max((each.key for each in replayed if each.key is not None), default=None)
     return last is not None and bool(pushed) and last >= min(pushed)
-
-
-def _remember(told: dict[T, None], key: T) -> T | None:
-    """Remember a key, and return the oldest one if that is forgotten for it."""
-    told[key] = None
-    if len(told) <= _REMEMBERED:
-        return None
-    oldest = next(iter(told))
-    del told[oldest]
-    return oldest

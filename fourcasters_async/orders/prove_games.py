@@ -1,9 +1,8 @@
 """The end of a fan-out: its answers are heard, and what they did is proved."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from itertools import accumulate
 
 from fourcasters_async.models import GameOutcome, UndecidedOrder
 from fourcasters_async.models.report import results_so_far
@@ -16,17 +15,24 @@ _WITHOUT_A_TURN = 100
 
 
 async def hear(gate: Gate, outcomes: Sequence[GameOutcome]) -> None:
-    """Record the results of a fan-out, with turns of the loop in between if a feed is followed."""
-    left = [results_so_far(outcome) for outcome in outcomes]
+    """Record the results of a fan-out, with turns of the loop in between."""
+    # Where nobody wants to know, there is nothing to record.
+    if gate.follower is None and not gate.acknowledged and not gate.tickets:
+        return
+    answers = [results_so_far(outcome) for outcome in outcomes]
+    heard = 0
     try:
-        while gate.follower is not None and len(left) > 1:
-            many = next(_beyond(_WITHOUT_A_TURN, map(len, left)), len(left))
-            part, left = left[:many], left[many:]
-            gate.hear(part)
-            await asyncio.sleep(0)
+        while heard < len(answers):
+            if heard:
+                await asyncio.sleep(0)
+            first, results = heard, 0
+            while heard < len(answers) and results < _WITHOUT_A_TURN:
+                results += len(answers[heard])
+                heard += 1
+            gate.hear(answers[first:heard])
     finally:
         # They are true also if the caller is cancelled meanwhile.
-        gate.hear(left)
+        gate.hear(answers[heard:])
 
 
 async def hear_and_prove(
@@ -53,8 +59,3 @@ def undecided_on(gate: Gate, games: Iterable[str], *, periods: bool) -> tuple[Un
         return ()
     named = frozenset(map(str.casefold, games))
     return gate.undecided(gate.with_periods(named) if periods else named)
-
-
-def _beyond(most: int, numbers: Iterable[int]) -> Iterator[int]:
-    """Yield how many of the numbers come to `most` or more together."""
-    return (count for count, total in enumerate(accumulate(numbers), 1) if total >= most)
