@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import orjson
 import pytest
 from attrs import evolve
 from support import PATIENT, SECOND, block, own_tasks, until
@@ -164,6 +165,23 @@ async def test_what_a_lost_connection_left_undecided_goes_on_over_the_next_one(
     complete = [outcome.complete for outcome in report.outcomes]
     assert complete == [False] * FIRST_WRITE + [True] * (GAMES - FIRST_WRITE)
     assert not fake_exchange.open_orders()
+
+
+async def test_an_answer_to_a_request_that_has_not_left_is_not_taken_for_its_answer(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    async with opened(fake_exchange) as orders:
+        connection = connection_of(orders)
+        gathering = Gathering(connection, after=FIRST_WRITE + 5)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await gathering.reached.wait()
+        ids = [f"{connection._prefix}-{number}" for number in range(FIRST_WRITE + 1, GAMES + 1)]
+        for request_id in ids:
+            connection._take(orjson.dumps({"requestID": request_id, "data": []}))
+        gathering.goes_on.set()
+        report = await cancel
+    assert [result.game_id for result in report.results] == games
 
 
 async def test_a_time_limit_in_the_middle_costs_only_the_games_that_it_ends(
@@ -425,6 +443,48 @@ async def test_nothing_is_left_of_a_burst_that_is_cancelled_at_any_turn(
             turns += 1
         assert connection_of(orders) is connection
         assert (await orders.cancel_all_orders_for_games(games)).ok
+
+
+async def test_a_burst_that_is_cancelled_lets_go_of_a_connection_whose_token_was_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    refused, silent = games_of(fake_exchange, 2)
+    fake_exchange.add_account("owner", "right")
+    fake_exchange.inject(faults.Unauthorized(), game_id=refused)
+    fake_exchange.inject(faults.Stall(), game_id=silent)
+    async with (
+        AsyncSession(
+            fake_exchange.token,
+            username="owner",
+            password="right",
+            base_url=fake_exchange.url,
+            orders_url=fake_exchange.orders_url,
+            retry=PATIENT,
+        ) as session,
+        session.orders_socket() as orders,
+    ):
+        connection = connection_of(orders)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games([refused, silent]))
+        await until(lambda: orders._socket._retired is connection)
+        cancel.cancel()
+        await asyncio.wait([cancel])
+        assert connection.lost.done()
+
+
+async def test_a_game_whose_task_somebody_cancels_is_unknown_and_costs_no_other_outcome(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange, 3)
+    fake_exchange.inject(faults.Unavailable(), game_id=games[1])
+    slow = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
+    async with opened(fake_exchange, retry=slow) as orders:
+        before = asyncio.all_tasks()
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await until(lambda: len(own_tasks(before)) == 2)
+        (task,) = own_tasks(before) - {cancel}
+        task.cancel()
+        report = await cancel
+    assert [outcome.status for outcome in report.outcomes] == [CONFIRMED, UNKNOWN, CONFIRMED]
 
 
 async def test_an_answer_over_the_socket_after_the_hedge_ends_the_game_all_the_same(

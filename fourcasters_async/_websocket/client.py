@@ -1,7 +1,8 @@
 """Requests as messages on one WebSocket: one attempt, for the send loop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -135,9 +136,8 @@ class WebSocketClient(Sender):
 
     async def send_burst(self, burst: Burst[T]) -> None:
         """Make the first attempts of a burst."""
-        with self._in_flight.attempt(burst.connection):
+        with self._sending_over(burst.connection):
             await burst.run()
-        self._drop_retired(burst.connection)
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
@@ -159,9 +159,8 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
-        with self._in_flight.attempt(connection):
+        with self._sending_over(connection):
             document = await connection.ask(partial(encode, request), ends, request.leave)
-        self._drop_retired(connection)
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)
@@ -211,7 +210,13 @@ class WebSocketClient(Sender):
             timer = loop.call_later(half, connection.lose, _REFUSED)
             connection.lost.add_done_callback(lambda _: timer.cancel())
 
-    def _drop_retired(self, connection: Connection) -> None:
-        """Lose a connection over which nothing more is sent, if all is answered."""
-        if connection is self._retired and connection not in self._in_flight:
-            connection.lose(_REFUSED)
+    @contextmanager
+    def _sending_over(self, connection: Connection) -> Iterator[None]:
+        """Count what is sent over a connection, and lose a retired one with the last of it."""
+        try:
+            with self._in_flight.attempt(connection):
+                yield
+        finally:
+            # Also after a cancellation: what comes next would wait for it.
+            if connection is self._retired and connection not in self._in_flight:
+                connection.lose(_REFUSED)
