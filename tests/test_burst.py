@@ -45,11 +45,16 @@ ONCE = evolve(PATIENT, max_attempts=1)
 
 @asynccontextmanager
 async def opened(
-    exchange: FakeExchange, *, retry: RetryPolicy = PATIENT
+    exchange: FakeExchange, *, retry: RetryPolicy = PATIENT, password: str | None = None
 ) -> AsyncIterator[OrdersSocket]:
     async with (
         AsyncSession(
-            exchange.token, base_url=exchange.url, orders_url=exchange.orders_url, retry=retry
+            exchange.token,
+            username=None if password is None else "owner",
+            password=password,
+            base_url=exchange.url,
+            orders_url=exchange.orders_url,
+            retry=retry,
         ) as session,
         session.orders_socket() as orders,
     ):
@@ -452,17 +457,7 @@ async def test_a_burst_that_is_cancelled_lets_go_of_a_connection_whose_token_was
     fake_exchange.add_account("owner", "right")
     fake_exchange.inject(faults.Unauthorized(), game_id=refused)
     fake_exchange.inject(faults.Stall(), game_id=silent)
-    async with (
-        AsyncSession(
-            fake_exchange.token,
-            username="owner",
-            password="right",
-            base_url=fake_exchange.url,
-            orders_url=fake_exchange.orders_url,
-            retry=PATIENT,
-        ) as session,
-        session.orders_socket() as orders,
-    ):
+    async with opened(fake_exchange, password="right") as orders:
         connection = connection_of(orders)
         cancel = asyncio.create_task(orders.cancel_all_orders_for_games([refused, silent]))
         await until(lambda: orders._socket._retired is connection)
@@ -514,6 +509,44 @@ async def test_after_a_429_a_burst_waits_as_a_single_cancel_does(
         assert loop.time() >= held_until
         await single
     assert report.ok
+
+
+async def test_a_429_in_the_middle_of_a_burst_holds_back_what_has_not_left(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    fake_exchange.inject(faults.TooManyRequests(), game_id=games[0])
+    policy = RetryPolicy(max_attempts=2, backoff_base=2 * SECOND, backoff_cap=2 * SECOND)
+    async with opened(fake_exchange, retry=policy) as orders:
+        loop = asyncio.get_running_loop()
+        gathering = Gathering(connection_of(orders), after=FIRST_WRITE + 5)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await gathering.reached.wait()
+        await until(lambda: Kind.CANCEL in orders._socket._holds)
+        held_until = orders._socket._holds[Kind.CANCEL]
+        gathering.goes_on.set()
+        await until(lambda: fake_exchange.received(WS) > FIRST_WRITE + 5)
+        assert loop.time() >= held_until
+        report = await cancel
+    assert {outcome.attempts for outcome in report.outcomes[1:]} == {1}
+
+
+async def test_nothing_more_of_a_burst_leaves_over_a_connection_whose_token_was_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    fake_exchange.add_account("owner", "right")
+    fake_exchange.inject(faults.Unauthorized(), game_id=games[0])
+    async with opened(fake_exchange, password="right") as orders:
+        connection = connection_of(orders)
+        gathering = Gathering(connection, after=FIRST_WRITE + 5)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await gathering.reached.wait()
+        await until(lambda: orders._socket._retired is connection)
+        gathering.goes_on.set()
+        assert (await cancel).ok
+    sent = [each.headers["Authorization"] for each in fake_exchange.requests if each.endpoint == WS]
+    assert sent.count(fake_exchange.token) == FIRST_WRITE + 5
 
 
 async def test_the_records_of_a_burst_are_free_as_soon_as_nobody_has_them(

@@ -117,9 +117,18 @@ class WebSocketClient(Sender):
         """
         now, connection = asyncio.get_running_loop().time(), self._connections.current
         until = now + self.timeout if deadline is None else deadline
-        if self.is_closed() or connection is None or connection is self._retired or not count:
+        if self.is_closed() or connection is None or not count:
             return None
-        if now >= until or self._holds.get(request.kind, now) > now:
+
+        kind, holds = request.kind, self._holds
+
+        def may_leave(now: float) -> bool:
+            # Each game asks, and to look up the kind takes three calls.
+            if holds and holds.get(kind, now) > now:
+                return False
+            return connection is not self._retired
+
+        if now >= until or not may_leave(now):
             return None
         ends = now + Attempts(request, self._retry, until).time_for_next(until - now)
         return Burst(
@@ -130,6 +139,7 @@ class WebSocketClient(Sender):
             deadline=until,
             ends=ends,
             redact=self._auth.redact,
+            may_leave=may_leave,
             answered=answered,
             undecided=undecided,
         )
