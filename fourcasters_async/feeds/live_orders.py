@@ -115,8 +115,9 @@ class LiveOrders:
         """Whether this is the account's book at this moment, as far as the feed brought it here.
 
         It is not while the feed is down (a dead line is noticed within 15 seconds), after a gap
-        until it was read again, while the feed owes word of an own order, while a read shows an
-        order that has no id, and once no read was answered for twice the `audit` seconds.
+        until it was read again, once the feed has owed word of an own order for 5 seconds, while a
+        read shows an order that has no id, and once no read was answered for twice the `audit`
+        seconds.
         """
         return self.doubt is None
 
