@@ -104,6 +104,13 @@ async def hears(exchange: FakeExchange, stream: Any) -> None:
                     return
 
 
+async def is_connected_again(exchange: FakeExchange, endpoint: str) -> None:
+    """Lose the connection, and wait for the next: what was on its way may still be heard."""
+    before = exchange.received(endpoint)
+    await exchange.drop_sockets()
+    await exchange.wait_for(endpoint, before + 1)
+
+
 async def end_of(stream: Any) -> None:
     """Take what a feed still tells, until it raises why there is nothing more."""
     async for _ in stream:
@@ -495,7 +502,7 @@ async def test_a_fresh_token_that_a_handshake_brings_is_used_from_then_on(
     fake_exchange.inject(WithFreshToken(), endpoint=feed.endpoint)
     async with up(session_at(fake_exchange, on_token=told.append), feed) as opened:
         stream = aiter(opened)
-        await fake_exchange.drop_sockets()
+        await is_connected_again(fake_exchange, feed.endpoint)
         await hears(fake_exchange, stream)
     used = [
         r.headers["Authorization"] for r in fake_exchange.requests if r.endpoint == feed.endpoint
@@ -513,7 +520,7 @@ async def test_a_fresh_token_that_a_replay_brings_is_used_from_then_on(
         await hears(fake_exchange, stream)
         fake_exchange.inject(WithFreshToken(), endpoint="messages")
         for _ in range(2):
-            await fake_exchange.drop_sockets()
+            await is_connected_again(fake_exchange, "user")
             await hears(fake_exchange, stream)
     used = [r.headers["Authorization"] for r in fake_exchange.requests if r.endpoint == "user"]
     assert (told, used) == (["fresh-token"], [*[fake_exchange.token] * 2, "fresh-token"])
