@@ -5,11 +5,10 @@ hooks take a third of the time of the generated ones.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from fourcasters_async._json.forms import with_side
-from fourcasters_async._json.hooks import Hook, number
+from fourcasters_async._json.hooks import Hook, moment_with_offset, number_or_none
 from fourcasters_async.models import BookEntry, MarketType, OrderUpdate
 
 _TYPES = {member.value: member for member in MarketType}
@@ -70,19 +69,19 @@ def book_entry_hook(generated: Hook, names: Sequence[str]) -> Hook:
                     order_id=order_id,
                     type=_TYPES[value[type_]],
                     created_by=created_by,
-                    sum_untaken=untaken if type(untaken) is float else _number(untaken),
+                    sum_untaken=untaken if type(untaken) is float else number_or_none(untaken),
                     odds=odds,
-                    bet=bet if type(bet) is float else _number(bet),
+                    bet=bet if type(bet) is float else number_or_none(bet),
                     game_id=game_id,
-                    taken_ratio=taken if type(taken) is float else _number(taken),
-                    expiry=None if expiry is None else _moment(expiry),
-                    created_at=None if created_at is None else _moment(created_at),
+                    taken_ratio=taken if type(taken) is float else number_or_none(taken),
+                    expiry=None if expiry is None else moment_with_offset(expiry),
+                    created_at=None if created_at is None else moment_with_offset(created_at),
                     mock_order=mock,
                     game_start_expiry=starts,
                     is_post_arb=post_arb,
                     participant_id=participant_id,
-                    spread=spread if type(spread) is float else _number(spread),
-                    total=total if type(total) is float else _number(total),
+                    spread=spread if type(spread) is float else number_or_none(spread),
+                    total=total if type(total) is float else number_or_none(total),
                     over_under=over_under,
                     market=market,
                     side=side,
@@ -152,11 +151,11 @@ def order_update_hook(generated: Hook, entry: Hook, names: Sequence[str]) -> Hoo
                     market=market,
                     side=side,
                     over_under=over_under,
-                    total=_number(get(total_)),
-                    spread=_number(get(spread_)),
-                    main_home_spread=_number(get(main_home_spread_)),
-                    main_away_spread=_number(get(main_away_spread_)),
-                    main_total=_number(get(main_total_)),
+                    total=number_or_none(get(total_)),
+                    spread=number_or_none(get(spread_)),
+                    main_home_spread=number_or_none(get(main_home_spread_)),
+                    main_away_spread=number_or_none(get(main_away_spread_)),
+                    main_total=number_or_none(get(main_total_)),
                     side_orders=[entry(order, BookEntry) for order in orders],
                 )
         except Exception:  # noqa: BLE001, S110  # the generated hook says what is wrong
@@ -164,14 +163,3 @@ def order_update_hook(generated: Hook, entry: Hook, names: Sequence[str]) -> Hoo
         return generated(value, kind)
 
     return structure
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else number(value, None)
-
-
-def _moment(text: Any) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise TypeError("not a time with its offset")
-    return moment

@@ -5,10 +5,9 @@ take a third of the time of the generated ones.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from fourcasters_async._json.hooks import Hook, number
+from fourcasters_async._json.hooks import Hook, moment_with_offset, number_or_none
 from fourcasters_async.models import FeedOrder, MarketType
 
 _TYPES = {member.value: member for member in MarketType}
@@ -58,18 +57,18 @@ def feed_order_hook(generated: Hook, names: Sequence[str]) -> Hook:
                 return FeedOrder(
                     order_id=order_id,
                     wager_request_id=request_id,
-                    offered=_number(offered),
-                    filled=_number(filled),
-                    remaining=_number(remaining),
+                    offered=number_or_none(offered),
+                    filled=number_or_none(filled),
+                    remaining=number_or_none(remaining),
                     odds=odds,
                     type=None if type_of is None else _TYPES.get(type_of, type_of),
                     side=side,
                     market=market,
-                    number=_number(line),
+                    number=number_or_none(line),
                     user_reference=reference or None,
                     is_post_arb=post_arb,
-                    created_at=None if created_at is None else _moment(created_at),
-                    expiry=None if expiry is None else _moment(expiry),
+                    created_at=None if created_at is None else moment_with_offset(created_at),
+                    expiry=None if expiry is None else moment_with_offset(expiry),
                 )
         except Exception:  # noqa: BLE001, S110  # the generated hook says what is wrong
             pass
@@ -117,8 +116,8 @@ def order_event_hook(generated: Hook, order: Hook, names: Sequence[str]) -> Hook
                 and (origin is None or type(origin) is str)
                 and type(value[order_]) is dict
             ):
-                starts = None if start is None else _moment(start)
-                created = None if created_at is None else _moment(created_at)
+                starts = None if start is None else moment_with_offset(start)
+                created = None if created_at is None else moment_with_offset(created_at)
                 return kind(
                     message_id=message_id,
                     game_id=game_id,
@@ -138,14 +137,3 @@ def order_event_hook(generated: Hook, order: Hook, names: Sequence[str]) -> Hook
         return generated(value, kind)
 
     return structure
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else number(value, None)
-
-
-def _moment(text: Any) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise TypeError("not a time with its offset")
-    return moment

@@ -65,6 +65,19 @@ def text_or_digits(value: Any, _: Any) -> str | None:
     return str(value) if type(value) is int else _text(value, None) or None
 
 
+def number_or_none(value: Any) -> float | None:
+    """Return what `number` does, and `None` for `None`: for the hooks that are written by hand."""
+    return None if value is None else number(value, None)
+
+
+def moment_with_offset(text: Any) -> datetime:
+    """Return the time of a text in the documented form; any other raises, whatever it is."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise TypeError("not a time with its offset")
+    return moment
+
+
 def _moment(value: Any, _: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(_text(value, str).upper())
