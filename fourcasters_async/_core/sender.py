@@ -94,12 +94,7 @@ class Sender(Waits, ABC):
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        try:
-            at_home = self._home.loop is asyncio.get_running_loop()
-        except RuntimeError:
-            at_home = False
-        if not at_home:
-            self._home.enter()
+        self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
         if authorised and self._auth.token is None and not self._auth.usable:
@@ -204,11 +199,12 @@ class Sender(Waits, ABC):
         status = AttemptStatus.REFUSED if attempts.renewed else AttemptStatus.NOT_SENT
         return AttemptResult(status, error=unable)
 
-    async def _limited(self, attempts: Attempts[T]) -> AttemptResult[T]:
+    def _limited(self, attempts: Attempts[T]) -> Awaitable[AttemptResult[T]]:
         """Make an attempt within the limit that its kind has of its own, if it has one."""
         limit = self._own_limits.get(attempts.request.kind)
-        if limit is None:
-            return await self._admitted(attempts)
+        return self._admitted(attempts) if limit is None else self._within(limit, attempts)
+
+    async def _within(self, limit: RateLimit, attempts: Attempts[T]) -> AttemptResult[T]:
         if not await self._place(limit, attempts):
             if self.is_closed():
                 closed = f"{attempts.request.endpoint}: {self._CLOSED}"

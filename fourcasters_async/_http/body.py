@@ -84,7 +84,7 @@ class Body(aiohttp.Payload):
         """Write the body, unless it may not leave, or not on this connection."""
         connection = connection_of(writer)
         self.reused = connection in self._used
-        if holds_unread_bytes(writer):
+        if holds_unread_bytes(connection):
             self.discarded = self.reused
             raise ConnectionResetError(UNREAD_BYTES)
         if self.left and not self._repeatable:
@@ -92,5 +92,6 @@ class Body(aiohttp.Payload):
         if self._leave is not None and (refusal := self._leave()) is not None:
             raise refusal
         self.left = True
-        self._used.add(connection)
+        if not self.reused:
+            self._used.add(connection)
         await writer.write(self._content)
