@@ -10,7 +10,7 @@ _CATCH_UP_TURNS = 6
 class TimeLimit:
     """The limit of one attempt, which cancels its task, as `asyncio.timeout_at` would."""
 
-    __slots__ = ("_before", "_reached", "ends", "is_due", "task")
+    __slots__ = ("_before", "ends", "is_due", "reached", "task")
 
     def __init__(self, ends: float) -> None:
         task = asyncio.current_task()
@@ -21,7 +21,8 @@ class TimeLimit:
         """Whether its loop time has come. Its task has some turns left then."""
         self.task = task
         self._before = task.cancelling()
-        self._reached = False
+        self.reached = False
+        """Whether its task was cancelled because its time was up."""
 
     @property
     def cancelled(self) -> bool:
@@ -30,12 +31,12 @@ class TimeLimit:
 
     def reach(self) -> None:
         """Cancel the task: its time is up."""
-        self._reached = True
+        self.reached = True
         self.task.cancel()
 
     def leave(self) -> bool:
         """Take the own cancellation back; return whether a `CancelledError` is only its own."""
-        return self._reached and self.task.uncancel() <= self._before
+        return self.task.uncancel() <= self._before
 
 
 class TimeLimits:
@@ -64,7 +65,7 @@ class TimeLimits:
         del self._limits[limit]
         if not self._limits:
             self._set_timer(inf)
-        return limit.leave()
+        return limit.reached and limit.leave()
 
     def _set_timer(self, first: float) -> None:
         if self._timer is not None:

@@ -45,6 +45,8 @@ class Pool:
 
     def __init__(self, base_url: URL, clients: AiohttpClients, *, max_connections: int) -> None:
         self._url, self._base_url = base_url, str(base_url).rstrip("/")
+        # Of each endpoint, the method and the address.
+        self._targets: dict[str, tuple[str, URL]] = {}
         self._clients = clients
         self._max_connections = max_connections
         self.lent = clients.lent
@@ -119,6 +121,11 @@ class Pool:
             generation.retired = True
             await generation.close_if_done()
 
+    def _target(self, endpoint: str) -> tuple[str, URL]:
+        method, _, path = endpoint.partition(" ")
+        self._targets[endpoint] = target = method, URL(self._base_url + path)
+        return target
+
     def _middlewares(
         self, method: str, body: Body
     ) -> tuple[aiohttp.ClientMiddlewareType, ...] | None:
@@ -135,13 +142,13 @@ class Pool:
         body: Body,
         headers: Mapping[str, str],
     ) -> Response:
-        method, _, path = request.endpoint.partition(" ")
+        method, url = self._targets.get(request.endpoint) or self._target(request.endpoint)
         # Only a client of the caller's has hooks.
         hooks = None if self.lent is None else before_hooks.set(body.begin)
         try:
             response = await client.request(
                 method,
-                self._base_url + path,
+                url,
                 params=request.params,
                 data=body,
                 headers=headers,
