@@ -25,12 +25,13 @@ class Body(aiohttp.Payload):
 
     def __init__(self, request: Request[Any], used: Connections) -> None:
         content = b"" if request.body is None else orjson.dumps(request.body)
-        if not RULES[request.kind].quotable:
+        rules = RULES[request.kind]
+        if not rules.quotable:
             content = SecretBytes(content)
         super().__init__(content, content_type="application/json")
         self._content = content
         self._leave = request.leave
-        self._repeatable = RULES[request.kind].repeatable
+        self._repeatable = rules.repeatable
         self._used = used
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request with it."""
