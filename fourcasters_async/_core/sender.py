@@ -152,7 +152,7 @@ class Sender(Waits, ABC):
         the first attempt is admitted. `retry` is taken in place of the sender's own policy. `begun`
         returns the result of a first attempt that was made before, as `_attempt` would.
         """
-        clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
         attempts = Attempts(request, retry or self._retry, deadline, begun=begun)
         while True:
             result = await self._authorised(attempts)
@@ -161,18 +161,18 @@ class Sender(Waits, ABC):
             pause = attempts.note(result)
             if result.status is AttemptStatus.ANSWERED:
                 return attempts.outcome()
-            left = attempts.deadline - clock() if attempts.deadline is not None else self.timeout
+            left = self.timeout if attempts.deadline is None else attempts.deadline - loop.time()
             asked = attempts.policy.asked(result.error)
             if _is_refused(result, RateLimitedError):
                 others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
-                self._holds.hold(request.kind, clock() + others)
+                self._holds.hold(request.kind, loop.time() + others)
             elif pause is not None:
                 # A pause of the library's own leaves time for another attempt.
                 pause = max(asked, min(pause, left / 2))
             if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
-            await self._rest(clock() + pause)
+            await self._rest(loop.time() + pause)
 
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt with a token, and once more with another if that one was refused."""
