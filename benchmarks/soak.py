@@ -123,6 +123,8 @@ class Soak:
             orders_url=self._exchange.orders_url,
             retry=_POLICY,
             rate_limit=self._limit,
+            # A fault may last as long as a game is asked about, and a short soak is to see more.
+            timeout=4.0,
             max_connections=20,
         )
 

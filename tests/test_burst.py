@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import orjson
 import pytest
 from attrs import evolve
 from support import PATIENT, SECOND, block, own_tasks, until
@@ -44,11 +45,16 @@ ONCE = evolve(PATIENT, max_attempts=1)
 
 @asynccontextmanager
 async def opened(
-    exchange: FakeExchange, *, retry: RetryPolicy = PATIENT
+    exchange: FakeExchange, *, retry: RetryPolicy = PATIENT, password: str | None = None
 ) -> AsyncIterator[OrdersSocket]:
     async with (
         AsyncSession(
-            exchange.token, base_url=exchange.url, orders_url=exchange.orders_url, retry=retry
+            exchange.token,
+            username=None if password is None else "owner",
+            password=password,
+            base_url=exchange.url,
+            orders_url=exchange.orders_url,
+            retry=retry,
         ) as session,
         session.orders_socket() as orders,
     ):
@@ -164,6 +170,23 @@ async def test_what_a_lost_connection_left_undecided_goes_on_over_the_next_one(
     complete = [outcome.complete for outcome in report.outcomes]
     assert complete == [False] * FIRST_WRITE + [True] * (GAMES - FIRST_WRITE)
     assert not fake_exchange.open_orders()
+
+
+async def test_an_answer_to_a_request_that_has_not_left_is_not_taken_for_its_answer(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    async with opened(fake_exchange) as orders:
+        connection = connection_of(orders)
+        gathering = Gathering(connection, after=FIRST_WRITE + 5)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await gathering.reached.wait()
+        ids = [f"{connection._prefix}-{number}" for number in range(FIRST_WRITE + 1, GAMES + 1)]
+        for request_id in ids:
+            connection._take(orjson.dumps({"requestID": request_id, "data": []}))
+        gathering.goes_on.set()
+        report = await cancel
+    assert [result.game_id for result in report.results] == games
 
 
 async def test_a_time_limit_in_the_middle_costs_only_the_games_that_it_ends(
@@ -427,6 +450,38 @@ async def test_nothing_is_left_of_a_burst_that_is_cancelled_at_any_turn(
         assert (await orders.cancel_all_orders_for_games(games)).ok
 
 
+async def test_a_burst_that_is_cancelled_lets_go_of_a_connection_whose_token_was_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    refused, silent = games_of(fake_exchange, 2)
+    fake_exchange.add_account("owner", "right")
+    fake_exchange.inject(faults.Unauthorized(), game_id=refused)
+    fake_exchange.inject(faults.Stall(), game_id=silent)
+    async with opened(fake_exchange, password="right") as orders:
+        connection = connection_of(orders)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games([refused, silent]))
+        await until(lambda: orders._socket._retired is connection)
+        cancel.cancel()
+        await asyncio.wait([cancel])
+        assert connection.lost.done()
+
+
+async def test_a_game_whose_task_somebody_cancels_is_unknown_and_costs_no_other_outcome(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange, 3)
+    fake_exchange.inject(faults.Unavailable(), game_id=games[1])
+    slow = RetryPolicy(backoff_base=3600.0, backoff_cap=3600.0)
+    async with opened(fake_exchange, retry=slow) as orders:
+        before = asyncio.all_tasks()
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await until(lambda: len(own_tasks(before)) == 2)
+        (task,) = own_tasks(before) - {cancel}
+        task.cancel()
+        report = await cancel
+    assert [outcome.status for outcome in report.outcomes] == [CONFIRMED, UNKNOWN, CONFIRMED]
+
+
 async def test_an_answer_over_the_socket_after_the_hedge_ends_the_game_all_the_same(
     fake_exchange: FakeExchange,
 ) -> None:
@@ -454,6 +509,44 @@ async def test_after_a_429_a_burst_waits_as_a_single_cancel_does(
         assert loop.time() >= held_until
         await single
     assert report.ok
+
+
+async def test_a_429_in_the_middle_of_a_burst_holds_back_what_has_not_left(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    fake_exchange.inject(faults.TooManyRequests(), game_id=games[0])
+    policy = RetryPolicy(max_attempts=2, backoff_base=2 * SECOND, backoff_cap=2 * SECOND)
+    async with opened(fake_exchange, retry=policy) as orders:
+        loop = asyncio.get_running_loop()
+        gathering = Gathering(connection_of(orders), after=FIRST_WRITE + 5)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await gathering.reached.wait()
+        await until(lambda: Kind.CANCEL in orders._socket._holds)
+        held_until = orders._socket._holds[Kind.CANCEL]
+        gathering.goes_on.set()
+        await until(lambda: fake_exchange.received(WS) > FIRST_WRITE + 5)
+        assert loop.time() >= held_until
+        report = await cancel
+    assert {outcome.attempts for outcome in report.outcomes[1:]} == {1}
+
+
+async def test_nothing_more_of_a_burst_leaves_over_a_connection_whose_token_was_refused(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange)
+    fake_exchange.add_account("owner", "right")
+    fake_exchange.inject(faults.Unauthorized(), game_id=games[0])
+    async with opened(fake_exchange, password="right") as orders:
+        connection = connection_of(orders)
+        gathering = Gathering(connection, after=FIRST_WRITE + 5)
+        cancel = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await gathering.reached.wait()
+        await until(lambda: orders._socket._retired is connection)
+        gathering.goes_on.set()
+        assert (await cancel).ok
+    sent = [each.headers["Authorization"] for each in fake_exchange.requests if each.endpoint == WS]
+    assert sent.count(fake_exchange.token) == FIRST_WRITE + 5
 
 
 async def test_the_records_of_a_burst_are_free_as_soon_as_nobody_has_them(

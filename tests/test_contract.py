@@ -63,6 +63,7 @@ from fourcasters_async.models import (
     User,
 )
 from fourcasters_async.models.order import OpenOrdersPage
+from fourcasters_async.models.unread import UnreadResults
 from fourcasters_async.models.user import AuthenticatedUser
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -174,7 +175,9 @@ def parts_of(result: Any) -> list[Any]:
 
 
 def but_for_cancelled(value: Any) -> Any:
-    """Leave out what is kept as it stands in the answer."""
+    """Leave out what is kept as it stands in the answer, and make the records that are not made."""
+    if isinstance(value, UnreadResults):
+        value = value.read()
     return attrs.evolve(value, cancelled={}) if isinstance(value, EditResult) else value
 
 

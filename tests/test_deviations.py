@@ -29,6 +29,7 @@ from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._http.response import Response, classify
 from fourcasters_async.models import PlaceResult
 from fourcasters_async.models.order import OpenOrdersPage
+from fourcasters_async.models.unread import UnreadResults
 from fourcasters_async.orders.answers import contradiction
 
 Path = tuple[str | int, ...]
@@ -128,7 +129,7 @@ def plain(value: Any) -> Any:
     """Return what was decoded as dicts and lists."""
     if isinstance(value, OpenOrdersPage):
         value = value.unmatched
-    if isinstance(value, list):
+    if isinstance(value, list | UnreadResults):
         return [plain(each) for each in value]
     return attrs.asdict(value) if attrs.has(type(value)) else value
 

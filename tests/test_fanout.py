@@ -204,6 +204,16 @@ async def test_a_report_says_in_one_line_what_a_trader_wants_to_know(
     assert line == "3 games: 2 confirmed, 1 unknown; 4 orders cancelled; 31 ms"
 
 
+@pytest.mark.parametrize("status", sorted(set(OutcomeStatus) - {OutcomeStatus.CONFIRMED}))
+def test_an_outcome_that_is_not_confirmed_is_not_ok_though_it_has_no_error(
+    status: OutcomeStatus,
+) -> None:
+    report = CancelReport((GameOutcome("a", None, status),))
+    assert not report.ok
+    with pytest.raises(UnsettledCancelsError):
+        report.raise_for_unsettled()
+
+
 async def test_unsettled_games_are_raised_together_and_settled_ones_are_not(
     fake_exchange: FakeExchange, orders: Orders
 ) -> None:

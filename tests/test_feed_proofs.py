@@ -180,6 +180,20 @@ async def test_a_caller_that_is_cancelled_while_it_leaves_leaves_nothing_open(
         await until(lambda: len(fake_exchange.feeds) == 0)
 
 
+async def test_live_orders_that_are_told_of_no_more_answers_are_not_current(
+    fake_exchange: FakeExchange,
+) -> None:
+    async with session_of(fake_exchange) as session:
+        orders = session.live_orders()
+        await orders.__aenter__()
+        assert await orders.wait_until_current()
+        leaving = asyncio.create_task(orders.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        assert not leaving.done()
+        assert (session._gate.follower, orders.current) == (None, False)
+        await leaving
+
+
 async def test_live_orders_are_entered_once_also_if_that_failed(
     fake_exchange: FakeExchange,
 ) -> None:

@@ -99,7 +99,7 @@ def test_an_order_that_the_feed_has_told_of_since_a_gap_leaves_nothing_undecided
 def test_the_feed_owes_word_since_the_oldest_thing_that_it_has_not_told_of(ledger: Ledger) -> None:
     ledger.rests(order("X1"), 1.0)
     ledger.rests(order("X2"), 2.0)
-    ledger.gone("X1", GAME, 3.0, just_now=True)
+    ledger.gone("X1", GAME, 3.0, began=3.0)
     assert ledger.owed.since() == 2.0
     ledger.apply(placed("X2"), 4.0)
     assert ledger.owed.since() == 3.0
@@ -130,7 +130,7 @@ def test_a_fill_that_leaves_nothing_closes_the_order(ledger: Ledger) -> None:
 def test_nothing_late_opens_an_order_that_was_closed(
     ledger: Ledger, late: Callable[[Ledger], Any]
 ) -> None:
-    ledger.gone("X1", GAME, 0.0, just_now=True)
+    ledger.gone("X1", GAME, 0.0, began=0.0)
     assert not late(ledger)
     assert len(ledger) == 0
 
@@ -189,19 +189,19 @@ def test_the_feed_owes_nothing_that_it_has_told_before_the_answer_came(ledger: L
     ledger.apply(placed(), 1.0)
     ledger.rests(order(), 2.0)
     ledger.apply(cancelled(), 3.0)
-    ledger.gone("X1", GAME, 4.0, just_now=True)
+    ledger.gone("X1", GAME, 4.0, began=4.0)
     assert ledger.owed.since() is None
 
 
 def test_that_an_order_was_placed_is_no_word_of_its_cancel(ledger: Ledger) -> None:
     ledger.rests(order(), 1.0)
-    ledger.gone("X1", GAME, 2.0, just_now=True)
+    ledger.gone("X1", GAME, 2.0, began=2.0)
     ledger.apply(placed(), 3.0)
     assert ledger.owed.since() == 2.0
 
 
 def test_nothing_is_owed_of_an_order_that_was_cancelled_long_ago(ledger: Ledger) -> None:
-    ledger.gone("X1", GAME, 2.0, just_now=False)
+    ledger.gone("X1", GAME, 2.0, began=None)
     assert ledger.owed.since() is None
 
 
@@ -217,7 +217,7 @@ GAMES = frozenset({GAME.casefold()})
 
 def test_a_cancel_is_shown_once_the_feed_itself_has_told_of_it(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.gone("X1", GAME, 1.0, began=1.0)
     assert not ledger.owed.cancels_shown(GAMES, since=0.5)
     ledger.apply(cancelled(), 2.0)
     assert ledger.owed.cancels_shown(GAMES, since=0.5)
@@ -227,7 +227,7 @@ def test_a_cancel_is_shown_once_the_feed_itself_has_told_of_it(ledger: Ledger) -
 def test_a_cancel_is_shown_also_if_the_feed_told_of_it_before_its_answer(ledger: Ledger) -> None:
     ledger.apply(cancelled(), 1.0)
     assert not ledger.owed.cancels_shown(GAMES, since=0.5)
-    ledger.gone("x1", GAME, 2.0, just_now=True)
+    ledger.gone("x1", GAME, 2.0, began=2.0)
     assert ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
@@ -236,9 +236,20 @@ def test_what_no_answer_has_told_of_shows_no_cancel(
     ledger: Ledger, closing: OrderCancelled | OrderFilled
 ) -> None:
     ledger.apply(closing, 1.0)
-    ledger.gone("X1", GAME, 1.0, just_now=False)
+    ledger.gone("X1", GAME, 1.0, began=None)
     assert not ledger.owed.cancels_shown(GAMES, since=0.5)
     assert not ledger.owed.cancels_shown(None, since=0.5)
+
+
+def test_a_cancel_that_the_feed_told_of_before_another_began_does_not_show_that_one(
+    ledger: Ledger,
+) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.apply(cancelled(), 1.0)
+    # The answer to the cancel comes late, or again.
+    ledger.gone("X1", GAME, 3.0, began=2.0)
+    assert not ledger.owed.cancels_shown(GAMES, since=2.0)
+    assert not ledger.owed.cancels_shown(None, since=2.0)
 
 
 def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_rests(
@@ -252,6 +263,15 @@ def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_re
     assert ledger.failed("unknown", 1.0, may_rest=True)
     assert ledger.failed(None, 1.0, may_rest=True)
     assert ledger.owed.since() is None
+
+
+def test_a_failed_cancel_of_an_order_that_only_a_read_has_lacked_is_told(ledger: Ledger) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.read([], began=2.0, now=2.1, complete=False)
+    assert ledger.failed("X1", 3.0, may_rest=True)
+    ledger.gone("X1", GAME, 4.0, began=4.0)
+    ledger.read([], began=6.0, now=6.1, complete=False)
+    assert not ledger.failed("X1", 7.0, may_rest=True)
 
 
 def test_the_feed_owes_word_of_an_order_that_a_failed_cancel_says_does_not_rest(
@@ -275,15 +295,15 @@ def test_a_cancel_of_which_a_read_told_first_is_no_answered_one(ledger: Ledger) 
     assert not ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
-def test_a_cancel_that_was_answered_earlier_shows_nothing(ledger: Ledger) -> None:
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+def test_a_cancel_that_began_earlier_shows_nothing(ledger: Ledger) -> None:
+    ledger.gone("X1", GAME, 2.0, began=1.0)
     ledger.apply(cancelled(), 2.0)
     assert not ledger.owed.cancels_shown(GAMES, since=1.5)
     assert not ledger.owed.cancels_shown(None, since=1.5)
 
 
 def test_a_cancel_on_another_game_shows_nothing(ledger: Ledger) -> None:
-    ledger.gone("X1", ANOTHER, 1.0, just_now=True)
+    ledger.gone("X1", ANOTHER, 1.0, began=1.0)
     ledger.apply(cancelled(game=ANOTHER), 1.0)
     assert not ledger.owed.cancels_shown(GAMES, since=0.5)
 
@@ -291,16 +311,16 @@ def test_a_cancel_on_another_game_shows_nothing(ledger: Ledger) -> None:
 def test_no_cancel_is_shown_while_the_feed_owes_word_of_a_game_that_is_not_known(
     ledger: Ledger,
 ) -> None:
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.gone("X1", GAME, 1.0, began=1.0)
     ledger.apply(cancelled("X1"), 1.0)
-    ledger.gone("X2", None, 1.0, just_now=True)
+    ledger.gone("X2", None, 1.0, began=1.0)
     assert not ledger.owed.cancels_shown(GAMES, since=0.5)
 
 
 def test_with_periods_no_cancel_is_shown_while_the_feed_owes_word_of_any_game(
     ledger: Ledger,
 ) -> None:
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.gone("X1", GAME, 1.0, began=1.0)
     ledger.apply(cancelled("X1"), 1.0)
     ledger.rests(order("X2", game=ANOTHER), 1.0)
     assert ledger.owed.cancels_shown(GAMES, since=0.5)
@@ -319,7 +339,7 @@ def test_an_order_that_the_feed_places_again_after_it_told_of_its_closing_rests(
     ledger: Ledger,
 ) -> None:
     ledger.apply(placed(), 0.0)
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.gone("X1", GAME, 1.0, began=1.0)
     ledger.apply(cancelled(), 2.0)
     change = ledger.apply(placed(), 3.0)
     assert change is not None
@@ -385,7 +405,7 @@ def told_to_rest(order_id: str, at: float) -> Step:
 
 
 def told_to_be_gone(order_id: str, at: float) -> Step:
-    return Step(at, lambda ledger, now: ledger.gone(order_id, GAME, now, just_now=True))
+    return Step(at, lambda ledger, now: ledger.gone(order_id, GAME, now, began=now))
 
 
 def shown(orders: list[OpenOrder], began: float, at: float) -> Step:
@@ -457,7 +477,7 @@ def test_a_read_that_shows_what_is_held_is_not_disputed(ledger: Ledger) -> None:
 
 def test_a_read_that_shows_what_has_gone_is_disputed(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.gone("X1", GAME, 1.0, began=1.0)
     assert ledger.disputes([order()], GAMES)
     assert ledger.disputes([order()], None)
 
@@ -469,13 +489,21 @@ def test_a_read_that_lacks_what_is_held_is_disputed(ledger: Ledger) -> None:
 
 def test_a_read_that_shows_what_is_not_known_is_not_disputed(ledger: Ledger) -> None:
     ledger.apply(placed(), 0.0)
-    ledger.gone("X1", GAME, 1.0, just_now=True)
+    ledger.gone("X1", GAME, 1.0, began=1.0)
     assert not ledger.disputes([order(), order("X2")], GAMES)
     assert not ledger.disputes([order(), evolve(order(), order_id=None)], GAMES)
 
 
+def test_a_read_that_shows_what_an_earlier_read_has_lacked_is_not_disputed(
+    ledger: Ledger,
+) -> None:
+    ledger.apply(placed(), 0.0)
+    ledger.read([], began=2.0, now=2.1, complete=False)
+    assert not ledger.disputes([order()], GAMES)
+
+
 def test_what_a_read_shows_on_other_games_is_not_disputed(ledger: Ledger) -> None:
     ledger.apply(placed("X2"), 0.0)
-    ledger.gone("X1", ANOTHER, 1.0, just_now=True)
+    ledger.gone("X1", ANOTHER, 1.0, began=1.0)
     assert not ledger.disputes([order("X2"), order("X1", game=ANOTHER)], GAMES)
     assert ledger.disputes([order("X2"), order("X1", game=ANOTHER)], None)

@@ -120,17 +120,17 @@ def told_and_cancelled(ledger: Ledger, number: int) -> None:
 def answered_and_told(ledger: Ledger, number: int) -> None:
     ledger.rests(resting(number), number)
     ledger.apply(placed(number), number)
-    ledger.gone(f"o{number}", f"g{number}", number, just_now=True)
+    ledger.gone(f"o{number}", f"g{number}", number, began=number)
     ledger.apply(cancelled(number), number)
 
 
 def cancelled_unseen(ledger: Ledger, number: int) -> None:
-    ledger.gone(f"o{number}", f"g{number}", number, just_now=False)
+    ledger.gone(f"o{number}", f"g{number}", number, began=None)
 
 
 def answered_and_never_told(ledger: Ledger, number: int) -> None:
     ledger.rests(resting(number), number)
-    ledger.gone(f"o{number}", f"g{number}", number, just_now=True)
+    ledger.gone(f"o{number}", f"g{number}", number, began=number)
     ledger.owed.forgive(before=number)
 
 

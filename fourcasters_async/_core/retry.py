@@ -114,7 +114,7 @@ class Attempts(Generic[T]):
     was asked for because of a 401, which is done once. `refused` is the last refusal.
     `timed_out` says that the last attempt was not answered in time, and `unusable` that its answer
     could not be the answer to this request. `begun` returns the result of a first attempt that was
-    made before, as long as nobody has asked for it.
+    made before, or `None` if it was not made, as long as nobody has asked for it.
     """
 
     request: Request[T]
@@ -125,7 +125,7 @@ class Attempts(Generic[T]):
     renewed: bool = False
     timed_out: bool = False
     unusable: bool = False
-    begun: "Callable[[Attempts[T]], Awaitable[AttemptResult[T]]] | None" = None
+    begun: "Callable[[Attempts[T]], Awaitable[AttemptResult[T] | None]] | None" = None
     _unknowns: int = 0
     _stale: bool = False
     _rows: tuple[Any, ...] = ()

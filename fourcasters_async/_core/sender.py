@@ -144,13 +144,12 @@ class Sender(Waits, ABC):
         *,
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
-        begun: Callable[[Attempts[T]], Awaitable[AttemptResult[T]]] | None = None,
+        begun: Callable[[Attempts[T]], Awaitable[AttemptResult[T] | None]] | None = None,
     ) -> RequestOutcome[T]:
         """Send `request` until an attempt decides it, and say what all attempts prove.
 
         `deadline` is a loop time. Without one there are `timeout` seconds from the moment at which
-        the first attempt is admitted. `retry` is taken in place of the sender's own policy. `begun`
-        returns the result of a first attempt that was made before, as `_attempt` would.
+        the first attempt is admitted. `retry` replaces the own policy. `begun`: see `Attempts`.
         """
         loop = asyncio.get_running_loop()
         attempts = Attempts(request, retry or self._retry, deadline, begun=begun)
@@ -225,7 +224,8 @@ class Sender(Waits, ABC):
         """Make an attempt once it may go, and give its place in the rate limit back."""
         if attempts.begun is not None:
             begun, attempts.begun = attempts.begun, None
-            return await begun(attempts)
+            if (made := await begun(attempts)) is not None:
+                return made
         stopped = await self._admit(attempts)
         if stopped is not None:
             return not_attempted(stopped)

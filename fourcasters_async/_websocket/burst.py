@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 # So many are written before the others are thought of: that takes longer than a packet next door.
 _FIRST = 25
+# Of a request that is not attempted here: it may have to wait.
+_HELD_BACK = NoResponse("it was held back", not_sent=True)
 
 
 @define(eq=False)
@@ -34,6 +36,8 @@ class _One(Pending):
         if now >= self.ends:
             return NoResponse("TimeoutError: the time was up", not_sent=True)
         burst = self.burst
+        if not burst.may_leave(now):
+            return _HELD_BACK
         try:
             return encode(burst.request, self.request_id, burst.body_of(self.index))
         except Exception as error:  # noqa: BLE001  # no request's failure may touch another's
@@ -52,7 +56,9 @@ class Burst(Generic[T]):
     index, and have no `leave`. As soon as the answer to one comes, `answered` is called with its
     index and the answer, in the task that reads. A request that its first attempt does not decide
     is handed over: `undecided` is called with the index and that attempt, which `Sender.send` goes
-    on from. All have the loop time `deadline`, and the attempts end by `ends`.
+    on from. So is one that may not leave any more when its turn comes, which `may_leave` says of a
+    loop time; it was not attempted. All have the loop time `deadline`, and the attempts end by
+    `ends`.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Burst(Generic[T]):
         deadline: float,
         ends: float,
         redact: Callable[[str], str],
+        may_leave: Callable[[float], bool],
         answered: Callable[[int, T], None],
         undecided: Callable[[int, "FirstAttempt[T]"], None],
     ) -> None:
@@ -72,6 +79,7 @@ class Burst(Generic[T]):
         self.deadline = deadline
         self.request = request
         self.body_of = body_of
+        self.may_leave = may_leave
         self._ends = ends
         self._redact = redact
         self._answered = answered
@@ -184,13 +192,19 @@ class FirstAttempt(Generic[T]):
     _index: int
     _how: "Document | NoResponse | asyncio.Future[Document | NoResponse]"
 
-    async def __call__(self, attempts: Attempts[T]) -> AttemptResult[T]:
-        """Return what it proves, and say in `attempts` what it was made with."""
+    async def __call__(self, attempts: Attempts[T]) -> AttemptResult[T] | None:
+        """Return what it proves, and say in `attempts` what it was made with.
+
+        Returns `None` if it was not made.
+        """
         attempts.deadline = self._burst.deadline
+        how = self._how
+        if isinstance(how, asyncio.Future):
+            try:
+                how = await how
+            finally:
+                self._burst.withdraw(self._index)
+        if how is _HELD_BACK:
+            return None
         attempts.token = self._burst.connection.token
-        if not isinstance(self._how, asyncio.Future):
-            return self._burst.judge(self._how)
-        try:
-            return self._burst.judge(await self._how)
-        finally:
-            self._burst.withdraw(self._index)
+        return self._burst.judge(how)

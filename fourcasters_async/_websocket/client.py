@@ -1,7 +1,8 @@
 """Requests as messages on one WebSocket: one attempt, for the send loop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -116,9 +117,18 @@ class WebSocketClient(Sender):
         """
         now, connection = asyncio.get_running_loop().time(), self._connections.current
         until = now + self.timeout if deadline is None else deadline
-        if self.is_closed() or connection is None or connection is self._retired or not count:
+        if self.is_closed() or connection is None or not count:
             return None
-        if now >= until or self._holds.get(request.kind, now) > now:
+
+        kind, holds = request.kind, self._holds
+
+        def may_leave(now: float) -> bool:
+            # Each game asks, and to look up the kind takes three calls.
+            if holds and holds.get(kind, now) > now:
+                return False
+            return connection is not self._retired
+
+        if now >= until or not may_leave(now):
             return None
         ends = now + Attempts(request, self._retry, until).time_for_next(until - now)
         return Burst(
@@ -129,15 +139,15 @@ class WebSocketClient(Sender):
             deadline=until,
             ends=ends,
             redact=self._auth.redact,
+            may_leave=may_leave,
             answered=answered,
             undecided=undecided,
         )
 
     async def send_burst(self, burst: Burst[T]) -> None:
         """Make the first attempts of a burst."""
-        with self._in_flight.attempt(burst.connection):
+        with self._sending_over(burst.connection):
             await burst.run()
-        self._drop_retired(burst.connection)
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
@@ -159,9 +169,8 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
-        with self._in_flight.attempt(connection):
+        with self._sending_over(connection):
             document = await connection.ask(partial(encode, request), ends, request.leave)
-        self._drop_retired(connection)
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)
@@ -211,7 +220,13 @@ class WebSocketClient(Sender):
             timer = loop.call_later(half, connection.lose, _REFUSED)
             connection.lost.add_done_callback(lambda _: timer.cancel())
 
-    def _drop_retired(self, connection: Connection) -> None:
-        """Lose a connection over which nothing more is sent, if all is answered."""
-        if connection is self._retired and connection not in self._in_flight:
-            connection.lose(_REFUSED)
+    @contextmanager
+    def _sending_over(self, connection: Connection) -> Iterator[None]:
+        """Count what is sent over a connection, and lose a retired one with the last of it."""
+        try:
+            with self._in_flight.attempt(connection):
+                yield
+        finally:
+            # Also after a cancellation: what comes next would wait for it.
+            if connection is self._retired and connection not in self._in_flight:
+                connection.lose(_REFUSED)

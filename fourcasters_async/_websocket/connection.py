@@ -216,12 +216,19 @@ class Connection:
     def _take(self, frame: bytes) -> None:
         self._heard = self._loop.time()
         answer = self._decode(frame)
-        pending = None if answer is None else self._pending.pop(answer.request_id, None)
-        if answer is None or pending is None or pending.done:
-            # A late answer, a duplicate or noise. Its request, if any, waits until its time limit.
+        pending = None if answer is None else self._pending.get(answer.request_id)
+        if (
+            answer is None
+            or pending is None
+            or pending.done
+            or pending.writes >= self._socket.buffer.writes
+        ):
+            # A late answer, a duplicate, noise, or an answer to what has not left and cannot have
+            # been read. Its request, if any, waits until its time limit.
             _log.debug("a frame of %d bytes answers no request", len(frame))
             self._ignore(frame)
             return
+        del self._pending[pending.request_id]
         pending.end(answer.document)
 
     def _ignore(self, frame: bytes) -> None:
@@ -255,7 +262,7 @@ class Connection:
             self._timer.cancel()
         writes = self._socket.buffer.writes
         for pending in list(self._pending.values()):
-            not_sent = pending.left is None or pending.writes == writes
+            not_sent = pending.writes >= writes
             # `stale`: a retry waits for the next connection, and needs no pause before that.
             self._end(pending, NoResponse(reason, not_sent=not_sent, stale=True))
         # What is said not to be sent must not leave with a close frame.

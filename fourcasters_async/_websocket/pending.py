@@ -1,6 +1,7 @@
 """Requests in flight on a WebSocket."""
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -15,13 +16,14 @@ class Pending(ABC):
     """A request in flight, which is to be answered by the loop time `ends`.
 
     `left` is the loop time when its frame was gathered to be written, and `writes` how often the
-    socket had written before: its frame left with the next write.
+    socket had written before: its frame left with the next write, so not while the socket has
+    written no more often.
     """
 
     request_id: str
     ends: float
     left: float | None = field(default=None, init=False)
-    writes: int = field(default=0, init=False)
+    writes: float = field(default=math.inf, init=False)
 
     @property
     @abstractmethod

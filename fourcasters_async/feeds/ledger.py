@@ -37,7 +37,7 @@ R = TypeVar("R", OpenOrder, Game)
 @frozen
 class _Closed:
     at: float
-    by_feed: bool
+    source: ChangeSource
 
 
 class Ledger:
@@ -90,9 +90,13 @@ class Ledger:
 
         Such a read may trail the book, and so may what is held.
         """
-        shown = {_key(o) for o in orders if games is None or _game(o) in games or not _game(o)}
+        shown = [o for o in orders if games is None or _game(o) in games or not _game(o)]
         held = {_key(order) for order in self.on_games(games)}
-        return shown != held and all(key in self._open or key in self._closed for key in shown)
+        return {_key(order) for order in shown} != held and self.knows(shown)
+
+    def knows(self, orders: Iterable[OpenOrder]) -> bool:
+        """Whether each of these orders is held, or the feed or an answer has closed it."""
+        return all(key in self._open or self._has_left(key) for key in map(_key, orders))
 
     def get(self, order_id: str) -> OpenOrder | None:
         """Return an order that rests, `None` if it does not or is not known."""
@@ -113,7 +117,8 @@ class Ledger:
         self.owed.told(key, (event.game_id or "").casefold(), closing=closing)
         if closing:
             return self._close(key, now, ChangeSource.FEED)
-        if isinstance(event, OrderPlaced) and key in self._closed and self._closed[key].by_feed:
+        closed = self._closed.get(key) if isinstance(event, OrderPlaced) else None
+        if closed is not None and closed.source is ChangeSource.FEED:
             # The feed is in order: what it says after the closing, it says of a later time.
             del self._closed[key]
         change = self._hold(from_event(event), now, ChangeSource.FEED)
@@ -129,19 +134,20 @@ class Ledger:
         return self._hold(order, now, ChangeSource.ANSWER)
 
     def gone(
-        self, order_id: str, game_id: str | None, now: float, *, just_now: bool
+        self, order_id: str, game_id: str | None, now: float, *, began: float | None
     ) -> OrderChange | None:
         """Take the answer to a cancel: the order does not rest.
 
-        If it was cancelled `just_now`, the feed is to tell of it too.
+        The feed is to tell of the cancel too, which `began` then; `None` for one from before.
         """
         key = order_id.casefold()
         held, known = self._open.get(key), self._closed.get(key)
         game = _game(held) if held is not None else (game_id or "").casefold()
-        if just_now and known is not None and known.by_feed:
-            self.owed.show_cancel(game, now)
-        elif just_now:
-            self.owed.add(key, Owed(now, game, closing=True))
+        if began is not None and known is not None and known.source is ChangeSource.FEED:
+            # What the feed told before a cancel began is not that cancel.
+            self.owed.show_cancel(game, min(began, known.at))
+        elif began is not None:
+            self.owed.add(key, Owed(now, game, closing=True, began=began))
         return self._close(key, now, ChangeSource.ANSWER)
 
     def failed(self, order_id: str | None, now: float, *, may_rest: bool) -> bool:
@@ -150,8 +156,8 @@ class Ledger:
         held = self._open.get(key)
         if held is not None and not may_rest and not self.owed.owes_closing(key):
             # The feed is to tell of it too.
-            self.owed.add(key, Owed(now, _game(held), closing=True, answered=False))
-        return may_rest and held is None and key not in self._closed
+            self.owed.add(key, Owed(now, _game(held), closing=True))
+        return may_rest and held is None and not self._has_left(key)
 
     def read(
         self,
@@ -187,7 +193,7 @@ class Ledger:
                 changes.append(evolve(change, disagreement=complete))
                 if complete:
                     game = _game(change.order)
-                    self.owed.add(key, Owed(now, game, closing=True, answered=False))
+                    self.owed.add(key, Owed(now, game, closing=True))
         since = now if gapless_since is None else gapless_since
         self.conclusive = all(
             key in named or self._told.get(key, since) > since for key in self._open
@@ -225,12 +231,13 @@ class Ledger:
 
     def _close(self, key: str, now: float, source: ChangeSource) -> OrderChange | None:
         """Hold an order no more; return what that changes."""
-        by_feed = source is ChangeSource.FEED
         before, earlier = self._open.pop(key, None), self._closed.pop(key, None)
-        by_feed_before = earlier is not None and earlier.by_feed
-        self._closed[key] = _Closed(
-            now if earlier is None else earlier.at, by_feed or by_feed_before
-        )
+        if earlier is None:
+            self._closed[key] = _Closed(now, source)
+        elif source is ChangeSource.FEED or earlier.source is ChangeSource.READ:
+            self._closed[key] = _Closed(earlier.at, source)
+        else:
+            self._closed[key] = earlier
         if len(self._closed) > _REMEMBERED:
             self._closed.popitem(last=False)
         self._told.pop(key, None)
@@ -239,6 +246,11 @@ class Ledger:
             return None
         self._leave_game(key, before)
         return OrderChange(order=_emptied(before), before=before, source=source)
+
+    def _has_left(self, key: str) -> bool:
+        """Whether the feed or an answer says that an order has left; a read may only lack it."""
+        closed = self._closed.get(key)
+        return closed is not None and closed.source is not ChangeSource.READ
 
     def _leave_game(self, key: str, order: OpenOrder) -> None:
         on_game = self._by_game[_game(order)]

@@ -101,8 +101,8 @@ class LiveOrders:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection. What is held stays, and is not current any more."""
-        self._follow(None)
         self._closed = True
+        self._follow(None)
         try:
             if self._keeping is not None:
                 self._keeping.cancel()
@@ -115,8 +115,9 @@ class LiveOrders:
         """Whether this is the account's book at this moment, as far as the feed brought it here.
 
         It is not while the feed is down (a dead line is noticed within 15 seconds), after a gap
-        until it was read again, while the feed owes word of an own order, while a read shows an
-        order that has no id, and once no read was answered for twice the `audit` seconds.
+        until it was read again, once the feed has owed word of an own order for 5 seconds, while a
+        read shows an order that has no id, and once no read was answered for twice the `audit`
+        seconds.
         """
         return self.doubt is None
 
@@ -130,6 +131,9 @@ class LiveOrders:
         """Why it is not `current`, `None` while it is."""
         if self._core.error is not None:
             return str(self._core.error)
+        if self._closed:
+            # Nothing tells of answers any more.
+            return "the live orders are closed"
         if not self._upkeep.complete:
             return self._upkeep.doubt
         if not self._core.live:

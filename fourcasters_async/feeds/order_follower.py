@@ -33,9 +33,9 @@ class OrderFollower:
         """Take note of an order that an answer puts into the book."""
         self._tell(self._ledger.rests(from_offer(order_id, game, offer), _now()))
 
-    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
-        """Take note of an order that an answer has cancelled, `just_now` or before."""
-        self._tell(self._ledger.gone(order_id, game, _now(), just_now=just_now))
+    def gone(self, order_id: str, game: str | None, *, began: float | None) -> None:
+        """Take note of an order that a cancel has taken that `began` then, or one before."""
+        self._tell(self._ledger.gone(order_id, game, _now(), began=began))
 
     def failed(self, order_id: str | None, *, may_rest: bool) -> None:
         """Take note of an order that an answer did not cancel."""
@@ -61,6 +61,10 @@ class OrderFollower:
         if self._current() and owed.cancels_shown(games, since=since, periods=periods):
             return self._ledger.orders()
         return None
+
+    def knows(self, orders: Sequence[OpenOrder]) -> bool:
+        """Whether the feed or an answer has told of each of these orders."""
+        return self._ledger.knows(orders)
 
     def disputes(
         self, orders: Sequence[OpenOrder], games: frozenset[str] | None, *, periods: bool

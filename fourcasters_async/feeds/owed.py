@@ -14,12 +14,15 @@ _REMEMBERED = 20_000
 
 @frozen
 class Owed:
-    """What an answer or a read said of an order on a game, and the feed has not said yet."""
+    """What an answer or a read said of an order on a game, and the feed has not said yet.
+
+    If it was the answer to a cancel, that `began` then.
+    """
 
     since: float
     game: str
     closing: bool
-    answered: bool = True
+    began: float | None = None
 
 
 class OwedWords:
@@ -30,7 +33,7 @@ class OwedWords:
         self._owed: dict[str, Owed] = {}
         # How many on each game.
         self._on: dict[str, int] = {}
-        # When the last of the cancels was answered that the feed itself has told of.
+        # When the last of the cancels began that an answer and the feed itself have told of.
         self._cancelled_on: dict[str, float] = {}
         self._cancelled_last = float("-inf")
 
@@ -55,13 +58,13 @@ class OwedWords:
         if owed is None or (owed.closing and not closing):
             return
         self._drop(key)
-        if owed.closing and owed.answered:
-            self.show_cancel(game or owed.game, owed.since)
+        if owed.began is not None:
+            self.show_cancel(game or owed.game, owed.began)
 
-    def show_cancel(self, game: str, answered: float) -> None:
-        """Take note that both an answer and the feed have told of a cancel."""
-        self._cancelled_last = max(self._cancelled_last, answered)
-        self._cancelled_on[game] = max(self._cancelled_on.pop(game, answered), answered)
+    def show_cancel(self, game: str, began: float) -> None:
+        """Take note that both an answer and the feed have told of a cancel that began then."""
+        self._cancelled_last = max(self._cancelled_last, began)
+        self._cancelled_on[game] = max(self._cancelled_on.pop(game, began), began)
         if len(self._cancelled_on) > _REMEMBERED:
             del self._cancelled_on[next(iter(self._cancelled_on))]
 
@@ -88,8 +91,8 @@ class OwedWords:
     ) -> bool:
         """Whether the feed itself has shown what cancels on games did, begun at a time.
 
-        It has if it told of an order, on each of the games, that was answered to be cancelled since
-        then, and owes no word about any. So it has come as far as these cancels. `None` stands for
+        It has if it told of an order, on each of the games, that a cancel has taken which began
+        then or later, and owes no word about any. So it has come that far. `None` stands for
         all games together. With `periods`, an order that the feed has not told of may be on a
         period of a game.
         """

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from fourcasters_async.errors import (
     FourcastersError,
     OrdersNotCancelledError,
+    OutcomeUnknownError,
     UnsettledCancelsError,
 )
 from fourcasters_async.models.cancel import CancelResult
@@ -80,6 +81,8 @@ class GameOutcome:
             )
             error.__cause__ = self.error
             return error
+        if self.error is None and self.status != OutcomeStatus.CONFIRMED:
+            return OutcomeUnknownError(f"{self.market}: {self.status}, and nothing says why")
         return self.error
 
 
@@ -142,7 +145,9 @@ class CancelReport:
         if self.whole_account:
             return self.verified_clear
         for outcome in self.outcomes:
-            if outcome.error is not None or outcome.resting:
+            if outcome.status != OutcomeStatus.CONFIRMED or outcome.error is not None:
+                return False
+            if outcome.resting:
                 return False
         return bool(self.outcomes)
 

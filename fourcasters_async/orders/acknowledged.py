@@ -1,4 +1,4 @@
-"""The orders that an answer has just put into the book. No I/O, no clock."""
+"""The orders that have just come into the book, by an answer or a feed. No I/O, no clock."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from fourcasters_async.models import OpenOrder
 class Acknowledged:
     """The orders that a read may not show yet, because reads trail by `read_lag` seconds.
 
-    Games are in lower case, times are loop times.
+    Times are loop times.
     """
 
     def __init__(self, read_lag: float) -> None:
@@ -20,15 +20,16 @@ class Acknowledged:
         """Whether there are any."""
         return bool(self._orders)
 
-    def add(self, order_id: str, game: str | None, now: float) -> None:
+    def add(self, order_id: str | None, game: str | None, now: float) -> None:
         """Add an order, and drop those that a read shows by now."""
         while self._orders:
             oldest = next(iter(self._orders))
             if self._orders[oldest][1] + self._read_lag > now:
                 break
             del self._orders[oldest]
-        self._orders.pop(order_id.casefold(), None)
-        self._orders[order_id.casefold()] = game, now
+        key = (order_id or "").casefold()
+        self._orders.pop(key, None)
+        self._orders[key] = game.casefold() if game else None, now
 
     def forget(self, order_ids: Iterable[str | None]) -> None:
         """Drop orders of which an answer has said that they do not rest."""
@@ -39,7 +40,10 @@ class Acknowledged:
     def not_shown(
         self, open_orders: Iterable[OpenOrder], *, read_at: float
     ) -> frozenset[str | None]:
-        """Return the games of those that a read, begun at `read_at`, neither shows nor had to."""
+        """Return the games of those that a read, begun at `read_at`, neither shows nor had to.
+
+        They are in lower case.
+        """
         if not self._orders:
             return frozenset()
         shown = {(order.order_id or "").casefold() for order in open_orders}

@@ -100,7 +100,13 @@ class Outcomes:
         self.settle(index, settled)
 
     def in_order(self) -> list[GameOutcome]:
-        """Return the outcomes in the order of the games, once all are known."""
+        """Return the outcomes in the order of the games, once nothing more comes.
+
+        Somebody may have cancelled the task of a game, of which nothing is known then.
+        """
+        for index, market in enumerate(self._markets):
+            if index not in self._known:
+                self.settle(index, crashed(market, asyncio.CancelledError()))
         return [self._known[index] for index in range(len(self._markets))]
 
 

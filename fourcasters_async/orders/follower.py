@@ -15,8 +15,11 @@ class Follower(Protocol):
         """Take note of an order that an answer puts into the book."""
         ...
 
-    def gone(self, order_id: str, game: str | None, *, just_now: bool) -> None:
-        """Take note of an order that an answer says is cancelled, `just_now` or before."""
+    def gone(self, order_id: str, game: str | None, *, began: float | None) -> None:
+        """Take note of an order that an answer says is cancelled.
+
+        The cancel that took it `began` at that loop time; `None` if it was cancelled before.
+        """
         ...
 
     def failed(self, order_id: str | None, *, may_rest: bool) -> None:
@@ -41,6 +44,10 @@ class Follower(Protocol):
         """
         ...
 
+    def knows(self, orders: Sequence[OpenOrder]) -> bool:
+        """Whether the feed or an answer has told of each of these orders."""
+        ...
+
     def disputes(
         self, orders: Sequence[OpenOrder], games: frozenset[str] | None, *, periods: bool
     ) -> bool:
@@ -52,11 +59,13 @@ class Follower(Protocol):
         ...
 
 
-def tell_gone(follower: Follower | None, orders: Iterable[tuple[str, str | None, bool]]) -> None:
+def tell_gone(
+    follower: Follower | None, orders: Iterable[tuple[str, str | None, bool]], *, began: float
+) -> None:
     """Tell a follower of the orders that answers have cancelled, as `cancelled_orders` has them."""
     if follower is not None:
         for order_id, game, just_now in orders:
-            follower.gone(order_id, game, just_now=just_now)
+            follower.gone(order_id, game, began=began if just_now else None)
 
 
 def tell_failed(follower: Follower | None, answers: Iterable[Sequence[CancelResult]]) -> None:

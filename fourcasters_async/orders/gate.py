@@ -175,13 +175,13 @@ class Gate:
         """Record that orders do not rest: an answer has said so."""
         self.acknowledged.forget(order_ids)
 
-    def hear(self, answers: Iterable[Sequence[CancelResult]]) -> None:
-        """Record the results of cancels: the orders had come into the book, or still rest."""
+    def hear(self, answers: Iterable[Sequence[CancelResult]], *, began: float) -> None:
+        """Record the results of cancels, which began then: the orders had come, or still rest."""
         if self.follower is None and not self.acknowledged and not self.tickets:
             return
         answers = tuple(answers)
         gone = [order for results in answers for order in cancelled_orders(results)]
-        tell_gone(self.follower, gone)
+        tell_gone(self.follower, gone, began=began)
         # A failure without an id may say that no order has the reference yet.
         self.see(r for results in answers for r in results if r.success or r.order_id)
         self.forget(order_id for order_id, *_ in gone)
@@ -238,7 +238,7 @@ class Gate:
     def not_shown(
         self, open_orders: Iterable[OpenOrder], *, read_at: float
     ) -> frozenset[str | None]:
-        """Return the games of orders that were just acknowledged and that a read does not show.
+        """Return the games of orders that have just come and that a read does not show.
 
         The read began at `read_at`. It may trail the book, so it proves nothing for these games.
         """

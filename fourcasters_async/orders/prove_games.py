@@ -14,8 +14,8 @@ from fourcasters_async.orders.verify import GamesInDoubt, read_until_clear, time
 _WITHOUT_A_TURN = 100
 
 
-async def hear(gate: Gate, outcomes: Sequence[GameOutcome]) -> None:
-    """Record the results of a fan-out, with turns of the loop in between."""
+async def hear(gate: Gate, outcomes: Sequence[GameOutcome], *, since: float) -> None:
+    """Record the results of a fan-out that began at a loop time, with turns of the loop."""
     # Where nobody wants to know, there is nothing to record.
     if gate.follower is None and not gate.acknowledged and not gate.tickets:
         return
@@ -29,10 +29,10 @@ async def hear(gate: Gate, outcomes: Sequence[GameOutcome]) -> None:
             while heard < len(answers) and results < _WITHOUT_A_TURN:
                 results += len(answers[heard])
                 heard += 1
-            gate.hear(answers[first:heard])
+            gate.hear(answers[first:heard], began=since)
     finally:
         # They are true also if the caller is cancelled meanwhile.
-        gate.hear(answers[heard:])
+        gate.hear(answers[heard:], began=since)
 
 
 async def hear_and_prove(
@@ -48,7 +48,7 @@ async def hear_and_prove(
         ahead = None
         if many and not gate.tickets:
             ahead = stack.enter_context(reads.joined(time_to_read(until)))
-        await hear(gate, doubt.outcomes)
+        await hear(gate, doubt.outcomes, since=since)
         await read_until_clear(doubt, reads, gate, since=since, until=until, ahead=ahead)
     return doubt.settle()
 

@@ -1,5 +1,6 @@
 """The order verbs over REST."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -204,10 +205,12 @@ class RestOrders(Orders):
         named = optional(check_id, game_id, "game_id") or self._gate.game_of(order_id)
         game = None if named is None else named.casefold()
 
+        began = asyncio.get_running_loop().time()
+
         def acknowledge(result: EditResult) -> None:
             if result.status not in (EditStatus.NOT_CANCELLED, EditStatus.FAILED):
                 told = CancelResult(success=True, order_id=order_id, game_id=named)
-                self._gate.hear([[told]])
+                self._gate.hear([[told]], began=began)
             if result.order_id is not None:
                 self._gate.acknowledge(result.order_id, game, result.unmatched)
 

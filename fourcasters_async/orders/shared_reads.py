@@ -69,7 +69,10 @@ class SharedReads:
         if change.closed:
             self._gate.forget([change.order.order_id])
         elif change.opened and change.source is ChangeSource.FEED:
-            self._gate.see([change.order])
+            self._gate.see([order := change.order])
+            # A read need not show it yet, whoever placed it.
+            now = asyncio.get_running_loop().time()
+            self._gate.acknowledged.add(order.order_id, order.game_id, now)
 
     async def first(
         self,
@@ -78,14 +81,17 @@ class SharedReads:
         since: float,
         until: float,
         periods: bool,
+        seen: Sequence[OpenOrder] = (),
         ahead: "asyncio.Task[BookRead] | None" = None,
     ) -> BookRead:
         """Return what shows first what cancels on games did: a feed, or a read by `until`.
 
         They are loop times. `games` are those in doubt, with their `periods` or without; the
-        cancels began at `since`, and each was answered. The feed has a short start, since a read
-        takes a place in the rate limit. It has none where it owes word of many orders: reading all
-        that takes as long as a read. Raises as `read` does, where the feed shows nothing either.
+        cancels began at `since`, and each was answered. An earlier read has `seen` orders, which
+        may have come after that: a feed that does not know of each shows nothing. The feed has a
+        short start, since a read takes a place in the rate limit. It has none where it owes word of
+        many orders: reading all that takes as long as a read. A read that is there is taken, unless
+        the feed may know better. Raises as `read` does, where the feed shows nothing either.
         """
         follower = self._gate.follower
         if follower is None:
@@ -93,7 +99,7 @@ class SharedReads:
         loop = asyncio.get_running_loop()
         echo = min(loop.time() + _ECHO, until)
         showing = loop.create_task(
-            self._shown(follower, games, since=since, until=until, periods=periods)
+            self._shown(follower, games, since=since, until=until, periods=periods, seen=seen)
         )
         try:
             if ahead is None and follower.owed(games, periods=periods) <= MANY:
@@ -105,8 +111,9 @@ class SharedReads:
                 if showing.done() and _value_of(showing) is None:
                     await _wait_for_any([reading], until)
                 read = _value_of(reading)
-                disputed = read and follower.disputes(read.orders, games, periods=periods)
-                if reading.done() and (read is None or disputed):
+                if read and not follower.disputes(read.orders, games, periods=periods):
+                    return read
+                if reading.done():
                     await _wait_for_any([showing], echo)
             return _value_of(showing) or _read_by(reading)
         finally:
@@ -121,10 +128,11 @@ class SharedReads:
         since: float,
         until: float,
         periods: bool,
+        seen: Sequence[OpenOrder],
     ) -> BookRead | None:
         """Return what a feed shows, in place of a read; `None` if it shows too little."""
         orders = await follower.shown(games, since=since, until=until, periods=periods)
-        if orders is None:
+        if orders is None or not follower.knows(seen):
             return None
         now = asyncio.get_running_loop().time()
         return BookRead(orders, now, self._gate.mark(), ProofSource.FEED)

@@ -1,5 +1,7 @@
 """The cancel of one order, whose failure is no row but an error."""
 
+import asyncio
+
 from attrs import evolve
 
 from fourcasters_async._core.request import Request
@@ -19,14 +21,16 @@ async def cancel_one(
     deadline: float | None,
 ) -> CancelResult:
     """Send the request that cancels an order, and tell the gate what became of the order."""
+    began = asyncio.get_running_loop().time()
     request = evolve(request, check=lambda told: without_result([order_id], [told]))
     try:
         result = await sender.call(request, deadline=deadline)
     except (NotFoundError, ConflictError) as error:
         # One that is not found does not rest. One that cannot be cancelled may.
         left = 0.0 if isinstance(error, NotFoundError) else None
-        gate.hear([[CancelResult(False, error.message, order_id, remaining=left)]])
+        failed = CancelResult(False, error.message, order_id, remaining=left)
+        gate.hear([[failed]], began=began)
         raise
     result.order_id = order_id
-    gate.hear([[result]])
+    gate.hear([[result]], began=began)
     return result

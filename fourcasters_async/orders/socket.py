@@ -109,11 +109,12 @@ class OrdersSocket(Orders):
             request = evolve(request, body={**(request.body or {}), **only})
             return await self._cancel_until(request, until)
         self._sender.ensure_usable()
+        began = asyncio.get_running_loop().time()
         await self._sender.catch_up()
         outcome = await self._send_cancel(market_of_game, until)
         if outcome.error is not None:
             raise outcome.error
-        return self._heard(outcome.value or [], outcome)
+        return self._heard(outcome.value or [], outcome, began=began)
 
     async def cancel_all_orders_for_games(
         self,

@@ -197,7 +197,7 @@ class Orders(ABC):
             doubt = GamesInDoubt(gate, outcomes, by_id, until=end, periods=periods)
             outcomes = await hear_and_prove(doubt, reads, gate, since=started, until=end)
         else:
-            await hear(gate, outcomes)
+            await hear(gate, outcomes, since=started)
         undecided = undecided_on(gate, [m.game_id for m in markets], periods=periods)
         return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
 
@@ -275,12 +275,14 @@ class Orders(ABC):
         return await self._cancel_until(request, self._sender.until(deadline))
 
     async def _cancel_until(self, request: Request[Any], until: float) -> CancelResults:
-        return self._heard(*await self._sender.outcome_until(request, until))
+        began = asyncio.get_running_loop().time()
+        results, outcome = await self._sender.outcome_until(request, until)
+        return self._heard(results, outcome, began=began)
 
     def _heard(
-        self, results: Sequence[CancelResult], outcome: RequestOutcome[Any]
+        self, results: Sequence[CancelResult], outcome: RequestOutcome[Any], *, began: float
     ) -> CancelResults:
-        self._gate.hear([results])
+        self._gate.hear([results], began=began)
         return CancelResults(results, complete=outcome.complete, attempts=outcome.attempts)
 
     async def _cancel_resting(
@@ -292,6 +294,7 @@ class Orders(ABC):
             tell(await self._cancel_by_id(ids[start : start + _IDS_PER_REQUEST], until))
 
     async def _cancel_by_id(self, order_ids: list[str], until: float) -> CancelResults:
+        began = asyncio.get_running_loop().time()
         asked = distinct_ids(order_ids)
         request = evolve(
             self._cancel_multiple(asked),
@@ -301,7 +304,7 @@ class Orders(ABC):
         )
         results, outcome = await self._sender.outcome_until(request, until)
         # What a row without an id is about is known by its place.
-        return self._heard(result_for_each(order_ids, results), outcome)
+        return self._heard(result_for_each(order_ids, results), outcome, began=began)
 
     # How the transport says it. What an answer must fit is the same for both.
 

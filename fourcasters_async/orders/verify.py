@@ -117,6 +117,7 @@ async def read_until_clear(
                     since=since,
                     until=read_until,
                     periods=doubt.periods,
+                    seen=resting or (),
                     ahead=reading,
                 )
             else:
