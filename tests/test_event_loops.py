@@ -36,6 +36,7 @@ async def enter(session: AsyncSession) -> None:
 
 
 CALLS: dict[str, Call] = {
+    "edit": lambda session: session.edit_order("order", order_odds=-110, order_volume=5.0),
     "cancel": lambda session: session.cancel(GAME),
     "place": lambda session: session.place([ORDER]),
     "a read": lambda session: session.account.get_me(),

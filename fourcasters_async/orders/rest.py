@@ -204,7 +204,7 @@ class RestOrders(Orders):
         guarded = body.keys() & {"intendedOrderVolume", "blockIfNoOtherSideOrders"}
         named = optional(check_id, game_id, "game_id") or self._gate.game_of(order_id)
         game = None if named is None else named.casefold()
-
+        until = self._sender.until(deadline)
         began = asyncio.get_running_loop().time()
 
         def acknowledge(result: EditResult) -> None:
@@ -227,7 +227,7 @@ class RestOrders(Orders):
                 unite=last_rows,
             ),
             [OwnOrder(game, reference, order_id, unique=given is None)],
-            until=self._sender.until(deadline),
+            until=until,
             in_doubt=() if named is None else (new,),
             on_answer=acknowledge,
         )

@@ -21,10 +21,11 @@ async def cancel_one(
     deadline: float | None,
 ) -> CancelResult:
     """Send the request that cancels an order, and tell the gate what became of the order."""
+    until = sender.until(deadline)
     began = asyncio.get_running_loop().time()
     request = evolve(request, check=lambda told: without_result([order_id], [told]))
     try:
-        result = await sender.call(request, deadline=deadline)
+        result = await sender.call_until(request, until)
     except (NotFoundError, ConflictError) as error:
         # One that is not found does not rest. One that cannot be cancelled may.
         left = 0.0 if isinstance(error, NotFoundError) else None
