@@ -7,6 +7,8 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
+from aiohttp import web
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from support import CANARY, PATIENT, everything_shown_of
@@ -154,6 +156,27 @@ async def test_a_result_does_not_quote_a_token_that_is_escaped(
     async with AsyncSession(token, base_url=fake_exchange.url) as session:
         (result,) = await session.cancel_all_orders_for_game(game)
     assert result.reason == "bad token [token]"
+
+
+@frozen
+class QuotesNewToken(faults.Fault):
+    """The answer brings a new token, and a row that quotes it."""
+
+    token: str
+
+    async def __call__(self, _: faults.Call) -> web.StreamResponse:
+        document = {"data": [{"success": False, "reason": f"not with {self.token}"}]}
+        return web.json_response(document, headers={"X-Auth-Token": self.token})
+
+
+async def test_a_result_does_not_quote_the_token_that_its_answer_brings(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(QuotesNewToken(CANARY))
+    async with AsyncSession(fake_exchange.token, base_url=fake_exchange.url) as session:
+        (result,) = await session.cancel_all_orders_for_game(game)
+    assert result.reason == "not with [token]"
 
 
 async def test_a_result_does_not_quote_the_token_over_the_socket(canary: FakeExchange) -> None:

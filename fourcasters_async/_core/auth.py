@@ -78,6 +78,9 @@ class Auth:
         self._log_in = log_in
         self._on_token = on_token
         self._redactor = Redactor()
+        # Bound once, not once per request.
+        self.redact: Callable[[str], str] = self._redactor.redact
+        """Returns a text without tokens and passwords, which the exchange may quote."""
         if credentials is not None:
             self._redactor.add(credentials.password, "[password]")
         self.in_flight: InFlight[Secret] = InFlight()
@@ -99,10 +102,6 @@ class Auth:
     def usable(self) -> bool:
         """Whether there is a token or a way to get one."""
         return self.token is not None or self._credentials is not None
-
-    def redact(self, text: str) -> str:
-        """Return a text without tokens and passwords, which the exchange may quote."""
-        return self._redactor.redact(text)
 
     def without_secrets(self, content: bytes) -> bytes:
         """Return an answer without tokens that it quotes: records keep its texts."""

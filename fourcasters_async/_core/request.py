@@ -29,6 +29,9 @@ class Kind(Enum):
     HANDSHAKE = auto()
     """The handshake of a WebSocket."""
 
+    # `Enum` hashes the name, in Python, at each look into `RULES`.
+    __hash__ = object.__hash__
+
 
 MANY_ORDERS = 16 * 2**20
 """The bytes of the results of cancelling or placing as many orders as one call may name."""

@@ -128,7 +128,7 @@ class Attempts(Generic[T]):
     begun: "Callable[[Attempts[T]], Awaitable[AttemptResult[T] | None]] | None" = None
     _unknowns: int = 0
     _stale: bool = False
-    _rows: list[Any] = field(factory=list)
+    _rows: tuple[Any, ...] = ()
     _last: AttemptResult[T] | None = None
     refused: AttemptResult[T] | None = None
 
@@ -142,7 +142,7 @@ class Attempts(Generic[T]):
             return None
         self._unknowns += result.status is AttemptStatus.UNKNOWN
         if result.rows is not None and not self._may_be_stray(result.rows):
-            self._rows.append(result.rows)
+            self._rows += (result.rows,)
         pause = self.policy.pause(
             result,
             repeatable=RULES[self.request.kind].repeatable,

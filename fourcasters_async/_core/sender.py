@@ -94,12 +94,7 @@ class Sender(Waits, ABC):
 
     def ensure_usable(self, *, authorised: bool = True) -> None:
         """Raise unless requests, or without `authorised` logins, can be sent in this event loop."""
-        try:
-            at_home = self._home.loop is asyncio.get_running_loop()
-        except RuntimeError:
-            at_home = False
-        if not at_home:
-            self._home.enter()
+        self._home.enter()
         if self.is_closed():
             raise SessionClosedError(self._CLOSED)
         if authorised and self._auth.token is None and not self._auth.usable:
@@ -156,7 +151,7 @@ class Sender(Waits, ABC):
         `deadline` is a loop time. Without one there are `timeout` seconds from the moment at which
         the first attempt is admitted. `retry` replaces the own policy. `begun`: see `Attempts`.
         """
-        clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
         attempts = Attempts(request, retry or self._retry, deadline, begun=begun)
         while True:
             result = await self._authorised(attempts)
@@ -165,18 +160,18 @@ class Sender(Waits, ABC):
             pause = attempts.note(result)
             if result.status is AttemptStatus.ANSWERED:
                 return attempts.outcome()
-            left = attempts.deadline - clock() if attempts.deadline is not None else self.timeout
+            left = self.timeout if attempts.deadline is None else attempts.deadline - loop.time()
             asked = attempts.policy.asked(result.error)
             if _is_refused(result, RateLimitedError):
                 others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
-                self._holds.hold(request.kind, clock() + others)
+                self._holds.hold(request.kind, loop.time() + others)
             elif pause is not None:
                 # A pause of the library's own leaves time for another attempt.
                 pause = max(asked, min(pause, left / 2))
             if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
             _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
-            await self._rest(clock() + pause)
+            await self._rest(loop.time() + pause)
 
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt with a token, and once more with another if that one was refused."""
@@ -203,11 +198,12 @@ class Sender(Waits, ABC):
         status = AttemptStatus.REFUSED if attempts.renewed else AttemptStatus.NOT_SENT
         return AttemptResult(status, error=unable)
 
-    async def _limited(self, attempts: Attempts[T]) -> AttemptResult[T]:
+    def _limited(self, attempts: Attempts[T]) -> Awaitable[AttemptResult[T]]:
         """Make an attempt within the limit that its kind has of its own, if it has one."""
         limit = self._own_limits.get(attempts.request.kind)
-        if limit is None:
-            return await self._admitted(attempts)
+        return self._admitted(attempts) if limit is None else self._within(limit, attempts)
+
+    async def _within(self, limit: RateLimit, attempts: Attempts[T]) -> AttemptResult[T]:
         if not await self._place(limit, attempts):
             if self.is_closed():
                 closed = f"{attempts.request.endpoint}: {self._CLOSED}"

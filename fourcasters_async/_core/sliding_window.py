@@ -31,8 +31,10 @@ class SlidingWindow(Generic[_Ticket]):
 
     def admit(self, *, urgent: bool, now: float) -> bool:
         """Take a place at once if one is free and nobody is waiting."""
-        self._expire(now)
-        if self.anyone_waiting or not self._fits(urgent=urgent):
+        ended, waiting = self._ended, self._waiting
+        if ended and ended[0][0] + self._window <= now:
+            self._expire(now)
+        if waiting[True] or waiting[False] or not self._fits(urgent=urgent):
             return False
         self._held[urgent] += 1
         return True
@@ -75,7 +77,8 @@ class SlidingWindow(Generic[_Ticket]):
             self._ended.append((now, urgent))
         else:
             self._held[urgent] -= 1
-        return self.anyone_waiting
+        waiting = self._waiting
+        return bool(waiting[True] or waiting[False])
 
     @property
     def anyone_waiting(self) -> bool:

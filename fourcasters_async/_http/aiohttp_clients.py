@@ -55,8 +55,8 @@ if not all(
     )
 
 
-holds_unread_bytes: Callable[[AbstractStreamWriter], bool] = attrgetter("protocol.should_close")
-"""Whether the connection of a writer has received bytes that no request asked for."""
+holds_unread_bytes: Callable[[ResponseHandler], bool] = attrgetter("should_close")
+"""Whether a connection has received bytes that no request asked for."""
 connection_of: Callable[[AbstractStreamWriter], ResponseHandler] = attrgetter("protocol")
 """The connection of a writer."""
 

@@ -25,12 +25,13 @@ class Body(aiohttp.Payload):
 
     def __init__(self, request: Request[Any], used: Connections) -> None:
         content = b"" if request.body is None else orjson.dumps(request.body)
-        if not RULES[request.kind].quotable:
+        rules = RULES[request.kind]
+        if not rules.quotable:
             content = SecretBytes(content)
         super().__init__(content, content_type="application/json")
         self._content = content
         self._leave = request.leave
-        self._repeatable = RULES[request.kind].repeatable
+        self._repeatable = rules.repeatable
         self._used = used
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request with it."""
@@ -84,7 +85,7 @@ class Body(aiohttp.Payload):
         """Write the body, unless it may not leave, or not on this connection."""
         connection = connection_of(writer)
         self.reused = connection in self._used
-        if holds_unread_bytes(writer):
+        if holds_unread_bytes(connection):
             self.discarded = self.reused
             raise ConnectionResetError(UNREAD_BYTES)
         if self.left and not self._repeatable:
@@ -92,5 +93,6 @@ class Body(aiohttp.Payload):
         if self._leave is not None and (refusal := self._leave()) is not None:
             raise refusal
         self.left = True
-        self._used.add(connection)
+        if not self.reused:
+            self._used.add(connection)
         await writer.write(self._content)

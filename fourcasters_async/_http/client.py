@@ -3,8 +3,6 @@
 from http import HTTPStatus
 from typing import TypeVar
 
-from attrs import evolve
-
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse
 from fourcasters_async._core.rate_limit import RateLimit
@@ -64,13 +62,12 @@ class HttpClient(Sender):
                 redact=auth.redact,
                 fresh=fresh,
             )
-            # Those who wait for the last attempt find the token that it brought.
-            if replaceable is not None and isinstance(observed, Response):
-                auth.learn(replaceable, observed.headers.get("X-Auth-Token"))
-        if rules.authorised and isinstance(observed, Response):
-            body = auth.without_secrets(observed.body)
-            if body is not observed.body:
-                observed = evolve(observed, body=body)
+            if rules.authorised and isinstance(observed, Response):
+                # Those who wait for the last attempt find the token that it brought.
+                if replaceable is not None:
+                    auth.learn(replaceable, observed.headers.get("X-Auth-Token"))
+                # It may quote the new token.
+                observed.body = auth.without_secrets(observed.body)
         redact = auth.redact if rules.quotable else _not_shown
         # The caller's client may have used any of its connections.
         own_connection = fresh and self._pool.lent is None

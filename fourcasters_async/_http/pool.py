@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
@@ -12,6 +11,7 @@ from yarl import URL
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
 from fourcasters_async._core.request import Request, limit_of
+from fourcasters_async._core.time_limits import TimeLimits
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, before_hooks
 from fourcasters_async._http.body import UNREAD_BYTES, Body
 from fourcasters_async._http.middleware import ConnectionGoneError, send_once
@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 # Bytes of a body that are read in one turn of the loop. More would keep others from their time.
 _BYTES_A_TURN = 2**19
-# Turns of the loop to read an answer that came while the loop was blocked.
-_CATCH_UP_TURNS = 5
 
 
 @define(eq=False)
@@ -47,12 +45,15 @@ class Pool:
 
     def __init__(self, base_url: URL, clients: AiohttpClients, *, max_connections: int) -> None:
         self._url, self._base_url = base_url, str(base_url).rstrip("/")
+        # Of each endpoint, the method and the address.
+        self._targets: dict[str, tuple[str, URL]] = {}
         self._clients = clients
         self._max_connections = max_connections
         self.lent = clients.lent
         """The caller's client, which then owns the connections."""
         self._generation, self._fresh = _Generation(), _Generation()
         self._retired: set[_Generation] = set()
+        self._limits = TimeLimits()
         # When an answer was last received, in loop time.
         self._heard = float("-inf")
 
@@ -89,8 +90,19 @@ class Pool:
                 self._url, max_connections=self._max_connections, keep_alive=not fresh
             )
         generation.in_flight += 1
+        client, tries = generation.client, self._max_connections + 1
         try:
-            observed = await self._send(generation.client, request, headers, ends, redact)
+            while True:
+                tries -= 1
+                # Only it knows its bytes: a traceback shows the locals here, and they hold a
+                # password.
+                body = Body(request, self._clients.used)
+                round_trip = self._round_trip(client, request, body, headers)
+                observed = await observe(
+                    round_trip, self._limits, ends=ends, body=body, redact=redact
+                )
+                if not (body.discarded and tries and _is_not_sent(observed)):
+                    break
         finally:
             generation.in_flight -= 1
             if generation.retired:
@@ -101,24 +113,6 @@ class Pool:
             await self._retire(generation)
         return observed
 
-    async def _send(
-        self,
-        client: aiohttp.ClientSession,
-        request: Request[Any],
-        headers: Mapping[str, str],
-        ends: float,
-        redact: Callable[[str], str],
-    ) -> Response | NoResponse:
-        observed: Response | NoResponse = NoResponse(UNREAD_BYTES, not_sent=True)
-        for _ in range(self._max_connections + 1):
-            # Only it knows its bytes: a traceback shows the locals here, and they hold a password.
-            body = Body(request, self._clients.used)
-            round_trip = self._round_trip(client, request, body, headers)
-            observed = await observe(round_trip, ends=ends, body=body, redact=redact)
-            if not (isinstance(observed, NoResponse) and observed.not_sent and body.discarded):
-                break
-        return observed
-
     async def _retire(self, generation: "_Generation") -> None:
         """Use no idle connection any more after an attempt timed out in silence."""
         if generation is self._generation and self.lent is None:
@@ -126,6 +120,11 @@ class Pool:
             self._retired = {each for each in self._retired if not each.done} | {generation}
             generation.retired = True
             await generation.close_if_done()
+
+    def _target(self, endpoint: str) -> tuple[str, URL]:
+        method, _, path = endpoint.partition(" ")
+        self._targets[endpoint] = target = method, URL(self._base_url + path)
+        return target
 
     def _middlewares(
         self, method: str, body: Body
@@ -143,12 +142,13 @@ class Pool:
         body: Body,
         headers: Mapping[str, str],
     ) -> Response:
-        method, _, path = request.endpoint.partition(" ")
-        hooks = before_hooks.set(body.begin)
+        method, url = self._targets.get(request.endpoint) or self._target(request.endpoint)
+        # Only a client of the caller's has hooks.
+        hooks = None if self.lent is None else before_hooks.set(body.begin)
         try:
             response = await client.request(
                 method,
-                self._base_url + path,
+                url,
                 params=request.params,
                 data=body,
                 headers=headers,
@@ -158,7 +158,8 @@ class Pool:
                 middlewares=self._middlewares(method, body),
             )
         finally:
-            before_hooks.reset(hooks)
+            if hooks is not None:
+                before_hooks.reset(hooks)
         try:
             if body.left is False:
                 # It answers no request, unless a middleware of the caller answers for the exchange.
@@ -175,8 +176,13 @@ class Pool:
         return Response(response.status, response.headers, content)
 
 
+def _is_not_sent(observed: Response | NoResponse) -> bool:
+    return isinstance(observed, NoResponse) and observed.not_sent
+
+
 async def observe(
     round_trip: Coroutine[Any, Any, T],
+    limits: TimeLimits,
     *,
     ends: float,
     redact: Callable[[str], str],
@@ -187,24 +193,22 @@ async def observe(
     No exception from aiohttp goes further: its frames hold the headers. Without a `body`, the type
     of the exception decides whether the request may have been sent.
     """
-    task = asyncio.current_task()
-    before = 0 if task is None else task.cancelling()
+    limit = limits.begin(ends)
     failed: BaseException
+    timed_out = False
     try:
-        async with asyncio.timeout(None) as limit:
-            timer = asyncio.get_running_loop().call_at(ends, _end, limit, _CATCH_UP_TURNS)
-            try:
-                return await round_trip
-            finally:
-                timer.cancel()
+        try:
+            return await round_trip
+        finally:
+            timed_out = limits.end(limit)
     except asyncio.CancelledError as error:
         # Closing aiohttp's pool cancels the requests that wait for a connection.
-        failed = error
+        failed = TimeoutError() if timed_out else error
     except ConnectionGoneError as gone:
         failed = gone.error
     except Exception as error:  # noqa: BLE001  # no exception goes further
         failed = error
-    if task is not None and task.cancelling() > before:
+    if limit.cancelled:
         # A hook of the caller may have swallowed the cancellation.
         raise asyncio.CancelledError
     return no_response(
@@ -213,16 +217,6 @@ async def observe(
         reused=body is not None and body.reused,
         redact=redact,
     )
-
-
-def _end(limit: asyncio.Timeout, turns: int) -> None:
-    """End an attempt whose time is up, after some turns to read an answer that has arrived."""
-    loop = asyncio.get_running_loop()
-    if turns:
-        loop.call_soon(_end, limit, turns - 1)
-        return
-    with suppress(RuntimeError):  # the attempt has ended meanwhile
-        limit.reschedule(loop.time())
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import orjson
-from attrs import field, frozen
+from attrs import define, field
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
 from fourcasters_async._core.request import RULES, Request
@@ -37,7 +37,8 @@ T = TypeVar("T")
 _NAMING_A_PAUSE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@frozen
+# Not frozen, like `Request`: a burst makes thousands.
+@define
 class Response:
     """A response that was read to its end."""
 

@@ -102,4 +102,4 @@ def _field(field: "Attribute[Any]", odds: Any) -> Any:
 
 
 def _ids_of(rows: Sequence[Any]) -> Iterable[tuple[str | None, str | None]]:
-    return [(row.order_id, row.game_id) for row in rows]
+    return ((row.order_id, row.game_id) for row in rows)

@@ -17,6 +17,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
+from fourcasters_async._core.time_limits import TimeLimits
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.middleware import send_once
 from fourcasters_async._http.pool import observe
@@ -65,6 +66,7 @@ class Handshake(Sender):
         self._clients = clients
         self._client: aiohttp.ClientSession | None = None
         self._connecting = False
+        self._limits = TimeLimits()
         # The answer to the handshake in progress, which aiohttp does not return.
         self._answers: list[aiohttp.ClientResponse] = []
         self.request = Request(f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE)
@@ -82,7 +84,7 @@ class Handshake(Sender):
         connecting = self._connect(Secret(token or ""))
         self._connecting = True
         try:
-            observed = await observe(connecting, ends=ends, redact=self._auth.redact)
+            observed = await observe(connecting, self._limits, ends=ends, redact=self._auth.redact)
         finally:
             self._connecting = False
             if self._closed and self._clients.lent is not None:

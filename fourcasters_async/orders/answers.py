@@ -21,12 +21,15 @@ def another_game(game_id: str, results: Sequence[CancelResult]) -> str | None:
 
     They may be true: a period of a game is a game of its own.
     """
+    games: list[str | None] = []
     if isinstance(results, UnreadResults):
-        games = [game for _, game in results.ids]
+        for _, game in results.ids:
+            # Nearly always the first one.
+            if game == game_id:
+                return None
+            games.append(game)
     else:
         games = [result.game_id for result in results]
-    if game_id in games:
-        return None
     named = {game.casefold() for game in games if game}
     if named and game_id.casefold() not in named:
         return f"about game {min(named)} where {game_id} was asked for"
