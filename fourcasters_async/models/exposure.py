@@ -1,13 +1,16 @@
 """What the account wins or loses by how a game ends."""
 
+from typing import ClassVar
+
 from attrs import field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.order import MatchedBet, OpenOrder
+from fourcasters_async.models.record import Record
 
 
-@frozen(kw_only=True)
-class OutcomeExposure:
+@frozen(kw_only=True, repr=False)
+class OutcomeExposure(Record):
     """What is won or lost if a game ends in one way.
 
     The margin is the home side's score less the away side's, the total is the sum of both. Each
@@ -31,8 +34,8 @@ class OutcomeExposure:
         return f"{where}: {self.now:+.2f} ({self.if_filled:+.2f} if filled)"
 
 
-@frozen(kw_only=True)
-class GameExposure:
+@frozen(kw_only=True, repr=False)
+class GameExposure(Record):
     """What is won or lost on a game, by its outcomes.
 
     `outcomes` are all that differ for the account. `unclear` are orders and bets that say too
@@ -40,6 +43,8 @@ class GameExposure:
     some. `liability` is the exchange's own figure, 0 or less, `None` if it was not asked for.
     `children` are the game's periods and derivatives, which end in ways of their own.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("worst", "worst_if_filled", "best")
 
     game_id: str
     game: Game | None = None

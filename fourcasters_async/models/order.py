@@ -1,16 +1,18 @@
 """An open order, the state of an order, and a matched bet."""
 
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
-@frozen
-class OpenOrder:
+@frozen(repr=False)
+class OpenOrder(Record):
     """One open order of the account, as `GET /user/getUnmatched` returns it.
 
     `odds` are American, a `float` if the exchange sends a decimal; `bet`, `filled`, `offered` and
@@ -25,6 +27,8 @@ class OpenOrder:
     string. A field that is missing from the answer or cannot be read is `None`, `order_id` and
     `game` too. Such an order rests all the same, and without a `game` it may be on any.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("game_id",)
 
     # Not strict: without its id the order rests all the same, and must not be lost to a proof.
     order_id: str | None = field(default=None, metadata=wire("id"))
@@ -58,8 +62,8 @@ class OpenOrder:
         return None if self.game is None else self.game.game_id
 
 
-@frozen
-class OrderDetail:
+@frozen(repr=False)
+class OrderDetail(Record):
     """The state of one order of the account, as `GET /session/lookupOrder` returns it.
 
     `matched_risk` and `unmatched_risk` are in account currency, `odds` are American. An order is
@@ -82,8 +86,8 @@ class OrderDetail:
     game: Game | None = None
 
 
-@frozen
-class MatchedBet:
+@frozen(repr=False)
+class MatchedBet(Record):
     """A bet that was matched and is not graded yet: one fill of an order.
 
     `tx_id` identifies the fill. `bet` is the stake, `risk` the stake and the commission on a loss,
@@ -119,8 +123,8 @@ class MatchedBet:
     game: Game | None = None
 
 
-@frozen
-class OpenOrdersPage:
+@frozen(repr=False)
+class OpenOrdersPage(Record):
     """Every open order of the account, with the fields that show an incomplete answer."""
 
     unmatched: list[OpenOrder]
@@ -143,8 +147,8 @@ class OpenOrdersPage:
         return self.matched is not None or self.graded is not None
 
 
-@frozen
-class GameOrders:
+@frozen(repr=False)
+class GameOrders(Record):
     """The account's open orders on one game, and its matched bets that are not graded."""
 
     unmatched: list[OpenOrder]

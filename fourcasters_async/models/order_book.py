@@ -1,18 +1,20 @@
 """The orders in the book of a game, everybody's, and the prices that they come to."""
 
 from datetime import date, datetime
+from typing import ClassVar
 
 from attrs import define, field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
 # Not frozen: the price feed brings tens of thousands in a second, and a frozen record takes almost
 # three times as long to make.
-@define(kw_only=True, unsafe_hash=True)
-class BookEntry:
+@define(kw_only=True, unsafe_hash=True, repr=False)
+class BookEntry(Record):
     """One order that rests in the book of a game, of whichever account.
 
     `bet` is the risk that it was placed with, and `sum_untaken` what a taker can still win from
@@ -21,6 +23,8 @@ class BookEntry:
     moneyline or a spread has the `participant_id` that it backs, a total has `over_under`, and a
     `moneyline1x2` the outcome (`market`) and `"yes"` or `"no"` (`side`).
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("own",)
 
     order_id: str | None = field(default=None, metadata=wire("id"))
     type: MarketType | str | None = None
@@ -48,7 +52,7 @@ class BookEntry:
         return self.created_by is not None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class OrderBook(Game):
     """A game and the orders in its book, side by side.
 
@@ -88,8 +92,8 @@ class OrderBook(Game):
         ]
 
 
-@frozen(kw_only=True)
-class SingleOrderBook:
+@frozen(kw_only=True, repr=False)
+class SingleOrderBook(Record):
     """The book of one game, with the books of its children.
 
     `child_games` are its periods and derivatives, `prop_games` its props. `order_summary` has the
@@ -103,8 +107,8 @@ class SingleOrderBook:
     prop_games: list[OrderBook] = field(factory=list, metadata=wire(strict=False))
 
 
-@frozen(kw_only=True)
-class AveragePrices:
+@frozen(kw_only=True, repr=False)
+class AveragePrices(Record):
     """The best and the average prices of a game, for its moneyline, main spread and main total.
 
     Prices are American odds. `best_…` is the price of the best order, `best_…_with_commission` the
@@ -151,7 +155,7 @@ class AveragePrices:
     max_away_spread_bet: float | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class GamePrices(Game):
     """A game with its best and average prices. `matched_volume` is in account currency."""
 
@@ -162,8 +166,8 @@ class GamePrices(Game):
     odds: AveragePrices | None = None
 
 
-@frozen(kw_only=True)
-class MatchedVolume:
+@frozen(kw_only=True, repr=False)
+class MatchedVolume(Record):
     """The stakes of both sides of all bets that were matched on some days, in US dollars.
 
     `start_date` and `end_date` are days in US Eastern time, both included.

@@ -18,13 +18,14 @@ from fourcasters_async.models import (
     GameMarket,
     Halted,
     OpenOrder,
+    Proof,
 )
 from fourcasters_async.orders.arguments import check_whole_games
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halt import by_game, cancel_until_clear
 from fourcasters_async.orders.rest import RestOrders
 from fourcasters_async.orders.shared_reads import SharedReads
-from fourcasters_async.orders.verify import AccountInDoubt, Proof, read_until_clear
+from fourcasters_async.orders.verify import AccountInDoubt, read_until_clear
 
 _LEAST_SECONDS = 0.001
 
