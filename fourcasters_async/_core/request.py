@@ -30,7 +30,7 @@ class Kind(Enum):
     """The handshake of a WebSocket."""
 
     # `Enum` hashes the name, in Python, at each look into `RULES`.
-    __hash__ = object.__hash__
+    __hash__: Callable[[], int] = object.__hash__
 
 
 MANY_ORDERS = 16 * 2**20

@@ -56,7 +56,7 @@ class Connection:
     ) -> None:
         self._decode = decode
         self._silence = silence
-        self.token = socket.token
+        self.token: Secret = socket.token
         """The token of the handshake."""
         self._socket = socket
         self._loop = asyncio.get_running_loop()

@@ -181,7 +181,7 @@ class Follower:
         if (held, doubt) == (before.book, before.doubt):
             return
         self._was_current = self._was_current or doubt is None
-        self.seen = Seen(
+        self.seen: Seen = Seen(
             book=held,
             doubt=doubt,
             stale_since=None if doubt is None else before.stale_since or at,

@@ -44,7 +44,7 @@ class Books:
         self._read_lag = read_lag
         self._books: dict[str, LiveBook] = {}
         self._loop = asyncio.get_running_loop()
-        self.time = self._loop.time
+        self.time: Callable[[], float] = self._loop.time
         self._places = asyncio.Semaphore(_READS)
         self._reads: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()

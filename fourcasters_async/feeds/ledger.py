@@ -55,7 +55,7 @@ class Ledger:
         self._heard: dict[str, float] = {}
         # When the feed last told of an open order.
         self._told: dict[str, float] = {}
-        self.owed = OwedWords()
+        self.owed: OwedWords = OwedWords()
         """What the feed has still to tell, and which cancels it has shown."""
         self._nameless: list[OpenOrder] = []
         self.conclusive = True

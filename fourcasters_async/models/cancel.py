@@ -48,8 +48,8 @@ class CancelResults(list[CancelResult]):
         self, results: Iterable[CancelResult] = (), *, complete: bool = True, attempts: int = 1
     ) -> None:
         super().__init__(results)
-        self.complete = complete
-        self.attempts = attempts
+        self.complete: bool = complete
+        self.attempts: int = attempts
 
     def to_dict(self) -> dict[str, object]:
         """Return the `results`, `complete` and `attempts` as plain JSON values."""

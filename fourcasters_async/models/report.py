@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from fourcasters_async.errors import (
     FourcastersError,
@@ -39,7 +39,8 @@ class OutcomeStatus(StrEnum):
     """Nothing reached the exchange: nothing was cancelled."""
 
 
-@frozen(repr=False)
+# Not frozen, like `CancelResult`: a burst makes thousands, and the last is waited for.
+@define(repr=False)
 class GameOutcome(Record):
     """What is known of the cancel on one game, or on one market type of it.
 
@@ -118,7 +119,7 @@ def _read_results(outcome: GameOutcome) -> list[CancelResult]:
     return results  # type: ignore[return-value]  # what is read is a list
 
 
-GameOutcome.results = property(_read_results, _results.__set__)  # type: ignore[assignment]  # attrs knows no such field
+GameOutcome.results = property(_read_results, _results.__set__)  # type: ignore[assignment,misc]  # attrs knows no such field
 
 
 def results_so_far(outcome: GameOutcome) -> Sequence[CancelResult]:
