@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SessionClosedError,
         UnsettledCancelsError,
     )
+    from fourcasters_async.exposure import exposure_of
     from fourcasters_async.feeds.cursor_file import CursorFile
     from fourcasters_async.feeds.live_book import LiveBook
     from fourcasters_async.feeds.live_orders import LiveOrders
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fourcasters_async.flatten import FlatOnExit
     from fourcasters_async.markets import Markets
     from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
+    from fourcasters_async.orders.outcome_stream import OutcomeStream
     from fourcasters_async.orders.socket import OrdersSocket
     from fourcasters_async.orders.verbs import Orders
     from fourcasters_async.session import AsyncSession
@@ -66,6 +68,7 @@ __all__ = [  # the records follow, from where they are declared
     "Orders",
     "OrdersNotCancelledError",
     "OrdersSocket",
+    "OutcomeStream",
     "OutcomeUnknownError",
     "PriceFeed",
     "RateLimit",
@@ -76,6 +79,7 @@ __all__ = [  # the records follow, from where they are declared
     "UnsettledCancelsError",
     "UserFeed",
     "__version__",
+    "exposure_of",
 ]
 __all__ += models.__all__
 
@@ -104,7 +108,7 @@ _HOMES = homes_of(
             "SessionClosedError",
             "UnsettledCancelsError",
         ),
-        "exposure": (),
+        "exposure": ("exposure_of",),
         "feeds.cursor_file": ("CursorFile",),
         "feeds.live_book": ("LiveBook",),
         "feeds.live_orders": ("LiveOrders",),
@@ -113,6 +117,7 @@ _HOMES = homes_of(
         "flatten": ("FlatOnExit",),
         "graded": (),
         "markets": ("Markets",),
+        "orders.outcome_stream": ("OutcomeStream",),
         "orders.socket": ("OrdersSocket",),
         "orders.verbs": ("Orders",),
         "search": (),

@@ -164,7 +164,7 @@ class Account(GradedReads):
 
         Made of `get_unmatched` and `get_matched_bets`, one after the other: an order that is filled
         between the two counts as both. For named `games`, and their children with a bet or an
-        order, also of `get_game_liability`. `fourcasters_async.exposure.exposure_of` does the
+        order, also of `get_game_liability`. `fourcasters_async.exposure_of` does the
         arithmetic, also over records of your own. `deadline` is in seconds for each read. Raises
         what `get_unmatched` raises.
         """

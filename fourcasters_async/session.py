@@ -212,6 +212,7 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         than the one that the session was used in.
         """
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._jobs.close)
             stack.push_async_callback(self._reads.close)
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
@@ -294,8 +295,15 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         """
         check_flag(wait, "wait")
         async with self._transports.orders_socket(wait=wait) as socket:
-            rest = self._send_cancel, self._cancel_resting
-            yield OrdersSocket(socket, self._gate, self._reads, *rest, connected=wait)
+            yield OrdersSocket(
+                socket,
+                self._gate,
+                self._reads,
+                self._jobs,
+                over_rest=self._send_cancel,
+                resting_over_rest=self._cancel_resting,
+                connected=wait,
+            )
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

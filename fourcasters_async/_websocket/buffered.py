@@ -1,6 +1,7 @@
 """An aiohttp WebSocket that writes many frames at once."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 

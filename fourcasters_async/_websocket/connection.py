@@ -11,6 +11,7 @@ import aiohttp
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
+from fourcasters_async._core.secret import Secret
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.frames import Answer, Document
 from fourcasters_async._websocket.pending import Asked, Pending

@@ -66,7 +66,7 @@ class Reconnecting(Generic[C]):
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._crashes = 0
-        self.closed = False
+        self.closed: bool = False
         """Whether `close` was called."""
 
     @property

@@ -141,7 +141,7 @@ class Follower:
     def __init__(
         self, feed: PriceFeed, game_id: str, stale_after: float, shown: Shown, exchange: str
     ) -> None:
-        self.seen = Seen(doubt="")
+        self.seen: Seen = Seen(doubt="")
         """What was told last. No book is in doubt for nothing."""
         self._feed = feed
         self._shown = shown
@@ -181,7 +181,7 @@ class Follower:
         if (held, doubt) == (before.book, before.doubt):
             return
         self._was_current = self._was_current or doubt is None
-        self.seen: Seen = Seen(
+        self.seen = Seen(
             book=held,
             doubt=doubt,
             stale_since=None if doubt is None else before.stale_since or at,

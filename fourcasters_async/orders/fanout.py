@@ -82,7 +82,7 @@ class Outcomes:
         outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
         self._known[index] = outcome
         if self._on_outcome is not None:
-            _tell(self._on_outcome, outcome)
+            tell(self._on_outcome, outcome)
 
     async def settle_with(
         self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
@@ -177,7 +177,8 @@ def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence
     return RequestOutcome(AttemptStatus.UNKNOWN, attempts=1, error=unknown, complete=False)
 
 
-def _tell(on_outcome: OnOutcome, outcome: GameOutcome) -> None:
+def tell(on_outcome: OnOutcome, outcome: GameOutcome) -> None:
+    """Tell the caller's code of an outcome. What that raises is logged."""
     try:
         on_outcome(outcome)
     except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code

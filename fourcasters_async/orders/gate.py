@@ -39,7 +39,7 @@ class Gate:
         self._undecided_for = late_effect + read_lag
         self.read_lag = read_lag
         """The seconds by which a read of the open orders may trail the book."""
-        self.halted = Halted()
+        self.halted: Halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
         self._periods = Periods()

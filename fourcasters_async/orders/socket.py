@@ -1,13 +1,22 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from functools import partial
 
 from attrs import evolve
 
 from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
+from fourcasters_async._core.tasks import Jobs
 from fourcasters_async._core.validation import check_id, check_seconds, optional
 from fourcasters_async._websocket.burst import FirstAttempt
 from fourcasters_async._websocket.client import WebSocketClient
@@ -29,6 +38,7 @@ from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
 from fourcasters_async.orders.hedge import Cancelled, elsewhere, hedged
+from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
@@ -60,12 +70,13 @@ class OrdersSocket(Orders):
         socket: WebSocketClient,
         gate: Gate,
         reads: SharedReads,
+        jobs: Jobs,
+        *,
         over_rest: CancelGame,
         resting_over_rest: CancelById,
-        *,
         connected: bool,
     ) -> None:
-        super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
+        super().__init__(socket, gate, reads, jobs, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._over_rest = over_rest
         self._resting_over_rest = resting_over_rest
@@ -141,13 +152,38 @@ class OrdersSocket(Orders):
         time, or once it cannot be made, everything goes over REST alone.
         """
         markets = check_markets(games, type)
+        cancel_games = self._hedging(hedge)
+        return await cancel_games(markets, deadline, on_outcome, verify=verify, periods=periods)
+
+    def cancelling(
+        self,
+        games: Iterable[str | GameMarket],
+        *,
+        type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
+        deadline: float | None = None,
+        verify: bool = False,
+        periods: bool = False,
+        hedge: float | None = None,
+    ) -> OutcomeStream:
+        """Begin to cancel on many games, and return their outcomes as they come.
+
+        Like `AsyncSession.cancelling`, with the messages and the `hedge` (seconds) of
+        `cancel_all_orders_for_games`. The cancels belong to the session. If the block of this
+        socket is left, what is in flight over it ends unknown.
+        """
+        markets, cancel_games = check_markets(games, type), self._hedging(hedge)
+        return OutcomeStream(
+            self._jobs,
+            lambda tell: cancel_games(markets, deadline, tell, verify=verify, periods=periods),
+        )
+
+    def _hedging(
+        self, hedge: float | None
+    ) -> Callable[..., Coroutine[object, object, CancelReport]]:
+        """Return what cancels on many games, with REST as the hedge."""
         after = None if hedge is None else check_seconds(hedge, "hedge")
-        return await self._cancel_games(
-            markets,
-            deadline,
-            on_outcome,
-            verify=verify,
-            periods=periods,
+        return partial(
+            self._cancel_games,
             fan_out=partial(self._fan_out, hedge=after),
             cancel_resting=None if after is None else self._resting_over_rest,
         )

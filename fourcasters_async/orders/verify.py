@@ -184,9 +184,11 @@ class GamesInDoubt(Doubt):
         periods: bool = False,
     ) -> None:
         self._named = frozenset(outcome.game_id.casefold() for outcome in outcomes)
-        self.games = gate.with_periods(self._named) if periods else self._named
+        self.games: frozenset[str] | None = self._named
+        if periods:
+            self.games = gate.with_periods(self._named)
         self.outcomes: list[GameOutcome] = list(outcomes)
-        self.answered = all(outcome.status in _ANSWERED for outcome in outcomes)
+        self.answered: bool = all(outcome.status in _ANSWERED for outcome in outcomes)
         self._gate = gate
         self._cancel_by_id = cancel_by_id
         self._until = until
