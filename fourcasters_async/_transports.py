@@ -86,6 +86,11 @@ class Transports:
         self._beats: dict[int, Beats] = {}
         self._closed = False
 
+    @property
+    def in_use(self) -> bool:
+        """Whether there may be something to close."""
+        return self._home.loop is not None and not self._closed
+
     async def close(self) -> None:
         """Close all of them. Raises `InvalidRequestError` in another event loop."""
         self._home.enter()

@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from signal import Signals
-from typing import TYPE_CHECKING, NoReturn, Self, Unpack
+from typing import NoReturn, Self, Unpack
 
 import aiohttp
-from attrs import fields
 
-from fourcasters_async import models
-from fourcasters_async._core.auth import Auth, Credentials, OnToken
+import fourcasters_async
+from fourcasters_async._core.auth import Auth, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
-from fourcasters_async._core.secret import Secret, hidden
+from fourcasters_async._core.secret import hidden
+from fourcasters_async._core.unclosed import warn_unclosed
 from fourcasters_async._core.validation import (
     check_count,
     check_flag,
@@ -32,30 +32,21 @@ from fourcasters_async._settings import (
     beside,
     settings_from_env,
 )
-from fourcasters_async._sign_in import (
-    check_credentials,
-    login_answer,
-    login_request,
-    logout_request,
-)
+from fourcasters_async._sign_in import SignIn, check_credentials, login_answer
 from fourcasters_async._transports import Transports, prepare_to_cancel
 from fourcasters_async.account import me_request
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
-from fourcasters_async.errors import AuthenticationError, InvalidRequestError
+from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
 from fourcasters_async.orders.socket import OrdersSocket
 
-if TYPE_CHECKING:
-    # A session that only cancels should not wait until the records of the markets are imported.
-    from fourcasters_async.markets import Markets
-
 _LEAST_HEARTBEAT = 6
 
 
-class AsyncSession(HaltingOrders, SessionFeeds):
+class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
     """An account at the exchange, and the pool of connections to it.
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
@@ -172,9 +163,10 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         raise TypeError("an AsyncSession is not copied or pickled; make another")
 
     @cached_property
-    def markets(self) -> "Markets":
+    def markets(self) -> "fourcasters_async.Markets":
         """What can be bet on."""
-        from fourcasters_async.markets import Markets  # noqa: PLC0415  # as above
+        # A session that only cancels should not wait until these records are imported.
+        from fourcasters_async.markets import Markets  # noqa: PLC0415  # as said
 
         return Markets(self._http)
 
@@ -203,6 +195,12 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         """Close the session."""
         await self.close()
 
+    def __del__(self) -> None:
+        # A constructor that raised has made no transports.
+        transports: Transports | None = getattr(self, "_transports", None)
+        if transports is not None and transports.in_use:
+            warn_unclosed(self, "use `async with AsyncSession(…)`, or `await session.close()`")
+
     async def close(self) -> None:
         """Close the pool, unless it is yours, and refuse every later request.
 
@@ -216,32 +214,6 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             stack.push_async_callback(self._reads.close)
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
-
-    async def login(
-        self, username: str, password: str, *, deadline: float | None = None
-    ) -> "models.User":
-        """Log in, and use the token and these credentials from now on: `POST /user/login`.
-
-        Returns the account. Raises `AuthenticationError` for a wrong user name or password,
-        `ForbiddenError` for an account that is banned, locked or closed, `RateLimitedError` for
-        too many attempts, and otherwise as every read.
-        """
-        password = hidden(password)
-        credentials = check_credentials(username, password)
-        user = await self._http.call(login_request(credentials), deadline=deadline)
-        self._auth.use(credentials, check_token(user.auth))
-        # The record that goes out has no token to be pickled or printed.
-        return models.User(**{each.name: getattr(user, each.name) for each in fields(models.User)})
-
-    async def logout(self, *, deadline: float | None = None) -> None:
-        """End the token in use, at the exchange and here: `POST /user/logout`.
-
-        With credentials, the next verb logs in again. A token that is dead already counts as
-        ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
-        orders socket that is open stays open, as long as the exchange lets it.
-        """
-        with suppress(AuthenticationError):
-            await self._http.call(logout_request(), deadline=deadline)
 
     async def warm_up(self, connections: int) -> int:
         """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
@@ -326,6 +298,3 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         return FlatOnExit(
             lambda: self.flatten(deadline=deadline), shut=self._gate.shut, signals=signals
         )
-
-    async def _log_in(self, credentials: Credentials) -> Secret:
-        return check_token((await self._http.call(login_request(credentials))).auth)

@@ -26,7 +26,7 @@ from fourcasters_async.errors import (
 )
 from fourcasters_async.feeds.books import Books, ReadBook
 from fourcasters_async.feeds.lagging import LaggingQueue
-from fourcasters_async.feeds.live_book import LiveBook, OnStale
+from fourcasters_async.feeds.live_book import BookState, LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import event_of, kind_of
 from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
@@ -273,7 +273,7 @@ class PriceFeed:
         except ConnectionResetError as error:
             connection.lose(str(error))
 
-    async def _send_for(self, book: LiveBook) -> None:
+    async def _send_for(self, book: BookState) -> None:
         await self._send(self._unsent.pop(book.game_id, None))
 
     async def _keep_subscribed(self, connections: Reconnecting[FeedConnection]) -> None:

@@ -69,6 +69,10 @@ class GameExposure(Record):
         return max((outcome.now for outcome in self.outcomes), default=0.0)
 
 
+# attrs leaves it a text, which nobody could look up outside this module.
+GameExposure.__init__.__annotations__["children"] = list[GameExposure]
+
+
 def _range(name: str, low: int | None, high: int | None) -> str:
     if low is None and high is None:
         return ""
