@@ -90,7 +90,8 @@ class SignIn:
 
         With credentials, the next verb logs in again. A token that is dead already counts as
         ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
-        orders socket that is open stays open, as long as the exchange lets it.
+        orders socket that is open stays open, as long as the exchange lets it. Raises otherwise as
+        every read.
         """
         with suppress(AuthenticationError):
             await self._sender.call(logout_request(), deadline=deadline)

@@ -88,8 +88,10 @@ class Transports:
 
     @property
     def in_use(self) -> bool:
-        """Whether there may be something to close."""
-        return self._home.loop is not None and not self._closed
+        """Whether there is something to close: a pool of its own that was used, or a socket."""
+        if self._closed or self._home.loop is None:
+            return False
+        return self._clients.lent is None or bool(self._more)
 
     async def close(self) -> None:
         """Close all of them. Raises `InvalidRequestError` in another event loop."""

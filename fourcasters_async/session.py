@@ -216,7 +216,7 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
             stack.push_async_callback(self._transports.close)
 
     async def warm_up(self, connections: int) -> int:
-        """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
+        """Open a number of `connections` for a burst: so many `GET /user/getMe` at once.
 
         Returns how many were answered. Each has a connection of its own, unless it has to be
         repeated, and it stays open for 75 seconds if the exchange does not close it sooner. They
@@ -243,7 +243,8 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         the rate limit of its own. **Leaving the block does not disarm it: every open order of the
         account is cancelled when the time runs out.** `switch.state` says what is known by the
         clock; `on_change` is called with each new state. With a `client_session` of yours the
-        beats go through its pool.
+        beats go through its pool. Raises `InvalidRequestError` for the arguments, and as
+        `DeadManSwitch` once it is entered.
         """
         return DeadManSwitch(
             lambda: self._transports.beats(timeout),
@@ -290,8 +291,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         a `TaskGroup` inside the block raises leaves it as an `ExceptionGroup`: let your tasks end
         at a `HaltedError`, so that the lines after the block are reached.
 
-        `end.report` says what is known afterwards, and `end.exit_status` is 0 only if it is known
-        that nothing rests. Raises `InvalidRequestError` and `SessionClosedError`.
+        `flatten` has `deadline` seconds. `end.report` says what is known afterwards, and
+        `end.exit_status` is 0 only if it is known that nothing rests. Raises `InvalidRequestError`
+        and `SessionClosedError`.
         """
         check_seconds(deadline, "deadline")
         self._http.ensure_usable()

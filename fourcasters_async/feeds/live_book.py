@@ -104,7 +104,7 @@ class LiveBook:
         """Return the orders that rest on a side, the best for a taker first.
 
         The side is named as in `NewOrder`: `side` is the id of a participant, `"over"`, `"under"`,
-        or with a `market` `"yes"` or `"no"`; a spread or a total has a `number`.
+        or with a `market` `"yes"` or `"no"`; a spread or a total has its line as the `number`.
         """
         folded = side if type in (MarketType.MONEYLINE, MarketType.SPREAD) else side.casefold()
         return self._state.kept.side(Side(type, folded, number, market))
@@ -119,7 +119,8 @@ class LiveBook:
     ) -> BookEntry | None:
         """Return the order of a side that a taker gets first, `None` if none rests.
 
-        Its `odds` are those of whoever placed it: a taker gets the same odds with the other sign.
+        The side is named as in `orders`, a line by its `number`. Its `odds` are American, those of
+        whoever placed it: a taker gets the same odds with the other sign.
         """
         return best_of(self.orders(type, side, number=number, market=market))
 

@@ -171,7 +171,8 @@ class LiveOrders:
     def fills(self) -> Stream[OrderFilled]:
         """Return the fills from now on, as maker and as taker, each once.
 
-        Earlier ones are not among them: `user_feed` with a cursor has those too.
+        A `Lagged` among them says how many were forgotten: the consumer was too slow. Earlier ones
+        are not among them: `user_feed` with a cursor has those too.
         """
         return self._fills.open()
 

@@ -51,9 +51,10 @@ AnyBet = OpenOrder | MatchedBet | GradedBet
 
 @frozen(kw_only=True, repr=False)
 class GradedSummary(Record):
-    """The sums over graded bets, in account currency: what was won or lost, and the volume.
+    """The sums over graded bets.
 
-    `volume` adds up the smaller of risk and win of each bet. Both are rounded to whole numbers.
+    `pnl` is what was won or lost, and `volume` adds up the smaller of risk and win of each bet,
+    both in account currency and rounded to whole numbers.
     """
 
     pnl: float | None = None
@@ -97,7 +98,7 @@ class BetsByReference(Record):
 
 @frozen(kw_only=True, repr=False)
 class AffiliateCommission(Record):
-    """The commission that was paid for a player who was invited, in account currency."""
+    """The `commission` that was paid for a player who was invited, in account currency."""
 
     username: str
     commission: float

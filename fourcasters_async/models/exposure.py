@@ -13,10 +13,12 @@ from fourcasters_async.models.record import Record
 class OutcomeExposure(Record):
     """What is won or lost if a game ends in one way.
 
-    The margin is the home side's score less the away side's, the total is the sum of both. Each
-    range includes its two ends, and an end that is `None` is open. `now` is what the matched bets
-    come to; `if_filled` adds every resting order as if it were filled. Both are in account
-    currency, after commission, and less than 0 for a loss.
+    The margin, from `margin_from` to `margin_to`, is the home side's score less the away side's.
+    The total score, from `total_from` to `total_to`, is the sum of both. Each range includes its
+    two ends, and an end that is `None` is open.
+
+    `now` is what the matched bets come to, and `if_filled` adds every resting order as if it were
+    filled, both in account currency, after commission, and less than 0 for a loss.
     """
 
     margin_from: int | None = None
@@ -40,7 +42,8 @@ class GameExposure(Record):
 
     `outcomes` are all that differ for the account. `unclear` are orders and bets that say too
     little to be counted, such as a total without its side; no sum here is right while there are
-    some. `liability` is the exchange's own figure, 0 or less, `None` if it was not asked for.
+    some. `liability` is the exchange's own figure in account currency, 0 or less, `None` if it was
+    not asked for.
     `children` are the game's periods and derivatives, which end in ways of their own.
     """
 

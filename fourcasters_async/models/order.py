@@ -17,11 +17,12 @@ class OpenOrder(Record):
 
     `odds` are American, a `float` if the exchange sends a decimal; `bet`, `filled`, `offered` and
     `remaining` are in account currency; `created_at` and `expiry` are timezone-aware. `remaining`
-    is what can still be matched. `taken_ratio` has rounding noise and may be slightly negative.
+    is what can still be matched. `taken_ratio` is the part that was matched, from 0 to 1; it has
+    rounding noise and may be slightly negative.
 
-    It backs `participant_id` (moneyline, spread), with the `spread` as that side has it, its `side`
-    (`"over"` or `"under"`) of a `total`, or `"yes"` or `"no"` to the outcome `market`, a
-    participant or `"draw"` (`moneyline1x2`).
+    It backs `participant_id` (moneyline, spread), with the line `spread` as that side has it, its
+    `side` (`"over"` or `"under"`) of the line `total`, or `"yes"` or `"no"` to the outcome
+    `market`, a participant or `"draw"` (`moneyline1x2`).
 
     `origin` is `"offer"` or `"wager"`. A `type` that this library does not know stays a plain
     string. A field that is missing from the answer or cannot be read is `None`, `order_id` and
@@ -69,6 +70,7 @@ class OrderDetail(Record):
     `matched_risk` and `unmatched_risk` are in account currency, `odds` are American. An order is
     out of the book once it is `cancelled` or its `unmatched_risk` is 0. `over_under`, for totals
     only, is the opposite of the order's side; `participant_id` is the participant it backs.
+    `spread` and `total` are the lines.
     """
 
     order_id: str | None = field(default=None, metadata=wire("id"))
@@ -95,6 +97,7 @@ class MatchedBet(Record):
     rounded each by itself: take both as they are. Makers (`origin` is `"offer"`, for takers
     `"wager"`) pay no commission. `odds` are American and, as `bet`, those of the account's own
     side; times are timezone-aware. It backs what an `OpenOrder` does, of a total `over_under`.
+    `spread` and `total` are the lines.
     """
 
     bet_id: str | None = field(default=None, metadata=wire("id"))

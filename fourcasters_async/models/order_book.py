@@ -21,7 +21,8 @@ class BookEntry(Record):
     it, both in account currency. `odds` are American, times are timezone-aware. `taken_ratio` is
     the part that was matched, from 0 to 1. Only an order of one's own has `created_by`. A
     moneyline or a spread has the `participant_id` that it backs, a total has `over_under`, and a
-    `moneyline1x2` the outcome (`market`) and `"yes"` or `"no"` (`side`).
+    `moneyline1x2` the outcome (`market`) and `"yes"` or `"no"` (`side`). `spread` and `total` are
+    the lines, a `spread` as the side that it backs has it.
     """
 
     _derived: ClassVar[tuple[str, ...]] = ("own",)
@@ -113,8 +114,9 @@ class AveragePrices(Record):
 
     Prices are American odds. `best_…` is the price of the best order, `best_…_with_commission` the
     same after commission, and `average_…` what sweeping at least 500 in account currency would
-    pay. Each `…_price_limit` is the worst price of that sweep. The `max_…` are the largest bets
-    that can be filled, in account currency. What is missing is `None`.
+    pay. Each `…_price_limit` is the worst price of that sweep. The `max_…` and the `…_max_bet` are
+    the largest bets that can be filled, in account currency. `main_home_spread`,
+    `main_away_spread` and `main_total` are the main lines. What is missing is `None`.
     """
 
     average_home_moneyline: int | float | None = None
@@ -157,7 +159,11 @@ class AveragePrices(Record):
 
 @frozen(kw_only=True, repr=False)
 class GamePrices(Game):
-    """A game with its best and average prices. `matched_volume` is in account currency."""
+    """A game with its best and average prices.
+
+    `matched_volume` is in account currency. `main_home_spread`, `main_away_spread` and `main_total`
+    are the main lines.
+    """
 
     matched_volume: float | None = None
     main_home_spread: float | None = None
@@ -168,9 +174,10 @@ class GamePrices(Game):
 
 @frozen(kw_only=True, repr=False)
 class MatchedVolume(Record):
-    """The stakes of both sides of all bets that were matched on some days, in US dollars.
+    """The stakes of both sides of all bets that were matched on some days.
 
-    `start_date` and `end_date` are days in US Eastern time, both included.
+    `matched_volume` is in US dollars. `start_date` and `end_date` are days in US Eastern time, both
+    included.
     """
 
     start_date: date | None = None

@@ -69,7 +69,8 @@ class MatchedFill(Record):
 
     `amount` is the risk without commission and `risk` with it, `win` is the win after commission
     and `win_without_commission` before it, all in account currency. `risk` and `win` are rounded
-    each by itself: take both as they are. `odds` are American. `tx_id` identifies the fill;
+    each by itself: take both as they are. `odds` are American, `number` is the line of a spread or
+    a total. `tx_id` identifies the fill;
     `order_id` is the order on the other side, which is somebody else's.
     """
 
@@ -92,7 +93,8 @@ class MatchedFill(Record):
 class UnmatchedOffer(Record):
     """The part of an order that rests. `offered` is its risk in account currency.
 
-    `order_id`, which cancels it, is always present. `odds` are American.
+    `order_id`, which cancels it, is always present. `odds` are American, `number` is the line of a
+    spread or a total.
     """
 
     order_id: str

@@ -18,8 +18,9 @@ class OrderUpdate(Record):
 
     Of two updates of a side, the one with the higher `epoch` is the newer. A moneyline or a spread
     has the `participant_id` that the orders back, a total has `over_under`, and a `moneyline1x2`
-    the outcome (`market`) and `"yes"` or `"no"` (`side`). `main_home_spread`, `main_away_spread`
-    and `main_total` are the main lines of the game. Own orders among `side_orders` are `own`.
+    the outcome (`market`) and `"yes"` or `"no"` (`side`). `spread` and `total` are the lines of the
+    side, `main_home_spread`, `main_away_spread` and `main_total` the main lines of the game. Own
+    orders among `side_orders` are `own`.
     """
 
     game_id: str
@@ -61,7 +62,7 @@ class GameUpdate(Record):
 
 @frozen(kw_only=True, repr=False)
 class MatchedVolumeUpdate(Record):
-    """What was matched on a game so far, by everybody, in account currency."""
+    """What was matched on a game so far, by everybody: `matched_volume`, in account currency."""
 
     game_id: str
     parent_game_id: str | None = None

@@ -112,6 +112,7 @@ _results = GameOutcome.__dict__["results"]
 
 
 def _read_results(outcome: GameOutcome) -> list[CancelResult]:
+    """Return the exchange's last word on each order that it named."""
     results: Sequence[CancelResult] = _results.__get__(outcome)
     if isinstance(results, UnreadResults):
         results = results.read()

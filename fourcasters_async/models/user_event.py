@@ -15,10 +15,11 @@ from fourcasters_async.models.wire import wire
 class FeedOrder(Record):
     """An order that rests or rested, as a message of the user feed has it.
 
-    Amounts are risk in account currency. `offered` is what the order was placed with, 0 once it is
-    cancelled. `filled` is what this fill took, and on a cancel all that was ever matched.
-    `remaining` is what can still be matched, after the event: so `offered - remaining` is what is
-    matched in all. `odds` are American.
+    `offered`, `filled` and `remaining` are risk in account currency. `offered` is what the order
+    was placed with, 0 once it is cancelled. `filled` is what this fill took, and on a cancel all
+    that was ever matched. `remaining` is what can still be matched, after the event: so `offered -
+    remaining` is what is matched in all. `odds` are American, `number` is the line of a spread or a
+    total.
     """
 
     order_id: str

@@ -97,8 +97,9 @@ class HaltingOrders(RestOrders):
 
         All begins with this call, and the gate is closed when it returns. It is a stream as that of
         `cancelling`: whoever leaves its loop early stops nothing, and its `report` is that of
-        `halt`. `deadline` is in seconds. Raises `InvalidRequestError` and `SessionClosedError`, at
-        the call.
+        `halt`. `deadline` is in seconds. Sends `POST /session/cancelAllOrdersForGame` or
+        `POST /session/cancelAllOrders`, and `GET /user/getUnmatched`. Raises `InvalidRequestError`
+        and `SessionClosedError`, at the call.
         """
         return OutcomeStream(
             self._jobs,

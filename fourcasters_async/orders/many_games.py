@@ -104,9 +104,10 @@ class ManyGames(ABC):
         """Begin to cancel on many games, and return their outcomes as they come.
 
         `async for outcome in session.cancelling(games)` is for whoever streams them on, for example
-        to a browser. It cancels as `cancel_all_orders_for_games` does, with its arguments, and
-        begins with this call: in the next turn of the event loop the first requests leave, whether
-        or not somebody iterates. Whoever leaves the loop early stops nothing, since a kill should
+        to a browser. It cancels as `cancel_all_orders_for_games` does, with its arguments and with
+        `POST /session/cancelAllOrdersForGame` or `cancelAllByGame`, and begins with this call: in
+        the next turn of the event loop the first requests leave, whether or not somebody iterates.
+        Whoever leaves the loop early stops nothing, since a kill should
         not depend on who watches it; `aclose` of the stream does. Once the loop has ended, `report`
         of the stream is what `cancel_all_orders_for_games` returns. `deadline` is in seconds.
 

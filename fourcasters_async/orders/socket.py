@@ -106,7 +106,7 @@ class OrdersSocket(Orders):
 
         A game that this service does not know is cancelled over REST, which may know it. With a
         `side` or a `market`, which REST does not take, that is a `NotFoundError`; it does not mean
-        that no order rests on the game.
+        that no order rests on the game. Raises as every order verb.
         """
         market_of_game = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
         filters = {
@@ -149,7 +149,7 @@ class OrdersSocket(Orders):
         still take effect, so the outcome has `complete=False`. What a read shows is then cancelled
         over REST, as it was read. While there was no connection yet (`wait=False`), a `hedge` is
         also the seconds that one is waited for, at most half of a `deadline`; without one in that
-        time, or once it cannot be made, everything goes over REST alone.
+        time, or once it cannot be made, everything goes over REST alone. Raises as there.
         """
         markets = check_markets(games, type)
         cancel_games = self._hedging(hedge)
@@ -167,9 +167,9 @@ class OrdersSocket(Orders):
     ) -> OutcomeStream:
         """Begin to cancel on many games, and return their outcomes as they come.
 
-        Like `AsyncSession.cancelling`, with the messages and the `hedge` (seconds) of
-        `cancel_all_orders_for_games`. The cancels belong to the session. If the block of this
-        socket is left, what is in flight over it ends unknown.
+        Like `AsyncSession.cancelling`, with the `cancelAllByGame` messages and the `hedge`
+        (seconds) of `cancel_all_orders_for_games`. The cancels belong to the session. If the block
+        of this socket is left, what is in flight over it ends unknown. Raises at the call.
         """
         markets, cancel_games = check_markets(games, type), self._hedging(hedge)
         return OutcomeStream(
@@ -198,7 +198,8 @@ class OrdersSocket(Orders):
 
         It cannot be disarmed, only renewed by the next beat. Returns the time-out that the
         exchange acknowledged, which counts where it is shorter; 0 or less says that nothing is
-        armed, `None` that it named none. `dead_man_switch` keeps sending beats.
+        armed, `None` that it named none. `dead_man_switch` keeps sending beats. Raises as every
+        order verb.
         """
         request = heartbeat_message(check_seconds(timeout, "timeout"))
         return acknowledged_seconds(await self._sender.call(request, deadline=deadline))
@@ -210,6 +211,7 @@ class OrdersSocket(Orders):
 
         Like `AsyncSession.dead_man_switch`, with `heartbeat` messages on this connection. `timeout`
         is in whole seconds, at least 1. If the connection is lost, a beat is sent on the next one.
+        Raises `InvalidRequestError` for the arguments, and as every order verb once it is entered.
         """
         return DeadManSwitch(lambda: self._beats(timeout), timeout=timeout, on_change=on_change)
 

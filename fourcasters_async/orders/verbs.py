@@ -44,7 +44,8 @@ class Orders(ManyGames):
     Each raises `InvalidRequestError` before anything is sent, `NotSentError` if nothing reached
     the exchange, `OutcomeUnknownError` if it may or may not have taken effect, an `ApiError` if
     the exchange refused, and `SessionClosedError`. A cancel that ends unknown is repeated, since
-    whoever asked still wants the orders gone; what places orders is not.
+    whoever asked still wants the orders gone; what places orders is not. `deadline` is the seconds
+    that a call may take, by default the session's `timeout`.
     """
 
     # Whether an answer is that to its request, whatever it names.
@@ -72,6 +73,7 @@ class Orders(ManyGames):
         id that is given twice is sent once. If the answer has no result for some id, the outcome is
         unknown, and `OutcomeUnknownError.results` has the others. No ids, no request. A single id
         that cannot be one is an `InvalidRequestError`: the exchange would refuse the whole request.
+        Raises as every order verb.
         """
         ids = [
             check_order_id(order_id, f"order_ids[{index}]")
@@ -93,6 +95,7 @@ class Orders(ManyGames):
         With a `type`, only the orders of that market type. Returns one result an order; an order
         that could not be cancelled is a result whose `success` is false, not an exception. An
         empty list that is `complete` is the exchange's word that there was nothing to cancel.
+        Raises as every order verb.
         """
         market = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
         return await self._cancel_list(self._cancel_game(market), deadline)
@@ -101,7 +104,7 @@ class Orders(ManyGames):
         """Cancel every open order on every game and league.
 
         `POST /session/cancelAllOrders`, or `cancelAll`. Returns one result an order.
-        `AsyncSession.flatten` also proves that nothing is left.
+        `AsyncSession.flatten` also proves that nothing is left. Raises as every order verb.
         """
         return await self._cancel_list(self._cancel_everything(), deadline)
 
@@ -155,7 +158,8 @@ class Orders(ManyGames):
     ) -> DeadManSwitch:
         """Have the exchange cancel everything unless this process goes on beating.
 
-        `timeout` is in whole seconds. There is no way to disarm it.
+        `timeout` is in whole seconds. There is no way to disarm it. Raises `InvalidRequestError`
+        for the arguments, and as every order verb once it is entered.
         """
 
     async def _cancel_list(self, request: Request[Any], deadline: float | None) -> CancelResults:
