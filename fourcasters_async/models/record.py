@@ -1,7 +1,7 @@
 """What every record can do: become plain JSON values, and show itself in one short line."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from datetime import date
 from decimal import Decimal
@@ -20,7 +20,7 @@ class Record:
     """What the records and the reports have in common: `to_dict`, and a short `repr`.
 
     The `repr` leaves out what is `None`, counts what is in lists, and names a record inside by its
-    first field. Where all of it would be too long, the longest values are left out too.
+    first field. Where all of it would be too long, the longest of the other values are left out.
     """
 
     __slots__ = ()
@@ -64,17 +64,23 @@ def _given(record: Record) -> list[tuple[str, object]]:
     return [(name, value) for name, value in named if value is not None]
 
 
-def _in_short(name: str, given: Iterable[tuple[str, object]]) -> str:
+def _in_short(name: str, given: Sequence[tuple[str, object]]) -> str:
     parts = [f"{field}={_brief(value)}" for field, value in given]
     length, left_out = sum(len(part) + 2 for part in parts), ""
-    # The first field, which is nearly always an id, is what somebody looks for.
-    for part in sorted(parts[1:], key=len, reverse=True):
+    # The first field, which is nearly always an id, is what somebody looks for; and a record inside
+    # says what an event is about.
+    others = [part for part, (_, value) in zip(parts, given, strict=True) if _is_plain(value)][1:]
+    for part in sorted(others, key=len, reverse=True):
         if length <= _LONGEST:
             break
         parts.remove(part)
         length -= len(part) + 2
         left_out = ", …"
     return f"{name}({', '.join(parts)}{left_out})"
+
+
+def _is_plain(value: object) -> bool:
+    return not isinstance(value, Record)
 
 
 def _brief(value: object) -> str:
