@@ -110,7 +110,8 @@ _PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (Enum, lambda member: plain(member.value)),
     (str, str.__str__),
     (int, int),
-    (date, date.isoformat),
+    # A time is a date too.
+    (date, lambda day: day.isoformat()),
     (BaseException, _document),
     (Decimal, lambda number: plain(float(number))),
     (Mapping, lambda each: {str(key): plain(value) for key, value in each.items()}),

@@ -90,7 +90,7 @@ class GameOutcome(Record):
         if self.error is not None:
             parts.append(type(self.error).__name__)
         parts.append(f"{self.elapsed * 1000:.0f} ms")
-        return f"<GameOutcome {str(self.market)[:_LONGEST_NAME]}: {', '.join(parts)}>"
+        return f"<GameOutcome {str(self.market)[:_LONGEST_NAME]!r}: {', '.join(parts)}>"
 
     @property
     def unsettled(self) -> FourcastersError | None:
