@@ -4,6 +4,7 @@ import asyncio
 import copy
 import gc
 import pickle
+import threading
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -65,7 +66,10 @@ async def use(session: AsyncSession) -> None:
 
 async def refused_once_its_loop_has_ended(exchange: FakeExchange, call: Call) -> None:
     session = AsyncSession(exchange.token, base_url=exchange.url, orders_url=exchange.orders_url)
-    await asyncio.to_thread(in_a_loop_of_its_own, use, session)
+    # Once it is joined, it holds the session no more.
+    thread = threading.Thread(target=in_a_loop_of_its_own, args=(use, session))
+    thread.start()
+    thread.join()
     with pytest.raises(InvalidRequestError, match="first used in has ended"):
         await call(session)
     del session
