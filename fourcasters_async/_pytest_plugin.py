@@ -4,8 +4,8 @@ pytest loads it in every project whose environment has the library. So nothing e
 is imported, nor any other plugin, until a test uses a fixture.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Callable
+from random import SystemRandom
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def fake_session(request: pytest.FixtureRequest, fake_exchange: "FakeExchange") 
 
 def seed(text: str) -> int:
     """Return a seed that is written as a number, or draw one for `random`."""
-    value = secrets.randbelow(2**32) if text == "random" else int(text)
+    value = SystemRandom().randrange(2**32) if text == "random" else int(text)
     if value < 0:
         raise ValueError
     return value
