@@ -5,6 +5,7 @@ is imported, nor any other plugin, until a test uses a fixture.
 """
 
 from collections.abc import AsyncIterator, Callable
+from inspect import iscoroutinefunction
 from random import SystemRandom
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -86,13 +87,20 @@ def _on_the_loop_of_the_test(request: pytest.FixtureRequest, what: str) -> Any:
     if any(manager.hasplugin(name) for name in _PYTEST_ASYNCIO):
         import pytest_asyncio  # noqa: PLC0415  # not every project has it
 
-        if on_anyio and pytest_asyncio.is_async_test(request.node):
+        is_taken = pytest_asyncio.is_async_test(request.node)
+        if on_anyio and is_taken:
             pytest.fail(
                 "both anyio and pytest-asyncio run this test, each in a loop of its own: beside "
                 'anyio, set `asyncio_mode = "strict"`',
                 pytrace=False,
             )
         if not on_anyio:
+            if iscoroutinefunction(request.function) and not is_taken:
+                pytest.fail(
+                    "nothing runs this coroutine: mark the test with pytest.mark.asyncio, or set "
+                    '`asyncio_mode = "auto"`',
+                    pytrace=False,
+                )
             _register_for_pytest_asyncio(manager, pytest_asyncio.fixture)
             scope = _loop_scope(request)
             return request.getfixturevalue(f"_fake_{what}_in_the_{scope}_loop")

@@ -40,7 +40,10 @@ def _alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", *words)
+    # To load some plugins takes longer than all else here.
+    without = ("cacheprovider", "hypothesispytest", "randomly", "schemathesis")
+    options = [word for name in without for word in ("-p", f"no:{name}")]
+    return pytester.runpytest_subprocess(*options, *words)
 
 
 def test_it_is_an_entry_point() -> None:
@@ -104,6 +107,24 @@ def test_where_nothing_makes_a_loop_the_error_says_what_to_do(
     result = run(pytester, *words)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["fake_exchange needs an event loop: install pytest-asyncio, or *"])
+
+
+def test_a_coroutine_that_is_not_marked_is_told_to_be(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TEST)
+    result = run(pytester, *BOTH)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["nothing runs this coroutine: mark the test with *"])
+
+
+def test_a_test_that_is_no_coroutine_can_look_at_the_exchange(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_it(fake_exchange):
+            fake_exchange.add_game(orders=3)
+            assert len(fake_exchange.open_orders()) == 3
+        """
+    )
+    run(pytester, *BOTH).assert_outcomes(passed=1)
 
 
 def test_a_project_that_does_not_use_it_imports_none_of_it(pytester: pytest.Pytester) -> None:
