@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from inspect import iscoroutinefunction
 from random import SystemRandom
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # pytest-asyncio as its entry point names it, and as `-p` does.
 _PYTEST_ASYNCIO = ("asyncio", "pytest_asyncio.plugin")
+# The first version that sets up fixtures of which it learns in the test.
+_OLDEST = (1, 1)
 _LOOP_SCOPES = ("function", "class", "module", "package", "session")
 _SEED = "fourcasters_seed"
 
@@ -82,38 +84,39 @@ def _on_the_loop_of_the_test(request: pytest.FixtureRequest, what: str) -> Any:
     The exchange has to be served in the loop of the test. Which plugin makes that loop is not
     known before, and each of them wants fixtures of its own kind.
     """
-    manager = request.config.pluginmanager
     on_anyio = "anyio_backend" in request.fixturenames
-    if any(manager.hasplugin(name) for name in _PYTEST_ASYNCIO):
+    if any(request.config.pluginmanager.hasplugin(name) for name in _PYTEST_ASYNCIO):
         import pytest_asyncio  # noqa: PLC0415  # not every project has it
 
         is_taken = pytest_asyncio.is_async_test(request.node)
         if on_anyio and is_taken:
-            pytest.fail(
+            _refuse(
                 "both anyio and pytest-asyncio run this test, each in a loop of its own: beside "
-                'anyio, set `asyncio_mode = "strict"`',
-                pytrace=False,
+                'anyio, set `asyncio_mode = "strict"`'
             )
         if not on_anyio:
             if iscoroutinefunction(request.function) and not is_taken:
-                pytest.fail(
+                _refuse(
                     "nothing runs this coroutine: mark the test with pytest.mark.asyncio, or set "
-                    '`asyncio_mode = "auto"`',
-                    pytrace=False,
+                    '`asyncio_mode = "auto"`'
                 )
-            _register_for_pytest_asyncio(manager, pytest_asyncio.fixture)
-            scope = _loop_scope(request)
-            return request.getfixturevalue(f"_fake_{what}_in_the_{scope}_loop")
+            if tuple(map(int, pytest_asyncio.__version__.split(".")[:2])) < _OLDEST:
+                _refuse("fake_exchange needs pytest-asyncio 1.1 or later")
+            _register_for_pytest_asyncio(request.config.pluginmanager, pytest_asyncio.fixture)
+            return request.getfixturevalue(f"_fake_{what}_in_the_{_loop_scope(request)}_loop")
     if not on_anyio:
-        pytest.fail(
+        _refuse(
             "fake_exchange needs an event loop: install pytest-asyncio, or mark the test with "
-            "pytest.mark.anyio",
-            pytrace=False,
+            "pytest.mark.anyio"
         )
     backend = request.getfixturevalue("anyio_backend_name")
     if backend != "asyncio":
         pytest.skip(f"fourcasters_async runs on asyncio, not on {backend}")
     return request.getfixturevalue(f"_fake_{what}_on_anyio")
+
+
+def _refuse(why: str) -> NoReturn:
+    pytest.fail(why, pytrace=False)
 
 
 def _loop_scope(request: pytest.FixtureRequest) -> str:

@@ -116,6 +116,14 @@ def test_a_coroutine_that_is_not_marked_is_told_to_be(pytester: pytest.Pytester)
     result.stdout.fnmatch_lines(["nothing runs this coroutine: mark the test with *"])
 
 
+def test_a_pytest_asyncio_that_is_too_old_is_refused(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import pytest_asyncio\npytest_asyncio.__version__ = '1.0.0'")
+    pytester.makepyfile(MARK.format("asyncio") + TEST)
+    result = run(pytester, *BOTH)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["fake_exchange needs pytest-asyncio 1.1 or later"])
+
+
 def test_a_test_that_is_no_coroutine_can_look_at_the_exchange(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -31,7 +31,7 @@ from fourcasters_async.testing import FakeExchange, faults, strategies
 ID = re.compile(r"[0-9a-f]{24}")
 CANCEL: Request[Any] = Request("cancel", list[CancelResult], Kind.CANCEL)
 ON_A_LIVE_EXCHANGE = settings(
-    max_examples=50,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -126,7 +126,7 @@ def test_a_cancel_answer_is_read_row_by_row(data: st.DataObject, transport: Any)
 def test_odd_cancel_answers_are_read_and_not_read_and_refused(transport: Any) -> None:
     seen = set()
 
-    @settings(max_examples=300, deadline=None, database=None)
+    @settings(max_examples=100, deadline=None, derandomize=True)
     @given(strategies.cancel_answers(transport, odd=True))
     def look(document: dict[str, object]) -> None:
         seen.add(read(transport, document).status)
@@ -157,7 +157,7 @@ async def test_no_odd_answer_makes_a_success_of_a_row_that_is_none(
 def test_each_fault_is_drawn_for_the_transport_that_can_have_it(transport: Any) -> None:
     drawn: set[type] = set()
 
-    @settings(max_examples=1000, deadline=None, database=None)
+    @settings(max_examples=500, deadline=None, derandomize=True)
     @given(strategies.faults(transport, slowest=0.5))
     def look(fault: faults.Fault) -> None:
         drawn.add(type(fault))
