@@ -6,7 +6,6 @@ is imported, nor any other plugin, until a test uses a fixture.
 
 from collections.abc import AsyncIterator, Callable
 from inspect import iscoroutinefunction
-from random import SystemRandom
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -66,8 +65,11 @@ def fake_session(request: pytest.FixtureRequest, fake_exchange: "FakeExchange") 
 
 def seed(text: str) -> int:
     """Return a seed that is written as a number, or draw one for `random`."""
-    value = SystemRandom().randrange(2**32) if text == "random" else int(text)
-    if value < 0:
+    if text == "random":
+        import secrets  # noqa: PLC0415  # see above
+
+        return secrets.randbelow(2**32)
+    if (value := int(text)) < 0:
         raise ValueError
     return value
 

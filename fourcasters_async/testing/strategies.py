@@ -181,7 +181,7 @@ def cancel_answers(
 
     It is `{"data": [result, …]}`, as `transport` has it: the id of an order is `sessionID` over
     `http` and `orderID` over a `websocket`. Any field but `success` may be missing or null, and
-    amounts are numbers or strings. With a `game_id` each order is on that game. An `odd` answer may
+    amounts are numbers or strings. With a `game_id` no other game is named. An `odd` answer may
     also have what no document promises: other members and types, rows that are errors, no data, an
     error beside it.
 
