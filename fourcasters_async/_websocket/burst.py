@@ -12,14 +12,12 @@ from fourcasters_async._core.request import Request
 from fourcasters_async._core.retry import Attempts
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import Document, classify, encode
-from fourcasters_async._websocket.pending import Pending
+from fourcasters_async._websocket.pending import HELD_BACK, Pending
 
 T = TypeVar("T")
 
 # So many are written before the others are thought of: that takes longer than a packet next door.
 _FIRST = 25
-# Of a request that is not attempted here: it may have to wait.
-_HELD_BACK = NoResponse("it was held back", not_sent=True)
 
 
 @define(eq=False)
@@ -37,7 +35,7 @@ class _One(Pending):
             return NoResponse("TimeoutError: the time was up", not_sent=True)
         burst = self.burst
         if not burst.may_leave(now):
-            return _HELD_BACK
+            return HELD_BACK
         try:
             return encode(burst.request, self.request_id, burst.body_of(self.index))
         except Exception as error:  # noqa: BLE001  # no request's failure may touch another's
@@ -204,7 +202,7 @@ class FirstAttempt(Generic[T]):
                 how = await how
             finally:
                 self._burst.withdraw(self._index)
-        if how is _HELD_BACK:
+        if how is HELD_BACK:
             return None
         attempts.token = self._burst.connection.token
         return self._burst.judge(how)
