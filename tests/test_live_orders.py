@@ -310,7 +310,7 @@ async def test_a_failed_cancel_that_only_says_that_an_order_does_not_rest_is_a_d
         order = fake_exchange.book.place(fake_exchange.account, game.game_id)
         await failing(verbs, fake_exchange, transport, FailedRow(text, order.order_id, more))
         assert not orders.current
-        assert not await orders.wait_until_clear(deadline=LONG)
+        assert await orders.wait_until_current()
         assert held(orders) == {order.order_id}
 
 
@@ -345,7 +345,8 @@ async def test_an_order_that_the_socket_calls_not_found_is_read_though_the_feed_
         fake_exchange.inject(NotInItsCache(), endpoint="cancelById")
         with pytest.raises(NotFoundError):
             await verbs.cancel(order.order_id)
-        assert not await orders.wait_until_clear(deadline=LONG)
+        assert not orders.current
+        assert await orders.wait_until_current()
         assert held(orders) == {order.order_id}
 
 
