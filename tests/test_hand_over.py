@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
+from attrs import frozen
 from support import PATIENT, SECOND, own_tasks, until
 
 from fourcasters_async import (
@@ -123,20 +125,33 @@ async def test_games_are_handed_over_in_the_order_in_which_they_were_given(
     assert received(fake_exchange, REST) == games
 
 
+@frozen
+class Once(faults.Fault):
+    """The right answer, once something is true."""
+
+    true: Callable[[], bool]
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        await until(self.true)
+        return faults.respond(call.commit())
+
+
 async def test_what_the_socket_answers_before_rest_is_asked_is_not_asked_of_rest(
     fake_exchange: FakeExchange,
 ) -> None:
-    games = games_of(fake_exchange, 20)
-    fake_exchange.inject(faults.Slow(2 * SECOND), endpoint=WS, times=None)
-    fake_exchange.inject(faults.Stall(), endpoint=REST, times=None)
+    first, *others = games = games_of(fake_exchange, 20)
     told: list[str] = []
+    handed_over = Once(lambda: fake_exchange.received(REST) == 1)
+    fake_exchange.inject(faults.Stall(), endpoint=WS, game_id=first)
+    fake_exchange.inject(handed_over, endpoint=WS, times=len(others))
+    fake_exchange.inject(Once(lambda: len(told) == len(others)), endpoint=REST)
     async with opened(fake_exchange, connections=1) as orders:
         report = await orders.cancel_all_orders_for_games(
             games, hedge=SECOND, on_outcome=lambda outcome: told.append(outcome.game_id)
         )
     assert {outcome.status for outcome in report.outcomes} == {CONFIRMED}
     assert sorted(told) == sorted(games)
-    assert received(fake_exchange, REST) == games[:1]
+    assert received(fake_exchange, REST) == [first]
     assert [(o.complete, o.attempts) for o in report.outcomes] == [(False, 2), *[(True, 1)] * 19]
 
 
