@@ -41,6 +41,7 @@ from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
+from fourcasters_async.orders.hedge import OverRest
 from fourcasters_async.orders.socket import OrdersSocket
 
 _LEAST_HEARTBEAT = 6
@@ -268,15 +269,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         """
         check_flag(wait, "wait")
         async with self._transports.orders_socket(wait=wait) as socket:
-            yield OrdersSocket(
-                socket,
-                self._gate,
-                self._reads,
-                self._jobs,
-                over_rest=self._send_cancel,
-                resting_over_rest=self._cancel_resting,
-                connected=wait,
-            )
+            shared = self._gate, self._reads, self._jobs
+            rest = OverRest(self._send_cancel, self._cancel_resting, self._max_in_flight)
+            yield OrdersSocket(socket, *shared, rest, connected=wait)
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

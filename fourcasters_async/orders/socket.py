@@ -34,15 +34,14 @@ from fourcasters_async.models import (
 from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.burst import burst
-from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
+from fourcasters_async.orders.fanout import OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
-from fourcasters_async.orders.hedge import Cancelled, elsewhere, hedged
+from fourcasters_async.orders.hedge import Cancelled, OverRest, elsewhere, hedged
 from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.orders.verify import CancelById
 
 # Of a fan-out that cannot leave at once: then each game has a task. Above about a thousand, the
 # garbage collector would take most of the time.
@@ -71,15 +70,13 @@ class OrdersSocket(Orders):
         gate: Gate,
         reads: SharedReads,
         jobs: Jobs,
+        rest: OverRest,
         *,
-        over_rest: CancelGame,
-        resting_over_rest: CancelById,
         connected: bool,
     ) -> None:
         super().__init__(socket, gate, reads, jobs, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
-        self._over_rest = over_rest
-        self._resting_over_rest = resting_over_rest
+        self._rest = rest
         self._was_connected = connected
 
     @property
@@ -185,7 +182,7 @@ class OrdersSocket(Orders):
         return partial(
             self._cancel_games,
             fan_out=partial(self._fan_out, hedge=after),
-            cancel_resting=None if after is None else self._resting_over_rest,
+            cancel_resting=None if after is None else self._rest.cancel_resting,
         )
 
     async def heartbeat(
@@ -232,11 +229,13 @@ class OrdersSocket(Orders):
         *,
         hedge: float | None = None,
     ) -> list[GameOutcome]:
+        # With more under way than REST can serve, tasks would only wait for its connections.
+        most = self._max_in_flight if hedge is None else self._rest.connections
         if hedge is not None and not await self._reached(hedge, until):
             return await fan_out(
                 markets,
-                lambda market: self._over_rest(market, until),
-                max_in_flight=self._max_in_flight,
+                lambda market: self._rest.cancel(market, until),
+                max_in_flight=most,
                 on_outcome=on_outcome,
             )
         if not markets:
@@ -249,6 +248,7 @@ class OrdersSocket(Orders):
             self._cancel_hedged,
             until=until,
             hedge=hedge,
+            max_in_flight=most,
             on_outcome=on_outcome,
         )
         if outcomes is not None:
@@ -256,7 +256,7 @@ class OrdersSocket(Orders):
         return await fan_out(
             markets,
             partial(self._cancel_hedged, until=until, hedge=hedge),
-            max_in_flight=self._max_in_flight,
+            max_in_flight=most,
             on_outcome=on_outcome,
         )
 
@@ -285,8 +285,8 @@ class OrdersSocket(Orders):
             return self._socket.send(self._cancel_game(market), deadline=deadline, begun=first)
 
         if hedge is not None:
-            return await hedged(send, self._over_rest, after=hedge)(market, until)
-        return await elsewhere(await send(market, until), self._over_rest, market, until)
+            return await hedged(send, self._rest.cancel, after=hedge)(market, until)
+        return await elsewhere(await send(market, until), self._rest.cancel, market, until)
 
     async def _send_cancel(self, market: GameMarket, deadline: float | None) -> Cancelled:
         return await self._cancel_hedged(market, until=deadline, hedge=None)
