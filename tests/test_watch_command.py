@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from shapes import mistakes
 from support import QUICK, JumpingLoop, Run, environment, until
-from test_read_commands import mistakes
 from test_terminal import EVIL, has_danger
 
 from fourcasters_async import (
