@@ -465,16 +465,17 @@ async def test_nothing_to_show_is_said_on_standard_error(
     assert (await run(*words, "--json")).status == 0
 
 
+@pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.parametrize("words", [*READS, ["orders"]], ids=" ".join)
-async def test_at_80_columns_ids_are_whole_and_nothing_is_cut(
-    fake_exchange: FakeExchange, run: Run, words: list[str]
+async def test_at_40_and_at_80_columns_ids_are_whole_and_nothing_is_cut(
+    fake_exchange: FakeExchange, run: Run, words: list[str], width: int
 ) -> None:
     game, done = furnish(fake_exchange)
     words = [game.game_id if word == "GAME" else word for word in words]
-    ran = await run(*words, **AT_80_COLUMNS)
+    ran = await run(*words, **AT_80_COLUMNS | {"COLUMNS": str(width)})
     shown = on_screen(ran)
     rows = [line for line in shown.splitlines() if not line.startswith("65b0")]
-    assert max(map(len, rows)) <= 80
+    assert max(map(len, rows)) <= width
     assert "…" not in shown
     wanted = {"graded": done.game_id, "me": "5f" * 12}.get(words[0], game.game_id)
     assert wanted in shown

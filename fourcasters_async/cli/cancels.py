@@ -9,10 +9,10 @@ import click
 from attrs import frozen
 
 from fourcasters_async._core.validation import is_local
-from fourcasters_async.cli.display import show_orders, show_results, to_json
+from fourcasters_async.cli.display import show_orders, show_results, to_json, verdict
 from fourcasters_async.cli.exits import ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN, run, tell_source
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
-from fourcasters_async.cli.terminal import console_of, say, say_json, verdict, whoever_reads
+from fourcasters_async.cli.terminal import console_of, say, say_json, whoever_reads
 from fourcasters_async.cli.wording import counted, number
 from fourcasters_async.cli.words import ask, given_ids, json_option
 from fourcasters_async.errors import FourcastersError
@@ -132,8 +132,6 @@ def _everything() -> str:
         tell_source(error)
         say(f"the open orders cannot be read: {type(error).__name__}: {error}", err=True)
         which = "every open order of the account on"
-    except KeyboardInterrupt:
-        raise click.Abort from None
     else:
         games = {order.game_id for order in orders}
         which = f"{counted(len(orders), 'order')} on {counted(len(games), 'game')} of"

@@ -21,6 +21,7 @@ from fourcasters_async.cli.display import (
     show_demo,
     show_outcomes,
     to_json,
+    verdict,
 )
 from fourcasters_async.cli.exits import (
     ALL_CONFIRMED,
@@ -37,7 +38,6 @@ from fourcasters_async.cli.terminal import (
     console_of,
     say_json,
     usage_error,
-    verdict,
     whoever_reads,
     write_anything,
 )

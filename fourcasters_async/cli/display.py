@@ -1,5 +1,6 @@
 """What the command line prints: tables on a terminal, otherwise lines with tabs."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ import attrs
 import orjson
 
 from fourcasters_async.cli.columns import Columns, Row
-from fourcasters_async.cli.terminal import headline, say_row
+from fourcasters_async.cli.terminal import console_of, headline, say, say_row
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
@@ -105,6 +106,17 @@ def _settled(outcome: GameOutcome) -> int:
     if outcome.resting == []:
         return 2
     return 1 if outcome.unsettled is None else 0
+
+
+def verdict(text: str, *, good: bool) -> None:
+    """Print on standard error what a command came to."""
+    console = console_of(sys.stderr)
+    if console is None:
+        say(text, err=True)
+        return
+    from fourcasters_async.cli.drawing import drawn_line  # noqa: PLC0415  # as above
+
+    console.print(drawn_line(text, f"bold {'green' if good else 'red'}"))
 
 
 def show_demo(console: "Console", result: "DemoResult") -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fourcasters_async.cli.sessions import token_source
-from fourcasters_async.cli.terminal import say, usage_error
+from fourcasters_async.cli.terminal import say, silence, usage_error
 from fourcasters_async.errors import (
     REFUSALS,
     AuthenticationError,
@@ -101,13 +101,21 @@ def fail(message: str, status: int) -> NoReturn:
 
 @contextmanager
 def ends_told() -> Iterator[None]:
-    """Exit with a status if a question is not answered, or at Ctrl-C before or after the work."""
+    """Exit with a status if a question is not answered, or if the work is not at fault.
+
+    That is Ctrl-C before or after it, or an output that cannot be written.
+    """
     try:
         yield
     except click.Abort:
         fail("aborted: nothing was sent", ABORTED)
     except KeyboardInterrupt:
         fail("interrupted", NOT_KNOWN)
+    except BrokenPipeError:
+        raise  # nobody reads any more; click knows how to end then
+    except OSError as error:
+        silence()
+        fail(f"OSError: {error}", NOT_KNOWN)
 
 
 def exit_status(report: CancelReport, *, verify: bool = False) -> int:

@@ -78,17 +78,6 @@ def usage_error(error: Exception | str) -> click.UsageError:
     return click.UsageError(harmless(str(error)))
 
 
-def verdict(text: str, *, good: bool) -> None:
-    """Print one line on standard error, which sums up what a command came to."""
-    console = console_of(sys.stderr)
-    if console is None:
-        say(text, err=True)
-        return
-    from rich.text import Text  # noqa: PLC0415  # as above
-
-    console.print(Text(harmless(text), style=f"bold {'green' if good else 'red'}"))
-
-
 @contextmanager
 def whoever_reads() -> Iterator[None]:
     """Print in this block what a command came to, and let it go on if that cannot be written.
@@ -101,14 +90,14 @@ def whoever_reads() -> Iterator[None]:
     except OSError as error:
         if error.errno != EPIPE:
             say(f"standard output cannot be written: {error.strerror}", err=True)
-        _silence()
+        silence()
     except SystemExit:
         # So rich ends a program whose reader has gone.
-        _silence()
+        silence()
 
 
-def _silence() -> None:
-    """Let nothing more be written: what is left would fail again at the end of the program."""
+def silence() -> None:
+    """Write nothing more: what could not be written would fail again at the end of the program."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -27,10 +27,7 @@ def say_ids(ids: Sequence[str | None], what: str) -> None:
     for each in dict.fromkeys(filter(None, ids)):
         say(each)
     if missing := sum(not each for each in ids):
-        say(
-            f"left out, because the exchange gave no id: {missing:,} of {len(ids):,} {what}s",
-            err=True,
-        )
+        say(f"left out for want of an id: {missing:,} of {len(ids):,} {what}s", err=True)
 
 
 def ask(question: Callable[[], str]) -> None:
@@ -41,8 +38,8 @@ def ask(question: Callable[[], str]) -> None:
     """
     if sys.stdin is None or not sys.stdin.isatty():
         fail("nobody can be asked, because standard input is no terminal: pass --yes", ABORTED)
-    click.echo(f"{harmless(question())} [y/N] ", nl=False, err=True)
     try:
+        click.echo(f"{harmless(question())} [y/N] ", nl=False, err=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         answer = ""
