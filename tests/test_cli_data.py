@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pages import ROOT
 from shapes import SHAPES, mistakes
@@ -343,11 +344,11 @@ def test_the_question_names_the_real_exchange(
     monkeypatch.setenv("FOURCASTERS_BASE_URL", "https://api.4casters.io")
     orders = [OpenOrder(game=Game(str(number % 2))) for number in range(count)]
 
-    def read(job: Coroutine[Any, Any, object]) -> list[OpenOrder]:
+    def read(job: Coroutine[Any, Any, object], *_: object, **__: object) -> list[OpenOrder]:
         job.close()
         return orders
 
-    monkeypatch.setattr("fourcasters_async.cli.cancels.asyncio.run", read)
+    monkeypatch.setattr(cancels, "run", read)
     question = cancels._everything()
     assert question == f"Cancel {asked} of the REAL exchange at https://api.4casters.io?"
 
@@ -358,6 +359,18 @@ async def test_who_says_yes_is_not_asked_and_told_where_it_is(
     ran = await run("cancel-all", "--yes")
     assert ran.err.splitlines()[0] == f"on the sandbox on this machine at {fake_exchange.url}"
     assert not fake_exchange.received("getUnmatched")
+
+
+def test_ctrl_c_while_the_open_orders_are_read_is_an_abort(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("FOURCASTERS_TOKEN", "t" * 32)
+    monkeypatch.setattr(cancels, "in_session", interrupted)
+    with pytest.raises(click.Abort):
+        cancels._everything()
 
 
 async def test_where_nobody_can_answer_nothing_is_sent(

@@ -1,8 +1,8 @@
 """The commands that cancel by id, by league, or everything; and what any cancel would cancel."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 import click
@@ -121,20 +121,24 @@ def about(session: AsyncSession) -> dict[str, object]:
 def _everything() -> str:
     """Return the question whether everything is to be cancelled: how much that is, and where."""
     session = make_session()
+    read = partial(session.account.get_unmatched, deadline=_LOOK)
 
-    async def look() -> list[OpenOrder]:
-        async with session:
-            return await session.account.get_unmatched(deadline=_LOOK)
+    async def look() -> list[OpenOrder] | FourcastersError | None:
+        try:
+            return await in_session(session, read)
+        except FourcastersError as error:
+            return error
 
-    try:
-        orders = asyncio.run(look())
-    except FourcastersError as error:
-        tell_source(error)
-        say(f"the open orders cannot be read: {type(error).__name__}: {error}", err=True)
+    found = run(look(), lambda: None, cancels=False)
+    if found is None:
+        raise click.Abort
+    if isinstance(found, FourcastersError):
+        tell_source(found)
+        say(f"the open orders cannot be read: {type(found).__name__}: {found}", err=True)
         which = "every open order of the account on"
     else:
-        games = {order.game_id for order in orders}
-        which = f"{counted(len(orders), 'order')} on {counted(len(games), 'game')} of"
+        games = {order.game_id for order in found}
+        which = f"{counted(len(found), 'order')} on {counted(len(games), 'game')} of"
     return f"Cancel {which} the {name_of(session)}?"
 
 
