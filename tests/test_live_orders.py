@@ -755,7 +755,7 @@ async def test_one_read_that_fails_leaves_it_current(fake_exchange: FakeExchange
         doubts, before = orders.doubts(), fake_exchange.received("getUnmatched")
         assert await next_doubt(doubts) is None
         fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=3)
-        await fake_exchange.wait_for("getUnmatched", before + 5)
+        await fake_exchange.wait_for("getUnmatched", before + 5, timeout=100 * SECOND)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(SECOND):
                 await anext(doubts)
