@@ -85,8 +85,14 @@ class Burst(Generic[T]):
         self._answered = answered
         self._undecided = undecided
         self._count = self._left = count
+        self.given_up = 0
+        """How many were withdrawn without an answer, and not handed over."""
+        self.began = asyncio.get_running_loop().time()
+        """When they began to leave, as a loop time."""
         self._pending: list[_One] = []
         self._handed_over = False
+        # How many were handed over, to be gone on with.
+        self._elsewhere = 0
         # Of requests that were handed over before their first attempt was decided.
         self._waiting: dict[int, asyncio.Future[Document | NoResponse]] = {}
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -105,6 +111,16 @@ class Burst(Generic[T]):
                     self._withdraw(one)
             # They hold the burst, and it them: the collector would have to find them.
             self._pending = []
+
+    @property
+    def sent(self) -> int:
+        """How many first attempts are decided, or were withdrawn."""
+        return self._count - self._left
+
+    @property
+    def answered(self) -> int:
+        """How many of them were decided by an answer, and not handed over."""
+        return self.sent - self._elsewhere - self.given_up
 
     def hand_over(self) -> None:
         """Hand over every request that is not decided yet. Its attempt goes on."""
@@ -154,6 +170,7 @@ class Burst(Generic[T]):
         for one in ones:
             if not one.done:
                 waiting = self._waiting[one.index] = asyncio.get_running_loop().create_future()
+                self._elsewhere += 1
                 self._undecided(one.index, FirstAttempt(self, one.index, waiting))
 
     def _decide(self, index: int, how: Document | NoResponse) -> None:
@@ -164,6 +181,7 @@ class Burst(Generic[T]):
         if result is not None and result.status is AttemptStatus.ANSWERED:
             self._answered(index, result.value)  # type: ignore[arg-type]  # an answer has a value
         else:
+            self._elsewhere += 1
             self._undecided(index, FirstAttempt(self, index, how))
 
     def _withdraw(self, one: _One) -> None:
@@ -171,7 +189,8 @@ class Burst(Generic[T]):
         if not one.done:
             one.done = True
             self.connection.forget(one)
-            self._waiting.pop(one.index, None)
+            if self._waiting.pop(one.index, None) is None:
+                self.given_up += 1
             self._left -= 1
             if not self._left:
                 self._finish()
@@ -198,6 +217,9 @@ class FirstAttempt(Generic[T]):
         Returns `None` if it was not made.
         """
         attempts.deadline = self._burst.deadline
+        if attempts.moments is not None:
+            # What was written when is not kept: there are thousands.
+            attempts.moments.began, attempts.moments.left = self._burst.began, None
         how = self._how
         if isinstance(how, asyncio.Future):
             try:

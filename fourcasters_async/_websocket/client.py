@@ -20,6 +20,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import Closable, HomeLoop
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._websocket.burst import Burst, FirstAttempt
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
@@ -46,6 +47,7 @@ class WebSocketClient(Sender):
     as not sent.
     """
 
+    transport = "socket"
     _CLOSED = "the orders socket is closed; open another"
     # The first turn finds what came while the loop was blocked, and the second reads it. In the
     # third the reader takes it: a close frame may be in it.
@@ -59,9 +61,18 @@ class WebSocketClient(Sender):
         *,
         timeout: float,
         retry: RetryPolicy,
+        telemetry: Telemetry,
         lent: Closable | None = None,
     ) -> None:
-        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=None, lent=lent)
+        super().__init__(
+            auth,
+            home,
+            timeout=timeout,
+            retry=retry,
+            rate_limit=None,
+            telemetry=telemetry,
+            lent=lent,
+        )
         self._connections = connections
         self._renewed_at = float("-inf")
         self._renewing: Secret | None = None
@@ -72,6 +83,12 @@ class WebSocketClient(Sender):
     def connected(self) -> bool:
         """Whether there is a connection now."""
         return self._connections.current is not None
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for an answer."""
+        current = self._connections.current
+        return 0 if current is None else current.in_flight
 
     async def open(self) -> None:
         """Make the first connection, and keep one open from now on. Raises if there is none."""
@@ -146,8 +163,15 @@ class WebSocketClient(Sender):
 
     async def send_burst(self, burst: Burst[T]) -> None:
         """Make the first attempts of a burst."""
-        with self._sending_over(burst.connection):
-            await burst.run()
+        try:
+            with self._sending_over(burst.connection):
+                await burst.run()
+        finally:
+            # One that was handed over is counted where it goes on.
+            attempts = self.telemetry.attempts
+            attempts[AttemptStatus.ANSWERED] += burst.answered
+            attempts[AttemptStatus.UNKNOWN] += burst.given_up
+            self.telemetry.messages += burst.sent
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends
@@ -170,7 +194,9 @@ class WebSocketClient(Sender):
             )
         attempts.token = connection.token
         with self._sending_over(connection):
-            document = await connection.ask(partial(encode, request), ends, request.leave)
+            document = await connection.ask(
+                partial(encode, request), ends, request.leave, attempts.moments
+            )
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)

@@ -1,12 +1,12 @@
 """One cancel over many games: one outcome for each. Knows no endpoint and no transport."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from attrs import evolve
 
+from fourcasters_async._core.callbacks import tell
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
 from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
 from fourcasters_async.models import (
@@ -26,8 +26,6 @@ FanOut = Callable[
     [Sequence[GameMarket], float | None, OnOutcome | None], Awaitable[list[GameOutcome]]
 ]
 """Cancels on many games by a loop time, and says what came of each, in their order."""
-
-_log = logging.getLogger("fourcasters_async")
 
 _UNANSWERED = {
     AttemptStatus.NOT_SENT: OutcomeStatus.NOT_SENT,
@@ -82,7 +80,7 @@ class Outcomes:
         outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
         self._known[index] = outcome
         if self._on_outcome is not None:
-            _tell(self._on_outcome, outcome)
+            tell(self._on_outcome, outcome, "on_outcome failed for game %s", outcome.game_id)
 
     async def settle_with(
         self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
@@ -175,11 +173,3 @@ def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence
     unknown = OutcomeUnknownError(f"{market}: failed while cancelling: {type(error).__name__}")
     unknown.__cause__ = error
     return RequestOutcome(AttemptStatus.UNKNOWN, attempts=1, error=unknown, complete=False)
-
-
-def _tell(on_outcome: OnOutcome, outcome: GameOutcome) -> None:
-    try:
-        on_outcome(outcome)
-    except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
-        # The games that are still to be cancelled matter more than the caller's callback.
-        _log.exception("on_outcome failed for game %s", outcome.game_id)

@@ -1,0 +1,236 @@
+"""Makes the events of a session, and gives them to the hook of the caller."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, TypeVar, cast
+
+from fourcasters_async import events
+from fourcasters_async._core.callbacks import tell
+from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
+from fourcasters_async._core.request import Kind, Request
+from fourcasters_async._core.telemetry import Moments
+from fourcasters_async._core.validation import check_callback
+from fourcasters_async.dead_man import DeadManState
+from fourcasters_async.errors import ApiError, FourcastersError
+from fourcasters_async.models import Halted, UndecidedOrder
+
+T = TypeVar("T")
+OnEvent = Callable[[events.SessionEvent], object]
+
+VERBS = (
+    "cancel",
+    "cancel_all_for_league",
+    "cancel_all_orders",
+    "cancel_all_orders_for_game",
+    "cancel_all_orders_for_games",
+    "cancel_by_reference",
+    "cancel_multiple",
+    "edit_order",
+    "flatten",
+    "halt",
+    "place",
+    "prove_clear",
+    "reconcile",
+)
+"""The verbs whose calls are told of: all that change orders, or prove what became of them."""
+
+_OUTCOMES = {
+    AttemptStatus.ANSWERED: events.AttemptOutcome.ANSWERED,
+    AttemptStatus.REFUSED: events.AttemptOutcome.REFUSED,
+    AttemptStatus.UNKNOWN: events.AttemptOutcome.UNKNOWN,
+    AttemptStatus.NOT_SENT: events.AttemptOutcome.NOT_SENT,
+}
+# What a request calls its game.
+_GAME = ("gameID", "gameId")
+
+
+class Events:
+    """Tells a hook what happens in one session."""
+
+    def __init__(self, hook: OnEvent) -> None:
+        check_callback(hook, "on_event")
+        self._hook = hook
+        self._calls = count(1)
+        self._call: ContextVar[int | None] = ContextVar("fourcasters_call", default=None)
+
+    def follow(self, verbs: object, transport: str) -> None:
+        """Tell of each call of the order verbs that an object has, from now on."""
+        for name in VERBS:
+            verb = getattr(verbs, name, None)
+            if verb is not None:
+                setattr(verbs, name, self._followed(name, transport, verb))
+
+    def attempted(
+        self,
+        request: Request[Any],
+        transport: str,
+        number: int,
+        moments: Moments,
+        ended: AttemptResult[Any] | BaseException,
+    ) -> None:
+        """Tell of an attempt that has ended, or that was given up with an exception."""
+        now = moments.clock()
+        error: BaseException | None
+        if isinstance(ended, AttemptResult):
+            outcome, error = _OUTCOMES[ended.status], ended.error
+        else:
+            unsent = moments.left is False
+            outcome = events.AttemptOutcome.NOT_SENT if unsent else events.AttemptOutcome.UNKNOWN
+            error = ended
+        admitted, written = moments.admitted, moments.written
+        answered, read = moments.answered, moments.read
+        status = moments.status
+        self._emit(
+            events.RequestFinished(
+                endpoint=request.endpoint,
+                transport=cast(events.Transport, transport),
+                outcome=outcome,
+                attempt=number,
+                elapsed=now - moments.began,
+                status=error.status if status is None and isinstance(error, ApiError) else status,
+                game_id=game_of(request),
+                cancelled=isinstance(error, asyncio.CancelledError),
+                error=error,
+                call=self._call.get(),
+                waited=None if admitted is None else admitted - moments.began,
+                sending=_between(admitted, written),
+                first_byte=_between(written, answered),
+                reading=_between(answered, read),
+                decoding=None if read is None else now - read,
+            )
+        )
+
+    def retrying(
+        self,
+        request: Request[Any],
+        transport: str,
+        number: int,
+        after: float,
+        error: Exception | None,
+    ) -> None:
+        """Tell that another attempt follows the attempt with a number."""
+        self._emit(
+            events.RetryPlanned(
+                endpoint=request.endpoint,
+                transport=cast(events.Transport, transport),
+                attempt=number,
+                after=after,
+                game_id=game_of(request),
+                error=error,
+                call=self._call.get(),
+            )
+        )
+
+    def held(
+        self, request: Request[Any], transport: str, kinds: Sequence[Kind], seconds: float
+    ) -> None:
+        """Tell that a 429 to a request holds back kinds of requests."""
+        self._emit(
+            events.HoldBegun(
+                endpoint=request.endpoint,
+                transport=cast(events.Transport, transport),
+                kinds=tuple(kind.name.lower() for kind in kinds),
+                seconds=seconds,
+            )
+        )
+
+    def renewed(self, *, rotated: bool) -> None:
+        """Tell of a new token."""
+        self._emit(events.TokenRenewed(rotated=rotated))
+
+    def connected(self, endpoint: str) -> None:
+        """Tell of a new connection to a WebSocket."""
+        self._emit(events.ConnectionMade(endpoint=endpoint))
+
+    def disconnected(self, endpoint: str, reason: str) -> None:
+        """Tell of a connection to a WebSocket that was lost."""
+        self._emit(events.ConnectionLost(endpoint=endpoint, reason=reason))
+
+    def switch_changed(self, state: str, timeout: float, error: FourcastersError | None) -> None:
+        """Tell of the new state of a dead-man switch."""
+        self._emit(events.DeadManChanged(state=DeadManState(state), timeout=timeout, error=error))
+
+    def gate_changed(self, change: str, games: frozenset[str] | None, halted: Halted) -> None:
+        """Tell that games were halted or resumed, or that all was shut or opened."""
+        changed = events.GateChange(change)
+        self._emit(events.GateChanged(change=changed, games=games, halted=halted))
+
+    def undecided(self, orders: tuple[UndecidedOrder, ...]) -> None:
+        """Tell of own orders whose place or edit ended unknown."""
+        self._emit(events.OrdersUndecided(orders=orders))
+
+    def decided(self, orders: tuple[UndecidedOrder, ...], *, expired: bool) -> None:
+        """Tell of those that are decided since."""
+        self._emit(events.OrdersDecided(orders=orders, expired=expired))
+
+    def _emit(self, event: events.SessionEvent) -> None:
+        tell(self._hook, event, "on_event failed for %s", type(event).__name__)
+
+    def _followed(
+        self, name: str, transport: str, verb: Callable[..., Awaitable[T]]
+    ) -> Callable[..., Awaitable[T]]:
+        if inspect.iscoroutinefunction(verb):
+
+            @functools.wraps(verb)
+            async def called(*args: Any, **named: Any) -> T:
+                return await self._until_finished(name, transport, verb(*args, **named))
+
+            return called
+
+        # What closes the gate does so when it is called, and not when it is awaited.
+        @functools.wraps(verb)
+        def begun(*args: Any, **named: Any) -> Awaitable[T]:
+            return self._until_finished(name, transport, verb(*args, **named))
+
+        return begun
+
+    async def _until_finished(self, name: str, transport: str, running: Awaitable[T]) -> T:
+        clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), self._call.get()
+        started, call = clock(), next(self._calls)
+        of_the_call: Any = {"verb": name, "transport": transport, "call": call, "began": began}
+        self._call.set(call)
+        try:
+            self._emit(events.VerbStarted(**of_the_call))
+            try:
+                result = await running
+            except (Exception, asyncio.CancelledError) as error:
+                took = clock() - started
+                self._emit(events.VerbFinished(**of_the_call, elapsed=took, error=error))
+                raise
+            took = clock() - started
+            self._emit(events.VerbFinished(**of_the_call, elapsed=took, result=result))
+            return result
+        finally:
+            self._call.set(before)
+
+
+def _between(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else second - first
+
+
+def game_of(request: Request[Any]) -> str | None:
+    """Return the only game that a request is about, as it is written there."""
+    for named in (request.body, request.params):
+        if named is None:
+            continue
+        for name in _GAME:
+            if isinstance(game := named.get(name), str):
+                return game
+        orders = named.get("orders")
+        if isinstance(orders, Sequence) and not isinstance(orders, str):
+            games = {game_in(order) for order in orders}
+            return games.pop() if len(games) == 1 else None
+    return None
+
+
+def game_in(order: object) -> str | None:
+    """Return the game of an order that is placed."""
+    if not isinstance(order, Mapping):
+        return None
+    found = (order.get(name) for name in _GAME)
+    return next((game for game in found if isinstance(game, str)), None)
