@@ -85,7 +85,7 @@ class Telemetry:
         self.attempts = dict.fromkeys(AttemptStatus, 0)
         """How many attempts ended how. One that the caller gave up is unknown."""
         self.messages = 0
-        """How many of them were messages of a burst."""
+        """How many of those that were answered were messages of a burst."""
         self.retries = 0
         self.holds = 0
         self.renewals = 0

@@ -113,14 +113,9 @@ class Burst(Generic[T]):
             self._pending = []
 
     @property
-    def sent(self) -> int:
-        """How many first attempts are decided, or were withdrawn."""
-        return self._count - self._left
-
-    @property
     def answered(self) -> int:
-        """How many of them were decided by an answer, and not handed over."""
-        return self.sent - self._elsewhere - self.given_up
+        """How many first attempts were decided by an answer, and not handed over."""
+        return self._count - self._left - self._elsewhere - self.given_up
 
     def hand_over(self) -> None:
         """Hand over every request that is not decided yet. Its attempt goes on."""

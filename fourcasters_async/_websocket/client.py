@@ -168,10 +168,9 @@ class WebSocketClient(Sender):
                 await burst.run()
         finally:
             # One that was handed over is counted where it goes on.
-            attempts = self.telemetry.attempts
-            attempts[AttemptStatus.ANSWERED] += burst.answered
-            attempts[AttemptStatus.UNKNOWN] += burst.given_up
-            self.telemetry.messages += burst.sent
+            self._counted[AttemptStatus.ANSWERED] += burst.answered
+            self._counted[AttemptStatus.UNKNOWN] += burst.given_up
+            self.telemetry.messages += burst.answered
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         request, deadline = attempts.request, attempts.deadline or ends

@@ -9,7 +9,8 @@ class SessionStats:
 
     `answered`, `refused`, `unknown` and `not_sent` are attempts by how they ended, over all
     transports, messages of a fan-out and handshakes included. One that the caller gave up counts as
-    unknown. `burst_messages` are those that left in a fan-out over the Orders WebSocket.
+    unknown. `burst_messages` are those among the answered that left in a fan-out over the Orders
+    WebSocket: they have no event of their own.
 
     `in_flight` and `connections` are requests without an answer and open connections, of REST and
     of WebSockets. `waiting` and `remaining` are of the rate limit, which other sessions may share:
