@@ -45,6 +45,10 @@ _OUTCOMES = {
     AttemptStatus.UNKNOWN: events.AttemptOutcome.UNKNOWN,
     AttemptStatus.NOT_SENT: events.AttemptOutcome.NOT_SENT,
 }
+# The calls of verbs, numbered over all sessions of the process: one hook may serve them all.
+_CALLS = count(1)
+# Whose verb the running task is inside of, and the number of the call.
+_CURRENT: ContextVar[tuple[object, int] | None] = ContextVar("fourcasters_call", default=None)
 # What a request calls its game.
 _GAME = ("gameID", "gameId")
 
@@ -55,8 +59,6 @@ class Events:
     def __init__(self, hook: OnEvent) -> None:
         check_callback(hook, "on_event")
         self._hook = hook
-        self._calls = count(1)
-        self._call: ContextVar[int | None] = ContextVar("fourcasters_call", default=None)
 
     def follow(self, verbs: object, transport: str) -> None:
         """Tell of each call of the order verbs that an object has, from now on."""
@@ -96,7 +98,7 @@ class Events:
                 game_id=game_of(request),
                 cancelled=isinstance(error, asyncio.CancelledError),
                 error=error,
-                call=self._call.get(),
+                call=self._call(),
                 waited=None if admitted is None else admitted - moments.began,
                 sending=_between(admitted, written),
                 first_byte=_between(written, answered),
@@ -122,7 +124,7 @@ class Events:
                 after=after,
                 game_id=game_of(request),
                 error=error,
-                call=self._call.get(),
+                call=self._call(),
             )
         )
 
@@ -168,6 +170,11 @@ class Events:
         """Tell of those that are decided since."""
         self._emit(events.OrdersDecided(orders=orders, expired=expired))
 
+    def _call(self) -> int | None:
+        current = _CURRENT.get()
+        # Inside a verb of another session nothing of this one belongs to that.
+        return None if current is None or current[0] is not self else current[1]
+
     def _emit(self, event: events.SessionEvent) -> None:
         tell(self._hook, event, "on_event failed for %s", type(event).__name__)
 
@@ -190,10 +197,10 @@ class Events:
         return begun
 
     async def _until_finished(self, name: str, transport: str, running: Awaitable[T]) -> T:
-        clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), self._call.get()
-        started, call = clock(), next(self._calls)
+        clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), _CURRENT.get()
+        started, call = clock(), next(_CALLS)
         of_the_call: Any = {"verb": name, "transport": transport, "call": call, "began": began}
-        self._call.set(call)
+        _CURRENT.set((self, call))
         try:
             self._emit(events.VerbStarted(**of_the_call))
             try:
@@ -206,7 +213,7 @@ class Events:
             self._emit(events.VerbFinished(**of_the_call, elapsed=took, result=result))
             return result
         finally:
-            self._call.set(before)
+            _CURRENT.set(before)
 
 
 def _between(first: float | None, second: float | None) -> float | None:

@@ -89,7 +89,7 @@ class Transports:
         self._retry = retry
         self.rate_limit = rate_limit
         self.telemetry = telemetry
-        self._home = HomeLoop()
+        self.home = HomeLoop()
         self.http = self._http(max_connections, timeout=timeout, retry=retry, rate_limit=rate_limit)
         self._more: set[_Closing] = set()
         self._beats: dict[int, Beats] = {}
@@ -108,7 +108,7 @@ class Transports:
 
     async def close(self) -> None:
         """Close all of them. Raises `InvalidRequestError` in another event loop."""
-        self._home.enter()
+        self.home.enter()
         self._closed = True
         senders = (self.http, *self._more)
         # First of all: to close takes a while, in which nothing is to leave or to be opened.
@@ -164,7 +164,7 @@ class Transports:
         client = WebSocketClient(
             connections,
             self._auth,
-            self._home,
+            self.home,
             timeout=self._timeout,
             retry=self._retry,
             telemetry=self.telemetry,
@@ -224,7 +224,7 @@ class Transports:
             address,
             self._clients,
             self._auth,
-            self._home,
+            self.home,
             timeout=self._timeout,
             retry=self._retry,
             rate_limit=self.rate_limit,
@@ -255,7 +255,7 @@ class Transports:
         return HttpClient(
             pool,
             self._auth,
-            self._home,
+            self.home,
             timeout=timeout,
             retry=retry,
             rate_limit=rate_limit,
@@ -274,6 +274,7 @@ def _known(address: URL | None, name: str) -> URL:
 def stats_of(transports: Transports, gate: Gate) -> "models.SessionStats":
     """Return what a session has done and what it is at, in numbers."""
     told, limit, halted = transports.telemetry, transports.rate_limit, gate.halted
+    now = transports.home.time()
     return models.SessionStats(
         answered=told.attempts[AttemptStatus.ANSWERED],
         refused=told.attempts[AttemptStatus.REFUSED],
@@ -286,8 +287,8 @@ def stats_of(transports: Transports, gate: Gate) -> "models.SessionStats":
         in_flight=transports.in_flight,
         waiting=limit.waiting,
         connections=transports.connections,
-        remaining=limit.remaining,
-        undecided_orders=gate.unknown,
+        remaining=limit.remaining_at(now),
+        undecided_orders=gate.unknown_at(now),
         halted_games=len(halted.games),
         halted_everything=halted.everything,
     )

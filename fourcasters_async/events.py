@@ -176,7 +176,7 @@ class OrdersDecided:
 
 @frozen(kw_only=True)
 class VerbStarted:
-    """An order verb was called. `call` is its number in the session, and `began` is in UTC."""
+    """An order verb was called. `call` is its number in the process, and `began` is in UTC."""
 
     verb: str
     transport: Transport

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_websocket": {"_core", "_http", "_json", *RECORDS},
     "events": {"dead_man", *RECORDS},
     "_events": {"_core", "dead_man", "events", *RECORDS},
+    "contrib": {"_version", "dead_man", "events", *RECORDS},
     "exposure": {"models"},
     "graded": {"_core", *RECORDS},
     "account": {"_core", "exposure", "graded", *RECORDS},

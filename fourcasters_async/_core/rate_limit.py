@@ -41,8 +41,7 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
 
         The reserve is apart: of this many, none is taken from it. It is 0 while requests wait.
         """
-        free, ordinary = self._free(time_now())
-        return 0 if self.anyone_waiting else max(0, min(free, ordinary - self._reserve))
+        return self.remaining_at(time_now())
 
     @property
     def remaining_for_cancels(self) -> int:
@@ -51,6 +50,11 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
         `remaining` is not beside it but in it: what others send takes places from both.
         """
         return max(0, self._free(time_now())[0])
+
+    def remaining_at(self, now: float) -> int:
+        """Return what `remaining` is at a loop time. Any thread can ask."""
+        free, ordinary = self._free(now)
+        return 0 if self.anyone_waiting else max(0, min(free, ordinary - self._reserve))
 
     @property
     def waiting(self) -> int:

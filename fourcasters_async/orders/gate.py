@@ -10,7 +10,6 @@ from typing import Any
 
 from attrs import evolve
 
-from fourcasters_async._core.rate_limit import time_now
 from fourcasters_async._core.text import folded
 from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
 from fourcasters_async.models import (
@@ -134,13 +133,12 @@ class Gate(Halts):
         self._expire(_now())
         return self._as_undecided(self.tickets, games)
 
-    @property
-    def unknown(self) -> int:
-        """How many own orders ended unknown and can still come into the book.
+    def unknown_at(self, now: float) -> int:
+        """Return how many own orders ended unknown and can still come into the book.
 
         It changes nothing, so that any thread can ask.
         """
-        expired = time_now() - self._undecided_for
+        expired = now - self._undecided_for
         return sum(
             len(ticket.orders)
             for ticket in tuple(self.tickets)
