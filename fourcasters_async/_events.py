@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from fourcasters_async import events
 from fourcasters_async._core.callbacks import tell
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Kind, Request
-from fourcasters_async._core.telemetry import Moments
+from fourcasters_async._core.telemetry import Moments, Transport
 from fourcasters_async._core.validation import check_callback
 from fourcasters_async.dead_man import DeadManState
 from fourcasters_async.errors import ApiError, FourcastersError
@@ -45,12 +45,11 @@ _OUTCOMES = {
     AttemptStatus.UNKNOWN: events.AttemptOutcome.UNKNOWN,
     AttemptStatus.NOT_SENT: events.AttemptOutcome.NOT_SENT,
 }
+_UNKNOWN, _NOT_SENT = events.AttemptOutcome.UNKNOWN, events.AttemptOutcome.NOT_SENT
 # The calls of verbs, numbered over all sessions of the process: one hook may serve them all.
 _CALLS = count(1)
 # Whose verb the running task is inside of, and the number of the call.
 _CURRENT: ContextVar[tuple[object, int] | None] = ContextVar("fourcasters_call", default=None)
-# What a request calls its game.
-_GAME = ("gameID", "gameId")
 
 
 class Events:
@@ -60,7 +59,7 @@ class Events:
         check_callback(hook, "on_event")
         self._hook = hook
 
-    def follow(self, verbs: object, transport: str) -> None:
+    def follow(self, verbs: object, transport: Transport) -> None:
         """Tell of each call of the order verbs that an object has, from now on."""
         for name in VERBS:
             verb = getattr(verbs, name, None)
@@ -70,39 +69,41 @@ class Events:
     def attempted(
         self,
         request: Request[Any],
-        transport: str,
+        transport: Transport,
         number: int,
         moments: Moments,
         ended: AttemptResult[Any] | BaseException,
     ) -> None:
         """Tell of an attempt that has ended, or that was given up with an exception."""
-        now = moments.clock()
+        now, status, cancelled = moments.clock(), moments.status, False
         error: BaseException | None
-        if isinstance(ended, AttemptResult):
-            outcome, error = _OUTCOMES[ended.status], ended.error
+        if isinstance(ended, BaseException):
+            outcome, error = _UNKNOWN if moments.left is not False else _NOT_SENT, ended
+            cancelled = isinstance(ended, asyncio.CancelledError)
         else:
-            unsent = moments.left is False
-            outcome = events.AttemptOutcome.NOT_SENT if unsent else events.AttemptOutcome.UNKNOWN
-            error = ended
-        admitted, written = moments.admitted, moments.written
+            outcome, error = _OUTCOMES[ended.status], ended.error
+            if status is None and error is not None and isinstance(error, ApiError):
+                status = error.status
+        # Written out: to call a function for each part would take twice as long.
+        current = _CURRENT.get()
+        began, admitted, written = moments.began, moments.admitted, moments.written
         answered, read = moments.answered, moments.read
-        status = moments.status
         self._emit(
             events.RequestFinished(
                 endpoint=request.endpoint,
-                transport=cast(events.Transport, transport),
+                transport=transport,
                 outcome=outcome,
                 attempt=number,
-                elapsed=now - moments.began,
-                status=error.status if status is None and isinstance(error, ApiError) else status,
+                elapsed=now - began,
+                status=status,
                 game_id=game_of(request),
-                cancelled=isinstance(error, asyncio.CancelledError),
+                cancelled=cancelled,
                 error=error,
-                call=self._call(),
-                waited=None if admitted is None else admitted - moments.began,
-                sending=_between(admitted, written),
-                first_byte=_between(written, answered),
-                reading=_between(answered, read),
+                call=None if current is None or current[0] is not self else current[1],
+                waited=None if admitted is None else admitted - began,
+                sending=None if admitted is None or written is None else written - admitted,
+                first_byte=None if written is None or answered is None else answered - written,
+                reading=None if answered is None or read is None else read - answered,
                 decoding=None if read is None else now - read,
             )
         )
@@ -110,7 +111,7 @@ class Events:
     def retrying(
         self,
         request: Request[Any],
-        transport: str,
+        transport: Transport,
         number: int,
         after: float,
         error: Exception | None,
@@ -119,7 +120,7 @@ class Events:
         self._emit(
             events.RetryPlanned(
                 endpoint=request.endpoint,
-                transport=cast(events.Transport, transport),
+                transport=transport,
                 attempt=number,
                 after=after,
                 game_id=game_of(request),
@@ -129,13 +130,13 @@ class Events:
         )
 
     def held(
-        self, request: Request[Any], transport: str, kinds: Sequence[Kind], seconds: float
+        self, request: Request[Any], transport: Transport, kinds: Sequence[Kind], seconds: float
     ) -> None:
         """Tell that a 429 to a request holds back kinds of requests."""
         self._emit(
             events.HoldBegun(
                 endpoint=request.endpoint,
-                transport=cast(events.Transport, transport),
+                transport=transport,
                 kinds=tuple(kind.name.lower() for kind in kinds),
                 seconds=seconds,
             )
@@ -179,7 +180,7 @@ class Events:
         tell(self._hook, event, "on_event failed for %s", type(event).__name__)
 
     def _followed(
-        self, name: str, transport: str, verb: Callable[..., Awaitable[T]]
+        self, name: str, transport: Transport, verb: Callable[..., Awaitable[T]]
     ) -> Callable[..., Awaitable[T]]:
         if inspect.iscoroutinefunction(verb):
 
@@ -196,7 +197,7 @@ class Events:
 
         return begun
 
-    async def _until_finished(self, name: str, transport: str, running: Awaitable[T]) -> T:
+    async def _until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
         clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), _CURRENT.get()
         started, call = clock(), next(_CALLS)
         of_the_call: Any = {"verb": name, "transport": transport, "call": call, "began": began}
@@ -216,28 +217,13 @@ class Events:
             _CURRENT.set(before)
 
 
-def _between(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else second - first
-
-
 def game_of(request: Request[Any]) -> str | None:
     """Return the only game that a request is about, as it is written there."""
-    for named in (request.body, request.params):
-        if named is None:
-            continue
-        for name in _GAME:
-            if isinstance(game := named.get(name), str):
-                return game
-        orders = named.get("orders")
-        if isinstance(orders, Sequence) and not isinstance(orders, str):
-            games = {game_in(order) for order in orders}
-            return games.pop() if len(games) == 1 else None
-    return None
-
-
-def game_in(order: object) -> str | None:
-    """Return the game of an order that is placed."""
-    if not isinstance(order, Mapping):
+    named: Mapping[str, Any] | None = request.body or request.params
+    if not named:
         return None
-    found = (order.get(name) for name in _GAME)
-    return next((game for game in found if isinstance(game, str)), None)
+    game = named.get("gameID") or named.get("gameId")
+    if game is None and (orders := named.get("orders")):
+        games = {order.get("gameID") or order.get("gameId") for order in orders}
+        game = games.pop() if len(games) == 1 else None
+    return game

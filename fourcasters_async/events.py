@@ -11,15 +11,13 @@ does not decide in time has a `RequestFinished` for each of its attempts, the fi
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 
-from attrs import frozen
+from attrs import define, frozen
 
+from fourcasters_async._core.telemetry import Transport
 from fourcasters_async.dead_man import DeadManState
 from fourcasters_async.errors import FourcastersError
 from fourcasters_async.models import CancelReport, CancelResults, Halted, UndecidedOrder
-
-Transport = Literal["rest", "socket", "handshake"]
 
 
 class AttemptOutcome(StrEnum):
@@ -46,7 +44,8 @@ class GateChange(StrEnum):
     """`flatten` has ended: what is not halted may be placed again."""
 
 
-@frozen(kw_only=True)
+# Not frozen, unlike the others: a fan-out over REST makes thousands.
+@define(kw_only=True)
 class RequestFinished:
     """One attempt of a request has ended: it was decided, failed, or was given up.
 
@@ -56,11 +55,11 @@ class RequestFinished:
     the caller gave it up, or the session was closed. `error` says why it was not answered. `call`
     is that of the verb that it belongs to, `None` for none, such as a read.
 
-    The seconds say where the time went, and are `None` where it did not get so far: `waited` for
-    what the exchange asked to wait and for the rate limit; `sending` from then until it was
-    written, which includes the wait for a connection; `first_byte` from then until the header of
-    the answer was there; `reading` its body; `decoding` it, and all until it was judged. Over the
-    Orders WebSocket an answer comes as a whole, and `reading` is 0. `elapsed` is the sum.
+    The seconds are by the clock of the event loop, and `None` where it did not get so far:
+    `waited` for what the exchange asked to wait and for the rate limit; `sending` from then until
+    it was written, which includes the wait for a connection; `first_byte` from then until the
+    header of the answer was there; `reading` its body; `decoding` it, and all until it was judged.
+    Over the Orders WebSocket an answer comes as a whole, and `reading` is 0. `elapsed` is the sum.
     """
 
     endpoint: str

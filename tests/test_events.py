@@ -660,10 +660,12 @@ async def test_no_event_of_a_login_shows_the_password(
     assert str.__str__(session._auth.token) not in shown
 
 
-def test_an_event_is_as_it_was_for_every_hook() -> None:
+def test_no_event_can_be_given_other_fields_nor_but_the_hot_one_other_values() -> None:
     for kind in events.SessionEvent.__args__:
         assert attrs.has(kind)
         assert "__slots__" in vars(kind)
+        if kind is RequestFinished:
+            continue
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(object.__new__(kind), attrs.fields(kind)[0].name, None)
 

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_json": {"_core", *RECORDS},
     "_http": {"_core", "_json", *RECORDS},
     "_websocket": {"_core", "_http", "_json", *RECORDS},
-    "events": {"dead_man", *RECORDS},
+    "events": {"_core", "dead_man", *RECORDS},
     "_events": {"_core", "dead_man", "events", *RECORDS},
     "contrib": {"_version", "dead_man", "events", *RECORDS},
     "exposure": {"models"},

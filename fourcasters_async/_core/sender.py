@@ -29,7 +29,7 @@ from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.tasks import Closable, HomeLoop
-from fourcasters_async._core.telemetry import Moments, Observer, Telemetry
+from fourcasters_async._core.telemetry import Moments, Observer, Telemetry, Transport
 from fourcasters_async._core.validation import check_seconds
 from fourcasters_async.errors import (
     ApiError,
@@ -56,7 +56,7 @@ class Sender(Admission):
     `timeout` is the seconds that one request may take. Without a `rate_limit` nothing is limited.
     """
 
-    transport: ClassVar[str]
+    transport: ClassVar[Transport]
     """What it is called where it is told of."""
     # Turns of the loop in which what came in on idle connections is read before any is used.
     _CATCH_UP_TURNS = 0

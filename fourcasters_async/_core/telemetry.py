@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async.errors import FourcastersError
+
+Transport = Literal["rest", "socket", "handshake"]
+"""How a request goes out; `handshake` is that of a WebSocket."""
 
 
 class Moments:
@@ -29,18 +32,15 @@ class Moments:
 
 
 class Observer(Protocol):
-    """Who is told what happens to the requests of a session. Nothing that it does may raise.
+    """Who is told what happens in a session. Nothing that it does may raise."""
 
-    `transport` is `rest`, `socket`, or `handshake` for that of a WebSocket. Times are in seconds.
-    """
-
-    def follow(self, verbs: object, transport: str) -> None:
+    def follow(self, verbs: object, transport: Transport) -> None:
         """Tell of each call of the order verbs that an object has, from now on."""
 
     def attempted(
         self,
         request: Request[Any],
-        transport: str,
+        transport: Transport,
         number: int,
         moments: Moments,
         ended: AttemptResult[Any] | BaseException,
@@ -50,7 +50,7 @@ class Observer(Protocol):
     def retrying(
         self,
         request: Request[Any],
-        transport: str,
+        transport: Transport,
         number: int,
         after: float,
         error: Exception | None,
@@ -58,7 +58,7 @@ class Observer(Protocol):
         """Tell that another attempt follows the attempt with a number."""
 
     def held(
-        self, request: Request[Any], transport: str, kinds: Sequence[Kind], seconds: float
+        self, request: Request[Any], transport: Transport, kinds: Sequence[Kind], seconds: float
     ) -> None:
         """Tell that a 429 to a request holds back kinds of requests."""
 

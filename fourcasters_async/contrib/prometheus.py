@@ -99,6 +99,7 @@ class PrometheusEvents:
             ("state",),
             registry=registry,
         )
+        self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._sessions = _Sessions()
         registry.register(self._sessions)
         self._takers: dict[type, Callable[[Any], None]] = {
@@ -120,10 +121,18 @@ class PrometheusEvents:
         self._sessions.add(session)
 
     def _take_request(self, event: RequestFinished) -> None:
-        self._requests.labels(event.endpoint, event.transport, event.outcome.value).inc()
+        where = (event.endpoint, event.transport, event.outcome)
+        kept = self._kept.get(where)
+        if kept is None:
+            # To find them by their labels takes as long as to count.
+            kept = self._kept[where] = (
+                self._requests.labels(*where[:2], event.outcome.value),
+                self._request_seconds.labels(*where[:2]),
+            )
+        requests, seconds = kept
+        requests.inc()
         if event.waited is not None:
-            seconds = event.elapsed - event.waited
-            self._request_seconds.labels(event.endpoint, event.transport).observe(seconds)
+            seconds.observe(event.elapsed - event.waited)
 
     def _take_retry(self, event: RetryPlanned) -> None:
         self._retries.labels(event.endpoint, event.transport).inc()
