@@ -222,6 +222,8 @@ class FirstAttempt(Generic[T]):
             finally:
                 self._burst.withdraw(self._index)
         if how is _HELD_BACK:
+            if attempts.moments is not None:
+                attempts.moments.left = False
             return None
         attempts.token = self._burst.connection.token
         return self._burst.judge(how)
