@@ -2,9 +2,9 @@
 
     [HOOK=1] python tests/kill_program.py URL ORDERS_URL TOKEN USERNAME PASSWORD GAME…
 
-It makes a session, with a `HOOK` one that tells what happens, and from then on nothing of the package or of what it depends on can be
-imported. Then it stops its trading in each way. It prints as JSON what it tried to import, and what
-code was compiled, from then on.
+It makes a session, with `HOOK` one that tells what happens. From then on nothing of the package or
+of what it depends on can be imported. Then it stops its trading in each way. It prints as JSON what
+it tried to import, and what code was compiled, from then on.
 """
 
 import asyncio
