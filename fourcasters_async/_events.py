@@ -90,21 +90,23 @@ class Events:
         answered, read = moments.answered, moments.read
         self._emit(
             events.RequestFinished(
-                endpoint=request.endpoint,
-                transport=transport,
-                outcome=outcome,
-                attempt=number,
-                elapsed=now - began,
-                status=status,
-                game_id=game_of(request),
-                cancelled=cancelled,
-                error=error,
-                call=None if current is None or current[0] is not self else current[1],
-                waited=None if admitted is None else admitted - began,
-                sending=None if admitted is None or written is None else written - admitted,
-                first_byte=None if written is None or answered is None else answered - written,
-                reading=None if answered is None or read is None else read - answered,
-                decoding=None if read is None else now - read,
+                request.endpoint,
+                transport,
+                outcome,
+                number,
+                now - began,
+                status,
+                game_of(request),
+                cancelled,
+                error,
+                # The call of the verb that it belongs to.
+                None if current is None or current[0] is not self else current[1],
+                # What it waited, what it took to be sent, to be answered, to be read and decoded.
+                None if admitted is None else admitted - began,
+                None if admitted is None or written is None else written - admitted,
+                None if written is None or answered is None else answered - written,
+                None if answered is None or read is None else read - answered,
+                None if read is None else now - read,
             )
         )
 

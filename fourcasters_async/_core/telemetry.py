@@ -20,15 +20,18 @@ class Moments:
 
     __slots__ = ("admitted", "answered", "began", "clock", "left", "read", "status", "written")
 
+    admitted: float | None
+    written: float | None
+    answered: float | None
+    read: float | None
+    left: bool | None
+    status: int | None
+
     def __init__(self) -> None:
         self.clock = asyncio.get_running_loop().time
         self.began = self.clock()
-        self.admitted: float | None = None
-        self.written: float | None = None
-        self.answered: float | None = None
-        self.read: float | None = None
-        self.left: bool | None = False
-        self.status: int | None = None
+        self.admitted = self.written = self.answered = self.read = self.status = None
+        self.left = False
 
 
 class Observer(Protocol):
