@@ -689,6 +689,23 @@ async def test_the_numbers_are_those_of_the_events(
     assert stats.holds == len(watched.of(HoldBegun)) > 0
 
 
+async def test_a_burst_that_is_given_up_counts_each_message_once(
+    fake_exchange: FakeExchange, session: AsyncSession, watched: Watched
+) -> None:
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(40)]
+    for game in games[:10]:
+        fake_exchange.inject(faults.Stall(), game_id=game)
+    async with session.orders_socket() as orders:
+        task = asyncio.create_task(orders.cancel_all_orders_for_games(games))
+        await until(lambda: len(fake_exchange.open_orders()) == 10)
+        await asyncio.sleep(0.1 * SECOND)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    stats = session.stats
+    assert (stats.burst_messages, stats.unknown, stats.in_flight) == (30, 10, 0)
+    assert isinstance(watched.of(VerbFinished)[0].error, asyncio.CancelledError)
+
+
 async def test_what_is_under_way_is_counted(
     fake_exchange: FakeExchange, orders: Orders, session: AsyncSession, transport: Transport
 ) -> None:
