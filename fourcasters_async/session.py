@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from signal import Signals
-from typing import NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 import aiohttp
 
 import fourcasters_async
+from fourcasters_async import models
 from fourcasters_async._core.auth import Auth, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import hidden
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._core.unclosed import warn_unclosed
 from fourcasters_async._core.validation import (
     check_count,
@@ -33,7 +35,7 @@ from fourcasters_async._settings import (
     settings_from_env,
 )
 from fourcasters_async._sign_in import SignIn, check_credentials, login_answer
-from fourcasters_async._transports import Transports, prepare_to_cancel
+from fourcasters_async._transports import Transports, prepare_to_cancel, stats_of
 from fourcasters_async.account import me_request
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.errors import InvalidRequestError
@@ -43,6 +45,10 @@ from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
 from fourcasters_async.orders.hedge import OverRest
 from fourcasters_async.orders.socket import OrdersSocket
+
+if TYPE_CHECKING:
+    # A session without a hook should not wait until they are imported.
+    from fourcasters_async._events import Events, OnEvent
 
 _LEAST_HEARTBEAT = 6
 
@@ -54,8 +60,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
     the session logs in when it first has to and when a token dies, once for all requests that
     wait. A login that the exchange refused is not repeated until `login` is called, after a
     challenge (428) for five minutes. `on_token` is called with every new token, also one that the
-    exchange sends in place of an old one: a function, or a coroutine function. What it raises is
-    logged and has no other effect.
+    exchange sends in place of an old one: a function, or a coroutine function. `on_event` is a
+    plain function that is called with a `SessionEvent` for whatever happens, and must not block.
+    What either raises is logged and has no other effect.
 
     `base_url` is the REST address, `orders_url` that of the Orders WebSocket, and `streaming_url`
     that of the feeds, without a path: `https` and `wss`, unless they are on this machine. By
@@ -100,6 +107,7 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
         on_token: OnToken | None = None,
+        on_event: "Callable[[fourcasters_async.SessionEvent], object] | None" = None,
         late_effect: float = 120.0,
         read_lag: float = 1.0,
     ) -> None:
@@ -113,12 +121,15 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
             raise InvalidRequestError("username, password: one is of no use without the other")
         if on_token is not None and not callable(on_token):
             raise InvalidRequestError("on_token: must be a function or a coroutine function")
+        events = None if on_event is None else _events_for(on_event)
+        telemetry = Telemetry(events)
         retry = RetryPolicy() if retry is None else check_kind(retry, RetryPolicy, "retry")
         self._auth = Auth(
             None if token is None else check_token(token),
             None if username is None else check_credentials(username, password),
             log_in=self._log_in,
             on_token=on_token,
+            telemetry=telemetry,
         )
         address = check_url(base_url, "base_url", "https")
         orders_url = beside(address, orders_url, ORDERS_URL)
@@ -140,11 +151,13 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
             rate_limit=RateLimit()
             if rate_limit is None
             else check_kind(rate_limit, RateLimit, "rate_limit"),
+            telemetry=telemetry,
         )
         self._http = self._transports.http
         gate = Gate(
             late_effect=check_seconds(late_effect, "late_effect"),
             read_lag=check_seconds(read_lag, "read_lag"),
+            observer=events,
         )
         super().__init__(self._http, gate, max_in_flight=max_connections)
         self._feeds = FeedParts(
@@ -175,6 +188,16 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
     def base_url(self) -> str:
         """The REST address of the exchange."""
         return str(self._transports.address).rstrip("/")
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """The rate limit of the session, which other sessions may share."""
+        return self._transports.rate_limit
+
+    @property
+    def stats(self) -> "models.SessionStats":
+        """What the session has done since it was made, in numbers. Any thread may ask."""
+        return stats_of(self._transports, self._gate)
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
@@ -252,6 +275,7 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
             timeout=timeout,
             least=_LEAST_HEARTBEAT,
             on_change=on_change,
+            observer=self._http.telemetry.observer,
         )
 
     @asynccontextmanager
@@ -295,3 +319,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         return FlatOnExit(
             lambda: self.flatten(deadline=deadline), shut=self._gate.shut, signals=signals
         )
+
+
+def _events_for(hook: "OnEvent") -> "Events":
+    from fourcasters_async._events import Events  # noqa: PLC0415  # as above
+
+    return Events(hook)

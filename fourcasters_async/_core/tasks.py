@@ -1,6 +1,7 @@
 """What asyncio has no word for: who was cancelled, whose loop this is, who owns a task."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +47,12 @@ class HomeLoop:
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
+
+    def time(self) -> float:
+        """Return its time. Any thread can ask, and also before and after it runs."""
+        if self.loop is None or self.loop.is_closed():
+            return time.monotonic()
+        return self.loop.time()
 
     def enter(self) -> None:
         """Raise `InvalidRequestError` unless the running event loop is this one."""

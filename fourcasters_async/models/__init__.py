@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         GameOutcome,
         OutcomeStatus,
     )
+    from fourcasters_async.models.stats import SessionStats
     from fourcasters_async.models.undecided import Halted, UndecidedOrder
     from fourcasters_async.models.user import User, UserType
     from fourcasters_async.models.user_event import (
@@ -131,6 +132,7 @@ __all__ = [
     "ProofSource",
     "ReconciledOrder",
     "Record",
+    "SessionStats",
     "SingleOrderBook",
     "UndecidedOrder",
     "UnmatchedOffer",
@@ -179,12 +181,8 @@ _HOMES = homes_of(
         "proof": ("Proof", "ProofSource"),
         "reconcile": ("OrderFate", "ReconciledOrder"),
         "record": ("Record",),
-        "report": (
-            "CancelReport",
-            "FlatReport",
-            "GameOutcome",
-            "OutcomeStatus",
-        ),
+        "report": ("CancelReport", "FlatReport", "GameOutcome", "OutcomeStatus"),
+        "stats": ("SessionStats",),
         "undecided": ("Halted", "UndecidedOrder"),
         "user": ("User", "UserType"),
         "user_event": (

@@ -41,6 +41,8 @@ class ManyGames(ABC):
         self._reads = reads
         self._jobs = jobs
         self._max_in_flight = max_in_flight
+        if (observer := sender.telemetry.observer) is not None:
+            observer.follow(self, sender.transport)
 
     async def cancel_all_orders_for_games(
         self,
@@ -114,12 +116,24 @@ class ManyGames(ABC):
         Raises `InvalidRequestError` for the arguments, and `SessionClosedError`, both at the call.
         """
         markets = check_markets(games, type)
-        return OutcomeStream(
-            self._jobs,
-            lambda tell: self._cancel_games(
-                markets, deadline, tell, verify=verify, periods=periods
-            ),
-        )
+        return self._stream(partial(self._cancel_games, markets, deadline), verify, periods)
+
+    def _stream(
+        self,
+        cancel_games: Callable[..., Coroutine[object, object, CancelReport]],
+        verify: bool,  # noqa: FBT001  # as `cancelling` got it
+        periods: bool,  # noqa: FBT001  # as above
+    ) -> OutcomeStream:
+        """Return the stream of a call of `cancelling`, which is told of as that of every verb."""
+        observer, transport = self._sender.telemetry.observer, self._sender.transport
+
+        def begin(tell: OnOutcome) -> Coroutine[object, object, CancelReport]:
+            running = cancel_games(tell, verify=verify, periods=periods)
+            if observer is None:
+                return running
+            return observer.until_finished("cancelling", transport, running)
+
+        return OutcomeStream(self._jobs, begin)
 
     def _cancel_games(
         self,

@@ -169,10 +169,7 @@ class OrdersSocket(Orders):
         of this socket is left, what is in flight over it ends unknown. Raises at the call.
         """
         markets, cancel_games = check_markets(games, type), self._hedging(hedge)
-        return OutcomeStream(
-            self._jobs,
-            lambda tell: cancel_games(markets, deadline, tell, verify=verify, periods=periods),
-        )
+        return self._stream(partial(cancel_games, markets, deadline), verify, periods)
 
     def _hedging(
         self, hedge: float | None
@@ -210,7 +207,12 @@ class OrdersSocket(Orders):
         is in whole seconds, at least 1. If the connection is lost, a beat is sent on the next one.
         Raises `InvalidRequestError` for the arguments, and as every order verb once it is entered.
         """
-        return DeadManSwitch(lambda: self._beats(timeout), timeout=timeout, on_change=on_change)
+        return DeadManSwitch(
+            lambda: self._beats(timeout),
+            timeout=timeout,
+            on_change=on_change,
+            observer=self._sender.telemetry.observer,
+        )
 
     @asynccontextmanager
     async def _beats(self, after: int) -> AsyncIterator[Beat]:
