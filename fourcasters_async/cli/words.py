@@ -2,13 +2,19 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import click
 
 from fourcasters_async.cli.exits import ABORTED, fail
 from fourcasters_async.cli.terminal import harmless, say, usage_error
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+FC = TypeVar("FC", bound="Callable[..., object] | click.Command")
+
+
+def json_option(command: FC) -> FC:
+    """Give a command the option for JSON."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
 
 
 def given_ids(words: Iterable[str], what: str) -> list[str]:
