@@ -39,7 +39,7 @@ MADE_BY_A_SESSION = {
     f"fourcasters_async.{name}"
     for name in (
         *("Account", "DeadManSwitch", "FlatOnExit", "LiveBook", "LiveOrders", "Markets"),
-        *("Orders", "OrdersSocket", "PriceFeed", "UserFeed"),
+        *("Orders", "OrdersSocket", "OutcomeStream", "PriceFeed", "UserFeed"),
     )
 }
 

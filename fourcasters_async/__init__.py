@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         VerbFinished,
         VerbStarted,
     )
+    from fourcasters_async.exposure import exposure_of
     from fourcasters_async.feeds.cursor_file import CursorFile
     from fourcasters_async.feeds.live_book import LiveBook
     from fourcasters_async.feeds.live_orders import LiveOrders
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from fourcasters_async.flatten import FlatOnExit
     from fourcasters_async.markets import Markets
     from fourcasters_async.models import *  # noqa: F403  # it exports the records, each declared once
+    from fourcasters_async.orders.outcome_stream import OutcomeStream
     from fourcasters_async.orders.socket import OrdersSocket
     from fourcasters_async.orders.verbs import Orders
     from fourcasters_async.session import AsyncSession
@@ -92,6 +94,7 @@ __all__ = [  # the records follow, from where they are declared
     "OrdersNotCancelledError",
     "OrdersSocket",
     "OrdersUndecided",
+    "OutcomeStream",
     "OutcomeUnknownError",
     "PriceFeed",
     "RateLimit",
@@ -108,6 +111,7 @@ __all__ = [  # the records follow, from where they are declared
     "VerbFinished",
     "VerbStarted",
     "__version__",
+    "exposure_of",
 ]
 __all__ += models.__all__
 
@@ -153,7 +157,7 @@ _HOMES = homes_of(
             "VerbFinished",
             "VerbStarted",
         ),
-        "exposure": (),
+        "exposure": ("exposure_of",),
         "feeds.cursor_file": ("CursorFile",),
         "feeds.live_book": ("LiveBook",),
         "feeds.live_orders": ("LiveOrders",),
@@ -162,6 +166,7 @@ _HOMES = homes_of(
         "flatten": ("FlatOnExit",),
         "graded": (),
         "markets": ("Markets",),
+        "orders.outcome_stream": ("OutcomeStream",),
         "orders.socket": ("OrdersSocket",),
         "orders.verbs": ("Orders",),
         "search": (),

@@ -188,18 +188,19 @@ class Events:
 
             @functools.wraps(verb)
             async def called(*args: Any, **named: Any) -> T:
-                return await self._until_finished(name, transport, verb(*args, **named))
+                return await self.until_finished(name, transport, verb(*args, **named))
 
             return called
 
         # What closes the gate does so when it is called, and not when it is awaited.
         @functools.wraps(verb)
         def begun(*args: Any, **named: Any) -> Awaitable[T]:
-            return self._until_finished(name, transport, verb(*args, **named))
+            return self.until_finished(name, transport, verb(*args, **named))
 
         return begun
 
-    async def _until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
+    async def until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
+        """Tell of a verb that is running: that it has begun, and how it ends."""
         clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), _CURRENT.get()
         started, call = clock(), next(_CALLS)
         of_the_call: Any = {"verb": name, "transport": transport, "call": call, "began": began}

@@ -96,6 +96,13 @@ class Transports:
         self._closed = False
 
     @property
+    def in_use(self) -> bool:
+        """Whether there is something to close: a pool of its own that was used, or a socket."""
+        if self._closed or self.home.loop is None:
+            return False
+        return self._clients.lent is None or bool(self._more)
+
+    @property
     def in_flight(self) -> int:
         """How many requests have no answer yet."""
         return sum(each.in_flight for each in (self.http, *tuple(self._more)))

@@ -35,16 +35,18 @@ def me_request() -> "Request[models.User]":
 
 
 class Account(GradedReads):
-    """The reads of the account: `session.account`."""
+    """The reads of the account: `session.account`.
+
+    `deadline` is the seconds that a read may take, by default the session's `timeout`.
+    """
 
     async def get_unmatched(self, *, deadline: float | None = None) -> list[OpenOrder]:
         """Return every open order of the account, on all games: `GET /user/getUnmatched`.
 
         It does not show what happened to a place that ended unknown, which may be filled:
-        `AsyncSession.reconcile` does. `deadline` is in seconds, by default the session's `timeout`.
-        Raises an `ApiError` (`AuthenticationError`, `RateLimitedError`, `ServerError`),
-        `DecodeError` if the answer is malformed or cut short, `NotSentError`, or
-        `OutcomeUnknownError` if no answer came.
+        `AsyncSession.reconcile` does. Raises an `ApiError` (`AuthenticationError`,
+        `RateLimitedError`, `ServerError`), `DecodeError` if the answer is malformed or cut short,
+        `NotSentError`, or `OutcomeUnknownError` if no answer came.
         """
         return (await self._sender.call(UNMATCHED, deadline=deadline)).unmatched
 
@@ -162,11 +164,11 @@ class Account(GradedReads):
     ) -> "list[models.GameExposure]":
         """Return what is won or lost by how games end: on some games, or on all with a bet.
 
-        Made of `get_unmatched` and `get_matched_bets`, one after the other: an order that is filled
-        between the two counts as both. For named `games`, and their children with a bet or an
-        order, also of `get_game_liability`. `fourcasters_async.exposure.exposure_of` does the
-        arithmetic, also over records of your own. `deadline` is in seconds for each read. Raises
-        what `get_unmatched` raises.
+        Made of `GET /user/getUnmatched` and `GET /user/getMatchedBets`, one after the other: an
+        order that is filled between the two counts as both. For named `games`, and their children
+        with a bet or an order, also of `GET /user/getGameLiability`.
+        `fourcasters_async.exposure_of` does the arithmetic, also over records of your own.
+        `deadline` is in seconds for each read. Raises what `get_unmatched` raises.
         """
         from fourcasters_async.exposure import exposure_of  # noqa: PLC0415  # a kill needs no arithmetic
 

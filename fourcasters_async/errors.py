@@ -220,6 +220,11 @@ REFUSALS: Mapping[int, type[ApiError]] = {
 class UnsettledCancelsError(FourcastersError, ExceptionGroup[FourcastersError]):
     """The games of a fan-out that are not known to be clear, one exception per game."""
 
+    def __repr__(self) -> str:
+        count = len(self.exceptions)
+        errors = f"{count:,} errors" if count > 1 else "1 error"
+        return f"UnsettledCancelsError({self.message!r}, <{errors}>)"
+
     def derive(self, errors: Sequence[FourcastersError]) -> "UnsettledCancelsError":  # type: ignore[override]  # the group holds no others
         """Return the group for `split` and `subgroup`."""
         return UnsettledCancelsError(self.message, errors)

@@ -55,7 +55,10 @@ class GradedSince:
 
 
 class GradedReads:
-    """The reads of graded bets, which are a part of `session.account`."""
+    """The reads of graded bets, which are a part of `session.account`.
+
+    `deadline` is the seconds that a read may take, by default the session's `timeout`.
+    """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -89,6 +92,7 @@ class GradedReads:
         """Return graded bets from the old address: `GET /user/getGradedWagers`.
 
         As `get_graded`, which is to be preferred, and within the same 60 requests in a minute.
+        Raises as it does.
         """
         return await self._sender.call(
             _graded_in("GET /user/getGradedWagers", Kind.GRADED, start, end), deadline=deadline
@@ -130,7 +134,8 @@ class GradedReads:
     ) -> GradedSince:
         """Iterate over what was graded, page by page: `async for bet in …graded_since(since)`.
 
-        It ends with the last bet that is graded by now. `GradedSince.cursor` is where to go on:
+        It sends `GET /user/v2/getGradedSince` for each page, and ends with the last bet that is
+        graded by now. `GradedSince.cursor` is where to go on:
         keep it, and pass it as `cursor` later, also from another process. A bet comes again when
         its outcome changes: the later one is valid, and `tx_id` identifies it. `deadline` is in
         seconds for each page. Iterating raises what `get_graded_since` raises, and can begin

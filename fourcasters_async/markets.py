@@ -27,7 +27,10 @@ from fourcasters_async.search import find_games
 
 
 class Markets:
-    """The reads of the markets: `session.markets`."""
+    """The reads of the markets: `session.markets`.
+
+    `deadline` is the seconds that a read may take, by default the session's `timeout`.
+    """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
@@ -38,10 +41,9 @@ class Markets:
         """Return the codes of the leagues with open markets: `GET /exchange/getLeagues`.
 
         With a `sport`, such as `"basketball"`, only the leagues of that sport. The exchange adds
-        `"LIVE"`, an alias for all games in play, and for soccer and golf `"all"`. `deadline` is in
-        seconds, by default the session's `timeout`. Raises an `ApiError` (`AuthenticationError`,
-        `RateLimitedError`, `ServerError`), `DecodeError` if the answer is malformed,
-        `NotSentError`, or `OutcomeUnknownError` if no answer came.
+        `"LIVE"`, an alias for all games in play, and for soccer and golf `"all"`. Raises an
+        `ApiError` (`AuthenticationError`, `RateLimitedError`, `ServerError`), `DecodeError` if the
+        answer is malformed, `NotSentError`, or `OutcomeUnknownError` if no answer came.
         """
         sport = optional(check_id, sport, "sport")
         request = Request(
@@ -77,10 +79,10 @@ class Markets:
     ) -> list[FoundGame]:
         """Return the games of a `league` that a text can mean, the likeliest first.
 
-        It reads `get_games` and looks for the text, such as `"lakers"`, `"LAL BOS"` or a rotation
-        number: `fourcasters_async.search.find_games` says how, and finds in games of your own. Each
-        hit has the ids that `place` wants. `"upcoming"` has no game in play: `"LIVE"` has those.
-        Raises what `get_leagues` raises.
+        It reads `GET /exchange/v2/getGames` and looks for the text, such as `"lakers"`, `"LAL BOS"`
+        or a rotation number: `fourcasters_async.search.find_games` says how, and finds in games of
+        your own. Each hit has the ids that `place` wants. `"upcoming"` has no game in play:
+        `"LIVE"` has those. Raises what `get_leagues` raises.
         """
         check_text(text, "text")
         return find_games(text, await self.get_games(league, deadline=deadline))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 import aiohttp
 
+import fourcasters_async
 from fourcasters_async import models
 from fourcasters_async._core.auth import Auth, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import hidden
 from fourcasters_async._core.telemetry import Telemetry
+from fourcasters_async._core.unclosed import warn_unclosed
 from fourcasters_async._core.validation import (
     check_count,
     check_flag,
@@ -41,12 +43,12 @@ from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
-from fourcasters_async.orders.socket import OrdersSocket, OverRest
+from fourcasters_async.orders.hedge import OverRest
+from fourcasters_async.orders.socket import OrdersSocket
 
 if TYPE_CHECKING:
     # A session that only cancels should not wait until the records of the markets are imported.
-    from fourcasters_async._events import Events, OnEvent
-    from fourcasters_async.markets import Markets
+    from fourcasters_async._events import Events
 
 _LEAST_HEARTBEAT = 6
 
@@ -105,7 +107,7 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
         on_token: OnToken | None = None,
-        on_event: "OnEvent | None" = None,
+        on_event: "Callable[[fourcasters_async.SessionEvent], object] | None" = None,
         late_effect: float = 120.0,
         read_lag: float = 1.0,
     ) -> None:
@@ -175,9 +177,10 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         raise TypeError("an AsyncSession is not copied or pickled; make another")
 
     @cached_property
-    def markets(self) -> "Markets":
+    def markets(self) -> "fourcasters_async.Markets":
         """What can be bet on."""
-        from fourcasters_async.markets import Markets  # noqa: PLC0415  # as above
+        # A session that only cancels should not wait until these records are imported.
+        from fourcasters_async.markets import Markets  # noqa: PLC0415  # as said
 
         return Markets(self._http)
 
@@ -216,6 +219,12 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         """Close the session."""
         await self.close()
 
+    def __del__(self) -> None:
+        # A constructor that raised has made no transports.
+        transports: Transports | None = getattr(self, "_transports", None)
+        if transports is not None and transports.in_use:
+            warn_unclosed(self, "use `async with AsyncSession(…)`, or `await session.close()`")
+
     async def close(self) -> None:
         """Close the pool, unless it is yours, and refuse every later request.
 
@@ -225,12 +234,13 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         than the one that the session was used in.
         """
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._jobs.close)
             stack.push_async_callback(self._reads.close)
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
 
     async def warm_up(self, connections: int) -> int:
-        """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
+        """Open a number of `connections` for a burst: so many `GET /user/getMe` at once.
 
         Returns how many were answered. Each has a connection of its own, unless it has to be
         repeated, and it stays open for 75 seconds if the exchange does not close it sooner. They
@@ -257,7 +267,8 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         the rate limit of its own. **Leaving the block does not disarm it: every open order of the
         account is cancelled when the time runs out.** `switch.state` says what is known by the
         clock; `on_change` is called with each new state. With a `client_session` of yours the
-        beats go through its pool.
+        beats go through its pool. Raises `InvalidRequestError` for the arguments, and as
+        `DeadManSwitch` once it is entered.
         """
         return DeadManSwitch(
             lambda: self._transports.beats(timeout),
@@ -282,8 +293,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         """
         check_flag(wait, "wait")
         async with self._transports.orders_socket(wait=wait) as socket:
+            shared = self._gate, self._reads, self._jobs
             rest = OverRest(self._send_cancel, self._cancel_resting, self._max_in_flight)
-            yield OrdersSocket(socket, self._gate, self._reads, rest, connected=wait)
+            yield OrdersSocket(socket, *shared, rest, connected=wait)
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None
@@ -298,8 +310,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         a `TaskGroup` inside the block raises leaves it as an `ExceptionGroup`: let your tasks end
         at a `HaltedError`, so that the lines after the block are reached.
 
-        `end.report` says what is known afterwards, and `end.exit_status` is 0 only if it is known
-        that nothing rests. Raises `InvalidRequestError` and `SessionClosedError`.
+        `flatten` has `deadline` seconds. `end.report` says what is known afterwards, and
+        `end.exit_status` is 0 only if it is known that nothing rests. Raises `InvalidRequestError`
+        and `SessionClosedError`.
         """
         check_seconds(deadline, "deadline")
         self._http.ensure_usable()
@@ -308,7 +321,7 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         )
 
 
-def _events_for(hook: "OnEvent") -> "Events":
+def _events_for(hook: "Callable[[fourcasters_async.SessionEvent], object]") -> "Events":
     from fourcasters_async._events import Events  # noqa: PLC0415  # as above
 
     return Events(hook)

@@ -274,7 +274,8 @@ async def request_of(path: str, arguments: Spec) -> Request[Any] | None:
     """Return what the verb would send. It waits for nothing."""
     with patch("fourcasters_async._transports.HttpClient", _Interceptor):
         try:
-            await ENDPOINTS[path].ask(AsyncSession("token"), arguments)
+            async with AsyncSession("token") as session:
+                await ENDPOINTS[path].ask(session, arguments)
         except InterceptedError as intercepted:
             return intercepted.request
     return None

@@ -2,7 +2,9 @@
 
 import asyncio
 import copy
+import gc
 import pickle
+import threading
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -58,6 +60,22 @@ def in_a_loop_of_its_own(call: Call, session: AsyncSession) -> object:
     return asyncio.run(call(session))
 
 
+async def use(session: AsyncSession) -> None:
+    await session.__aenter__()  # it is not left
+
+
+async def refused_once_its_loop_has_ended(exchange: FakeExchange, call: Call) -> None:
+    session = AsyncSession(exchange.token, base_url=exchange.url, orders_url=exchange.orders_url)
+    # Once it is joined, it holds the session no more.
+    thread = threading.Thread(target=in_a_loop_of_its_own, args=(use, session))
+    thread.start()
+    thread.join()
+    with pytest.raises(InvalidRequestError, match="first used in has ended"):
+        await call(session)
+    del session
+    gc.collect()
+
+
 def without_a_loop(call: Call, session: AsyncSession) -> None:
     """Begin a call as another library than asyncio would."""
     coroutine = call(session)
@@ -82,12 +100,9 @@ async def test_in_the_loop_of_another_thread_it_is_refused_and_nothing_leaves(
 async def test_once_its_loop_has_ended_it_is_refused_and_nothing_leaves(
     fake_exchange: FakeExchange, call: Call
 ) -> None:
-    session = AsyncSession(
-        fake_exchange.token, base_url=fake_exchange.url, orders_url=fake_exchange.orders_url
-    )
-    await asyncio.to_thread(in_a_loop_of_its_own, AsyncSession.__aenter__, session)
-    with pytest.raises(InvalidRequestError, match="first used in has ended"):
-        await call(session)
+    # Nor can it be closed any more.
+    with pytest.warns(ResourceWarning, match="AsyncSession was used and never closed"):
+        await refused_once_its_loop_has_ended(fake_exchange, call)
     assert not fake_exchange.requests
 
 

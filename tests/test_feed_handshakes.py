@@ -99,7 +99,7 @@ async def hears(exchange: FakeExchange, stream: Any) -> None:
             order = exchange.book.place(exchange.account, game.game_id)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SECOND):
-                    while order.order_id not in repr(await anext(stream)):
+                    while order.order_id not in str((await anext(stream)).to_dict()):
                         pass
                     return
 
@@ -568,7 +568,7 @@ async def test_a_malformed_replay_is_asked_for_again(
         await fake_exchange.drop_sockets()
         game = fake_exchange.add_game()
         missed = fake_exchange.book.place(fake_exchange.account, game.game_id)
-        while missed.order_id not in repr(await anext(stream)):
+        while missed.order_id not in str((await anext(stream)).to_dict()):
             pass
         await until(lambda: replayed.is_up(opened))
     fake_exchange.assert_all_faults_struck()

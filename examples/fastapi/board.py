@@ -20,8 +20,8 @@ from fourcasters_async import (
     MarketType,
     MatchedBet,
     OpenOrder,
+    exposure_of,
 )
-from fourcasters_async.exposure import exposure_of
 
 log = logging.getLogger("desk")
 
@@ -190,7 +190,7 @@ class Board:
         if report.undecided:
             reason = f"{len(report.undecided)} own orders may still come into the book"
             return self._note(game_id, "unknown", reason)
-        if outcome.resting == []:
+        if outcome.verified_clear:
             return self._note(game_id, "clear", "")
         return self._note(game_id, "unknown", reason_of(outcome))
 
@@ -198,7 +198,7 @@ class Board:
         """Note what a halt of everything has shown beside the halts of the games."""
         for outcome in report.outcomes:
             # Games of which the live orders did not know.
-            if outcome.game_id not in named and outcome.resting != []:
+            if outcome.game_id not in named and not outcome.verified_clear:
                 reason = reason_of(outcome)
                 yield self._note(outcome.game_id, "unknown", reason)
         if report.verified_clear:

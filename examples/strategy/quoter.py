@@ -201,11 +201,13 @@ async def main(games: list[str], terms: Terms, deadline: float) -> int:
         AsyncSession.from_env() as session,
         # For a process that is killed, or a machine that is lost.
         session.dead_man_switch(30),
-        session.flat_on_exit(deadline=deadline) as end,
     ):
+        end = session.flat_on_exit(deadline=deadline)
         try:
-            await Quoter(session, terms).run(games)
-        except* FourcastersError:
+            async with end:
+                await Quoter(session, terms).run(games)
+        except Exception:
+            # Whatever it is: with the status of Python itself, 1, nobody would know what rests.
             log.exception("the quoting has failed")
             failed = True
     log.info("%s", end.report)

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quoter import Quoter, Terms, add_cents
 
-from fourcasters_async import AsyncSession
+from fourcasters_async import AsyncSession, HaltedError
 from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, strategies
 
 
@@ -200,14 +200,18 @@ async def test_a_game_that_is_not_known_to_be_clear_is_not_quoted(
         )
 
 
-@asynccontextmanager
-async def program(exchange: FakeExchange, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the bot as a program, and kill it if it outlives the block."""
-    settings = {
+def settings_on(exchange: FakeExchange) -> dict[str, str]:
+    return {
         "FOURCASTERS_TOKEN": exchange.token,
         "FOURCASTERS_BASE_URL": exchange.url,
         "FOURCASTERS_STREAMING_URL": exchange.streaming_url,
     }
+
+
+@asynccontextmanager
+async def program(exchange: FakeExchange, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the bot as a program, and kill it if it outlives the block."""
+    settings = settings_on(exchange)
     process = await asyncio.create_subprocess_exec(
         sys.executable, quoter.__file__, *words, env={**os.environ, **settings}
     )
@@ -241,6 +245,23 @@ async def test_the_program_ends_with_status_3_if_orders_may_rest(
         fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrders", times=None)
         bot.send_signal(signal.SIGTERM)
         assert await bot.wait() == 3
+
+
+@pytest.mark.parametrize(("faulty", "status"), [(False, 1), (True, 3)], ids=["flat", "not known"])
+async def test_whatever_fails_the_status_says_what_is_known(
+    fake_exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch, *, faulty: bool, status: int
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ExceptionGroup("two", [quoter.FillsMissedError(), HaltedError()])
+
+    for name, value in settings_on(fake_exchange).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Quoter, "run", fail)
+    if faulty:
+        fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrders", times=None)
+    fake_exchange.add_game(orders=1)
+    assert await quoter.main(["a" * 24], Terms(), 2.0) == status
+    fake_exchange.clear_faults()
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
             raise InvalidRequestError(f"reserve: must be less than requests, not {reserve}")
         self.requests = requests
         """The number of requests that may be sent in any window."""
-        self.window = check_seconds(window, "window")
+        self.window: float = check_seconds(window, "window")
         """The length of a window in seconds."""
         self._shared = 0
         self._timer: asyncio.TimerHandle | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -29,8 +29,13 @@ class Kind(Enum):
     HANDSHAKE = auto()
     """The handshake of a WebSocket."""
 
-    # `Enum` hashes the name, in Python, at each look into `RULES`.
-    __hash__ = object.__hash__
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+
+    else:
+        # `Enum` hashes the name, in Python, at each look into `RULES`.
+        __hash__ = object.__hash__
 
 
 MANY_ORDERS = 16 * 2**20

@@ -1,10 +1,13 @@
-"""What asyncio does not say in one word of its own: who was cancelled, and whose loop this is."""
+"""What asyncio has no word for: who was cancelled, whose loop this is, who owns a task."""
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 from fourcasters_async.errors import InvalidRequestError
+
+T = TypeVar("T")
 
 
 class Cancellation:
@@ -68,3 +71,27 @@ class HomeLoop:
                 f"session: the event loop that it was first used in {state}; connections belong "
                 "to one loop, so make a new AsyncSession in each asyncio.run and each thread"
             )
+
+
+class Jobs:
+    """Work that goes on whether or not somebody waits for it, and ends with what it belongs to."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def begin(self, work: Coroutine[object, object, T]) -> "asyncio.Task[T]":
+        """Begin some work."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Wait until all of it has ended. What it needs was closed before, so it ends soon."""
+        if tasks := tuple(self._tasks):
+            try:
+                await asyncio.wait(tasks)
+            except asyncio.CancelledError:
+                for task in tasks:
+                    task.cancel()
+                raise

@@ -1,12 +1,14 @@
 """What a session counts of its requests, and whom it tells of them."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Sequence
+from typing import Any, Literal, Protocol, TypeVar
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
 from fourcasters_async._core.request import Kind, Request
 from fourcasters_async.errors import FourcastersError
+
+T = TypeVar("T")
 
 Transport = Literal["rest", "socket", "handshake"]
 """How a request goes out; `handshake` is that of a WebSocket."""
@@ -39,6 +41,10 @@ class Observer(Protocol):
 
     def follow(self, verbs: object, transport: Transport) -> None:
         """Tell of each call of the order verbs that an object has, from now on."""
+
+    async def until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
+        """Tell of an order verb that is running: that it has begun, and how it ends."""
+        ...
 
     def attempted(
         self,

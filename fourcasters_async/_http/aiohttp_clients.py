@@ -92,11 +92,13 @@ class AiohttpClients:
             self._proxy_auth = _private_setting(lent, "_default_proxy_auth", "proxy")
         if lent is not None and middlewares is None:
             middlewares = _private_setting(lent, "_middlewares", "middlewares")
-        self.middlewares = tuple(middlewares or ())
+        self.middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = tuple(middlewares or ())
         """The caller's middlewares. A request that names its own has to name these too."""
         # The whole attempt is limited elsewhere: a stalled body can outlast aiohttp's `total`.
-        self.timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
-        self.used = Connections()
+        self.timeout: aiohttp.ClientTimeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=connect_timeout
+        )
+        self.used: Connections = Connections()
         """The connections over which a request was sent."""
         self._environment: dict[URL, tuple[URL, aiohttp.BasicAuth | None] | None] = {}
 

@@ -1,6 +1,7 @@
 """An aiohttp WebSocket that writes many frames at once."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 
@@ -31,9 +32,10 @@ class BufferedWebSocket(aiohttp.ClientWebSocketResponse[Literal[True]]):
 
     def __init__(self, reader: Any, writer: Any, *more: Any, **named: Any) -> None:
         super().__init__(reader, writer, *more, **named)
-        self.buffer = writer.transport = Buffer(writer.transport)
+        self.buffer: Buffer = Buffer(writer.transport)
         """What gathers the frames."""
-        self.token = Secret()
+        writer.transport = self.buffer
+        self.token: Secret = Secret()
         """The token of the handshake."""
         self.response: aiohttp.ClientResponse
         """The answer to the handshake."""
@@ -83,10 +85,10 @@ class Buffer:
         self._transport = transport
         self._gathered: list[bytes] = []
         self._size = 0
-        self.writes = 0
+        self.writes: int = 0
         """How often gathered frames were given to the connection."""
-        self.is_closing = transport.is_closing
-        self.abort = transport.abort
+        self.is_closing: Callable[[], bool] = transport.is_closing
+        self.abort: Callable[[], None] = transport.abort
 
     def write(self, data: bytes) -> None:
         """Gather `data`, and write if it is urgent or the buffer is full."""

@@ -11,6 +11,7 @@ import aiohttp
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
+from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.frames import Answer, Document
@@ -57,7 +58,7 @@ class Connection:
     ) -> None:
         self._decode = decode
         self._silence = silence
-        self.token = socket.token
+        self.token: Secret = socket.token
         """The token of the handshake."""
         self._socket = socket
         self._loop = asyncio.get_running_loop()

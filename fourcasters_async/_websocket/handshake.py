@@ -79,7 +79,9 @@ class Handshake(Sender):
         self._limits = TimeLimits()
         # The answer to the handshake in progress, which aiohttp does not return.
         self._answers: list[aiohttp.ClientResponse] = []
-        self.request = Request(f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE)
+        self.request: Request[BufferedWebSocket] = Request(
+            f"GET {address.path}", BufferedWebSocket, Kind.HANDSHAKE
+        )
         """The request of every handshake."""
 
     async def close(self) -> None:

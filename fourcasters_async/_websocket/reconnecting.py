@@ -67,7 +67,7 @@ class Reconnecting(Generic[C]):
         self._keeping: asyncio.Task[None] | None = None
         self._crashes = 0
         self._observer = handshake.telemetry.observer
-        self.closed = False
+        self.closed: bool = False
         """Whether `close` was called."""
 
     @property

@@ -141,7 +141,7 @@ class Follower:
     def __init__(
         self, feed: PriceFeed, game_id: str, stale_after: float, shown: Shown, exchange: str
     ) -> None:
-        self.seen = Seen(doubt="")
+        self.seen: Seen = Seen(doubt="")
         """What was told last. No book is in doubt for nothing."""
         self._feed = feed
         self._shown = shown
@@ -165,16 +165,7 @@ class Follower:
         self._turns.append((self._doubt(), now()))
 
     def _doubt(self) -> str | None:
-        book = self._book
-        if book.current:
-            return None
-        if not self._feed.connected:
-            return "the feed is down"
-        if book.error is not None:
-            return f"the book could not be read: {book.error}"
-        if not book.kept.complete:
-            return "the book is being read"
-        return f"the feed has said nothing for {book.stale_after:g} s"
+        return self._book.doubt
 
     def _tell(self, doubt: str | None, at: datetime) -> None:
         age, held, before = self._book.age, self._book.order_book, self.seen

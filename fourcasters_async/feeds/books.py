@@ -9,7 +9,7 @@ from typing import Protocol
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async.errors import DecodeError, FourcastersError
 from fourcasters_async.feeds.alarm import Alarm
-from fourcasters_async.feeds.live_book import LiveBook, OnStale
+from fourcasters_async.feeds.live_book import BookState, LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import Update, game_of, payload_of, update_of
 from fourcasters_async.models import GameUpdate, Gap, OrderBook, OrderUpdate
 
@@ -37,14 +37,14 @@ class Books:
     """The books of one feed. It is their pulse: connected or not, and silent since when."""
 
     def __init__(
-        self, read: ReadBook, prepare: Callable[[LiveBook], Awaitable[None]], read_lag: float
+        self, read: ReadBook, prepare: Callable[[BookState], Awaitable[None]], read_lag: float
     ) -> None:
         self._read = read
         self._prepare = prepare
         self._read_lag = read_lag
-        self._books: dict[str, LiveBook] = {}
+        self._books: dict[str, BookState] = {}
         self._loop = asyncio.get_running_loop()
-        self.time = self._loop.time
+        self.time: Callable[[], float] = self._loop.time
         self._places = asyncio.Semaphore(_READS)
         self._reads: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -77,14 +77,14 @@ class Books:
         """Return the book of a game, which is kept from now on."""
         book = self._books.get(game_id)
         if book is None:
-            book = self._books[game_id] = LiveBook(game_id, self, stale_after=5.0)
+            book = self._books[game_id] = BookState(game_id, self, stale_after=5.0)
             self.read(book)
         if on_stale is not None:
             book.on_stale = on_stale
         if stale_after is not None and stale_after != book.stale_after:
             book.stale_after = stale_after
             self._check([book])
-        return book
+        return book.book
 
     def give_up(self, game_id: str, error: FourcastersError) -> None:
         """Keep a book no longer."""
@@ -181,7 +181,7 @@ class Books:
             self._timer.cancel()
             self._timer = None
 
-    def read(self, book: LiveBook, *, after: int = 0) -> None:
+    def read(self, book: BookState, *, after: int = 0) -> None:
         """Read a book until it is complete, `after` as many failures."""
         if self.connected and not book.kept.complete:
 
@@ -196,7 +196,7 @@ class Books:
             self._ending.add(reading)
             reading.add_done_callback(ended)
 
-    def _restart(self, book: LiveBook, *, epochs: bool) -> None:
+    def _restart(self, book: BookState, *, epochs: bool) -> None:
         book.kept.restart(epochs=epochs)
         book.since = self.time()
 
@@ -205,7 +205,7 @@ class Books:
         if reading is not None:
             reading.cancel()
 
-    async def _read_until_complete(self, book: LiveBook, failures: int) -> None:
+    async def _read_until_complete(self, book: BookState, failures: int) -> None:
         while True:
             if failures:
                 await asyncio.sleep(_PAUSES.longest_backoff(failures))
@@ -222,7 +222,7 @@ class Books:
             else:
                 failures += 1
 
-    async def _read_once(self, book: LiveBook) -> bool:
+    async def _read_once(self, book: BookState) -> bool:
         """Read a book. Returns whether that counts."""
         generation, trails = book.kept.generation, self.time() < book.since + self._read_lag
         try:
@@ -243,7 +243,7 @@ class Books:
             self._check([book])
         return counts
 
-    def _check(self, books: Iterable[LiveBook]) -> None:
+    def _check(self, books: Iterable[BookState]) -> None:
         """Tell of what became stale, or current again."""
         for book in list(books):
             book.tell()

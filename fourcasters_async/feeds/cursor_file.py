@@ -21,7 +21,7 @@ class CursorFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = _checked(path)
+        self.path: Path = _checked(path)
         """The file. It need not exist yet, but its directory has to."""
         # A write that was given up may still run in its thread.
         self._writing = Lock()

@@ -20,7 +20,7 @@ class Doubts:
         self._why = why
         self._lapses_at = lapses_at
         self._streams: Streams[str | None] = Streams()
-        self.news = News(self.look)
+        self.news: News = News(self.look)
         """What may change the doubt: to tell it is to have it looked at, once in a turn."""
         self._ended = False
         self._told: str | None = None

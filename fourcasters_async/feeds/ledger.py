@@ -55,10 +55,10 @@ class Ledger:
         self._heard: dict[str, float] = {}
         # When the feed last told of an open order.
         self._told: dict[str, float] = {}
-        self.owed = OwedWords()
+        self.owed: OwedWords = OwedWords()
         """What the feed has still to tell, and which cancels it has shown."""
         self._nameless: list[OpenOrder] = []
-        self.conclusive = True
+        self.conclusive: bool = True
         """Whether the last read decides about every order that the feed may have lost.
 
         It does not where it lacks an order that an answer or a read has shown a moment before.

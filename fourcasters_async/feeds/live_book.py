@@ -40,41 +40,42 @@ class LiveBook:
     grows old and stays current.
     """
 
-    def __init__(self, game_id: str, pulse: Pulse, *, stale_after: float) -> None:
-        self.game_id = game_id
-        """The id of the game."""
-        self.stale_after = stale_after
-        """Seconds of silence on the whole feed after which the book is stale."""
-        self.on_stale: OnStale | None = None
-        """What is told of each change of `current`."""
-        self.error: FourcastersError | None = None
-        """Why the book could not be read last, `None` if it could."""
-        self.kept = KeptBook(game_id)
-        self.since = pulse.time()
-        """Since when, as a loop time, everything that is said of the game is heard."""
-        self._pulse = pulse
-        self._told = False
-        self._given_up: FourcastersError | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+    def __init__(self, state: "BookState") -> None:
+        self._state = state
 
     def __repr__(self) -> str:
         return f"<LiveBook {self.game_id}, {'current' if self.current else 'stale'}>"
 
     @property
+    def game_id(self) -> str:
+        """The id of the game."""
+        return self._state.game_id
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds of silence on the whole feed after which the book is stale."""
+        return self._state.stale_after
+
+    @property
+    def error(self) -> FourcastersError | None:
+        """Why the book could not be read last, `None` if it could."""
+        return self._state.error
+
+    @property
     def current(self) -> bool:
         """Whether the book is what the exchange has now, as far as can be known."""
-        return (
-            self._given_up is None
-            and self.kept.complete
-            and self._pulse.connected
-            and not self._pulse.is_silent(self.stale_after)
-        )
+        return self._state.current
+
+    @property
+    def doubt(self) -> str | None:
+        """Why it is not `current`, `None` while it is."""
+        return self._state.doubt
 
     @property
     def age(self) -> float | None:
         """Seconds since the prices of this game were last told or read, `None` before that."""
-        updated = self.kept.updated
-        return None if updated is None else self._pulse.time() - updated
+        updated = self._state.kept.updated
+        return None if updated is None else self._state.pulse.time() - updated
 
     @property
     def order_book(self) -> OrderBook | None:
@@ -82,12 +83,12 @@ class LiveBook:
 
         In each list the best order for a taker comes first. What is stale is still there.
         """
-        return self.kept.record
+        return self._state.kept.record
 
     @property
     def own(self) -> list[BookEntry]:
         """The orders of the account in this book."""
-        book = self.kept.record
+        book = self._state.kept.record
         return [] if book is None else [each for each in book.entries if each.own]
 
     def orders(
@@ -101,10 +102,10 @@ class LiveBook:
         """Return the orders that rest on a side, the best for a taker first.
 
         The side is named as in `NewOrder`: `side` is the id of a participant, `"over"`, `"under"`,
-        or with a `market` `"yes"` or `"no"`; a spread or a total has a `number`.
+        or with a `market` `"yes"` or `"no"`; a spread or a total has its line as the `number`.
         """
         folded = side if type in (MarketType.MONEYLINE, MarketType.SPREAD) else side.casefold()
-        return self.kept.side(Side(type, folded, number, market))
+        return self._state.kept.side(Side(type, folded, number, market))
 
     def best(
         self,
@@ -116,12 +117,62 @@ class LiveBook:
     ) -> BookEntry | None:
         """Return the order of a side that a taker gets first, `None` if none rests.
 
-        Its `odds` are those of whoever placed it: a taker gets the same odds with the other sign.
+        The side is named as in `orders`, a line by its `number`. Its `odds` are American, those of
+        whoever placed it: a taker gets the same odds with the other sign.
         """
         return best_of(self.orders(type, side, number=number, market=market))
 
     async def wait_until_current(self) -> None:
         """Wait until the book is current. Raises why it never will be, once that is known."""
+        await self._state.wait_until_current()
+
+
+class BookState:
+    """What a feed keeps of the book of one game. `book` is what the user sees of it."""
+
+    def __init__(self, game_id: str, pulse: Pulse, *, stale_after: float) -> None:
+        self.game_id = game_id
+        self.stale_after = stale_after
+        self.on_stale: OnStale | None = None
+        """What is told of each change of `current`."""
+        self.error: FourcastersError | None = None
+        self.pulse = pulse
+        self.kept: KeptBook = KeptBook(game_id)
+        self.since: float = pulse.time()
+        """Since when, as a loop time, everything that is said of the game is heard."""
+        self.book: LiveBook = LiveBook(self)
+        self.told: bool = False
+        """Whether it was last told to be current."""
+        self._given_up: FourcastersError | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def current(self) -> bool:
+        """See `LiveBook`."""
+        return (
+            self._given_up is None
+            and self.kept.complete
+            and self.pulse.connected
+            and not self.pulse.is_silent(self.stale_after)
+        )
+
+    @property
+    def doubt(self) -> str | None:
+        """See `LiveBook`."""
+        if self.current:
+            return None
+        if self._given_up is not None:
+            return str(self._given_up)
+        if not self.pulse.connected:
+            return "the feed is down"
+        if self.error is not None:
+            return f"the book could not be read: {self.error}"
+        if not self.kept.complete:
+            return "the book is being read"
+        return f"the feed has said nothing for {self.stale_after:g} s"
+
+    async def wait_until_current(self) -> None:
+        """See `LiveBook`."""
         while not self.current:
             if self._given_up is not None:
                 raise copy.copy(self._given_up)
@@ -142,18 +193,13 @@ class LiveBook:
     def tell(self) -> None:
         """Tell of a change of `current`, once."""
         current = self.current
-        if current is self._told:
+        if current is self.told:
             return
-        self._told = current
+        self.told = current
         if current:
             self._wake()
         if self.on_stale is not None:
-            tell(self.on_stale, self, "on_stale failed for game %s", self.game_id)
-
-    @property
-    def told(self) -> bool:
-        """Whether it was last told to be current."""
-        return self._told
+            tell(self.on_stale, self.book, "on_stale failed for game %s", self.game_id)
 
     def _wake(self) -> None:
         for waiting in self._waiting:

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Self
 
+from fourcasters_async._core.unclosed import Entered
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
 from fourcasters_async.feeds.doubts import Doubts
@@ -32,7 +33,7 @@ _log = logging.getLogger("fourcasters_async")
 _DECIDED_PAUSE = 0.05
 
 
-class LiveOrders:
+class LiveOrders(Entered):
     """The account's own open orders: `async with session.live_orders() as orders`.
 
     They are united from the user feed, from the answers to this session's own requests, and from
@@ -97,11 +98,12 @@ class LiveOrders:
             self._follow(None)
             raise
         self._begin_keeping()
+        self._still_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection. What is held stays, and is not current any more."""
-        self._closed = True
+        self._closed, self._still_open = True, False
         self._follow(None)
         try:
             if self._keeping is not None:
@@ -171,7 +173,8 @@ class LiveOrders:
     def fills(self) -> Stream[OrderFilled]:
         """Return the fills from now on, as maker and as taker, each once.
 
-        Earlier ones are not among them: `user_feed` with a cursor has those too.
+        A `Lagged` among them says how many were forgotten: the consumer was too slow. Earlier ones
+        are not among them: `user_feed` with a cursor has those too.
         """
         return self._fills.open()
 

@@ -53,9 +53,9 @@ class KeptBook:
 
     def __init__(self, game_id: str) -> None:
         self.game_id = game_id
-        self.complete = False
+        self.complete: bool = False
         """Whether all sides are known since the last restart."""
-        self.generation = 0
+        self.generation: int = 0
         """How often it was restarted."""
         self.updated: float | None = None
         """When the feed or a read last said something of its prices."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
+from fourcasters_async._core.unclosed import Entered
 from fourcasters_async._core.validation import (
     check_callback,
     check_count,
@@ -26,7 +27,7 @@ from fourcasters_async.errors import (
 )
 from fourcasters_async.feeds.books import Books, ReadBook
 from fourcasters_async.feeds.lagging import LaggingQueue
-from fourcasters_async.feeds.live_book import LiveBook, OnStale
+from fourcasters_async.feeds.live_book import BookState, LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import event_of, kind_of
 from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
@@ -44,7 +45,7 @@ Take = Callable[[FeedConnection, bytes], None]
 Connect = Callable[[str, Take], AbstractAsyncContextManager[Reconnecting[FeedConnection]]]
 
 
-class PriceFeed:
+class PriceFeed(Entered):
     """The changes of the books of games, as they happen: `session.price_feed(…)`.
 
     `async with session.price_feed() as feed` connects, and raises why it cannot. Inside, the
@@ -109,10 +110,12 @@ class PriceFeed:
             self._keep_on(connections)
             stack.push_async_callback(self._end_keeping)
             self._resources = stack.pop_all()
+        self._still_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection. Books are stale from then on."""
+        self._still_open = False
         self._end(SessionClosedError(_CLOSED))
         await self._resources.aclose()
 
@@ -158,10 +161,7 @@ class PriceFeed:
         await self._send(self._subscriptions.add(topics, replace=replace))
 
     async def unsubscribe(
-        self,
-        games: Iterable[str] = (),
-        leagues: Iterable[str] = (),
-        sports: Iterable[str] = (),
+        self, games: Iterable[str] = (), leagues: Iterable[str] = (), sports: Iterable[str] = ()
     ) -> None:
         """Ask no longer for these games, leagues and sports.
 
@@ -273,7 +273,7 @@ class PriceFeed:
         except ConnectionResetError as error:
             connection.lose(str(error))
 
-    async def _send_for(self, book: LiveBook) -> None:
+    async def _send_for(self, book: BookState) -> None:
         await self._send(self._unsent.pop(book.game_id, None))
 
     async def _keep_subscribed(self, connections: Reconnecting[FeedConnection]) -> None:

@@ -5,18 +5,15 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+import fourcasters_async
 from fourcasters_async.feeds.arguments import AUDIT, KEEP, Given
 from fourcasters_async.models import OpenOrder, OrderChange, UndecidedOrder
 
 if TYPE_CHECKING:
     # A session that only cancels should not wait until the feeds are imported.
     from fourcasters_async.feeds.books import ReadBook
-    from fourcasters_async.feeds.cursor_file import CursorFile
     from fourcasters_async.feeds.lines import Lines
-    from fourcasters_async.feeds.live_orders import LiveOrders
     from fourcasters_async.feeds.order_follower import OrderFollower
-    from fourcasters_async.feeds.prices import PriceFeed
-    from fourcasters_async.feeds.user import UserFeed
 
 
 @frozen
@@ -39,7 +36,7 @@ class SessionFeeds:
 
     def price_feed(
         self, games: Given = None, leagues: Given = None, sports: Given = None, *, keep: int = KEEP
-    ) -> "PriceFeed":
+    ) -> "fourcasters_async.PriceFeed":
         """Return what changes in the books of games: `async with session.price_feed() as feed`.
 
         `async for event in feed` yields it: `GET /price-stream`, a WebSocket. Without arguments
@@ -61,8 +58,12 @@ class SessionFeeds:
         )
 
     def user_feed(
-        self, cursor: "str | CursorFile | None" = None, *, keep: int = KEEP, audit: float = AUDIT
-    ) -> "UserFeed":
+        self,
+        cursor: "str | fourcasters_async.CursorFile | None" = None,
+        *,
+        keep: int = KEEP,
+        audit: float = AUDIT,
+    ) -> "fourcasters_async.UserFeed":
         """Return what happens to the account's orders: `async with session.user_feed() as feed`.
 
         `async for event in feed` yields placed and cancelled orders and fills, each once and in
@@ -77,7 +78,7 @@ class SessionFeeds:
 
         return UserFeed(self._feeds.lines, cursor, keep=keep, audit=audit)
 
-    def live_orders(self, *, audit: float = 60.0) -> "LiveOrders":
+    def live_orders(self, *, audit: float = 60.0) -> "fourcasters_async.LiveOrders":
         """Return the account's own orders, at every moment: `async with session.live_orders()`.
 
         They come from the user feed (`GET /v2/user`), from the answers to this session's requests,

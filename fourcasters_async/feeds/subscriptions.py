@@ -59,7 +59,7 @@ class Subscriptions:
     """
 
     def __init__(self) -> None:
-        self.everything = True
+        self.everything: bool = True
         self._commanded = False
         self._topics = Topics()
         self._books = Topics()

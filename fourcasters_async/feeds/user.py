@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
 
+from fourcasters_async._core.unclosed import Entered
 from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import InvalidRequestError, SessionClosedError
 from fourcasters_async.feeds.arguments import AUDIT, KEEP
@@ -18,7 +19,7 @@ from fourcasters_async.models import FeedEvent, Lagged
 _WRITE_PAUSE = 1.0
 
 
-class UserFeed(AsyncIterator[FeedEvent]):
+class UserFeed(Entered, AsyncIterator[FeedEvent]):
     """What happens to the orders of the account: `async with session.user_feed() as feed`.
 
     `async for event in feed` yields `OrderPlaced`, `OrderCancelled` and `OrderFilled`, each once
@@ -87,11 +88,12 @@ class UserFeed(AsyncIterator[FeedEvent]):
         except BaseException:
             self._closed = True
             raise
+        self._still_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the connection, and keep the cursor in its file."""
-        self._closed = True
+        self._closed, self._still_open = True, False
         if self._core is not None:
             await self._core.__aexit__()
         await self._write()

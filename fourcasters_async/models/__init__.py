@@ -50,13 +50,14 @@ if TYPE_CHECKING:
         OrderUpdate,
         PriceEvent,
     )
+    from fourcasters_async.models.proof import Proof, ProofSource
     from fourcasters_async.models.reconcile import OrderFate, ReconciledOrder
+    from fourcasters_async.models.record import Record
     from fourcasters_async.models.report import (
         CancelReport,
         FlatReport,
         GameOutcome,
         OutcomeStatus,
-        ProofSource,
     )
     from fourcasters_async.models.stats import SessionStats
     from fourcasters_async.models.undecided import Halted, UndecidedOrder
@@ -127,8 +128,10 @@ __all__ = [
     "PlaceErrorType",
     "PlaceResult",
     "PriceEvent",
+    "Proof",
     "ProofSource",
     "ReconciledOrder",
+    "Record",
     "SessionStats",
     "SingleOrderBook",
     "UndecidedOrder",
@@ -175,8 +178,10 @@ _HOMES = homes_of(
             "UnmatchedOffer",
         ),
         "price_event": ("GameUpdate", "MatchedVolumeUpdate", "OrderUpdate", "PriceEvent"),
+        "proof": ("Proof", "ProofSource"),
         "reconcile": ("OrderFate", "ReconciledOrder"),
-        "report": ("CancelReport", "FlatReport", "GameOutcome", "OutcomeStatus", "ProofSource"),
+        "record": ("Record",),
+        "report": ("CancelReport", "FlatReport", "GameOutcome", "OutcomeStatus"),
         "stats": ("SessionStats",),
         "undecided": ("Halted", "UndecidedOrder"),
         "user": ("User", "UserType"),

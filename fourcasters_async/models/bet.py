@@ -6,6 +6,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from fourcasters_async.models.order import MatchedBet, OpenOrder
+from fourcasters_async.models.record import Record
 
 
 class BetOutcome(StrEnum):
@@ -20,7 +21,7 @@ class BetOutcome(StrEnum):
     REFUNDED = "refunded"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class GradedBet(MatchedBet):
     """A fill that is graded: one row for each fill of an order.
 
@@ -48,27 +49,28 @@ AnyBet = OpenOrder | MatchedBet | GradedBet
 """A bet in any of its states: an order that rests, a bet that is matched, one that is graded."""
 
 
-@frozen(kw_only=True)
-class GradedSummary:
-    """The sums over graded bets, in account currency: what was won or lost, and the volume.
+@frozen(kw_only=True, repr=False)
+class GradedSummary(Record):
+    """The sums over graded bets.
 
-    `volume` adds up the smaller of risk and win of each bet. Both are rounded to whole numbers.
+    `pnl` is what was won or lost, and `volume` adds up the smaller of risk and win of each bet,
+    both in account currency and rounded to whole numbers.
     """
 
     pnl: float | None = None
     volume: float | None = None
 
 
-@frozen(kw_only=True)
-class GradedBets:
+@frozen(kw_only=True, repr=False)
+class GradedBets(Record):
     """The graded bets of a window, and their sums."""
 
     graded: list[GradedBet]
     summary: GradedSummary | None = None
 
 
-@frozen(kw_only=True)
-class GradedPage:
+@frozen(kw_only=True, repr=False)
+class GradedPage(Record):
     """One page of graded bets in the order in which they were settled.
 
     `cursor` is where the next page begins; it is opaque and belongs to the account. Every bet that
@@ -82,8 +84,8 @@ class GradedPage:
     summary: GradedSummary | None = None
 
 
-@frozen
-class BetsByReference:
+@frozen(repr=False)
+class BetsByReference(Record):
     """Orders and bets that belong together, by a reference or by the order that they came from.
 
     `unmatched` orders rest, `matched` bets are not graded, `graded` bets are settled.
@@ -94,9 +96,9 @@ class BetsByReference:
     graded: list[GradedBet] = field(factory=list)
 
 
-@frozen(kw_only=True)
-class AffiliateCommission:
-    """The commission that was paid for a player who was invited, in account currency."""
+@frozen(kw_only=True, repr=False)
+class AffiliateCommission(Record):
+    """The `commission` that was paid for a player who was invited, in account currency."""
 
     username: str
     commission: float

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 from attrs import define, field, frozen
 
+from fourcasters_async.models.record import Record, plain
 from fourcasters_async.models.wire import wire
 
 
 # Not frozen: a burst makes thousands while the market moves, and a frozen record takes over 40 %
 # longer to make.
-@define
-class CancelResult:
+@define(repr=False)
+class CancelResult(Record):
     """The answer to a cancel for one order.
 
     Only `success` is always present. `reason` is the exchange's text for a failure. `odds` are
@@ -47,12 +48,25 @@ class CancelResults(list[CancelResult]):
         self, results: Iterable[CancelResult] = (), *, complete: bool = True, attempts: int = 1
     ) -> None:
         super().__init__(results)
-        self.complete = complete
-        self.attempts = attempts
+        self.complete: bool = complete
+        self.attempts: int = attempts
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the `results`, `complete` and `attempts` as plain JSON values."""
+        return {
+            "results": plain(list(self)),
+            "complete": self.complete,
+            "attempts": self.attempts,
+        }
+
+    def __repr__(self) -> str:
+        failed = sum(not result.success for result in self)
+        counts = f"{len(self) - failed:,} cancelled, {failed:,} not cancelled"
+        return f"<CancelResults: {counts}, complete={self.complete}, attempts={self.attempts}>"
 
 
-@frozen
-class LeagueCancelAccepted:
+@frozen(repr=False)
+class LeagueCancelAccepted(Record):
     """The exchange accepted a cancel for a league. Nothing is known to be cancelled yet.
 
     `orders_received` is its acknowledgement. The cancels run afterwards: read

@@ -1,19 +1,24 @@
 """What the account wins or loses by how a game ends."""
 
+from typing import ClassVar
+
 from attrs import field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.order import MatchedBet, OpenOrder
+from fourcasters_async.models.record import Record
 
 
-@frozen(kw_only=True)
-class OutcomeExposure:
+@frozen(kw_only=True, repr=False)
+class OutcomeExposure(Record):
     """What is won or lost if a game ends in one way.
 
-    The margin is the home side's score less the away side's, the total is the sum of both. Each
-    range includes its two ends, and an end that is `None` is open. `now` is what the matched bets
-    come to; `if_filled` adds every resting order as if it were filled. Both are in account
-    currency, after commission, and less than 0 for a loss.
+    The margin, from `margin_from` to `margin_to`, is the home side's score less the away side's.
+    The total score, from `total_from` to `total_to`, is the sum of both. Each range includes its
+    two ends, and an end that is `None` is open.
+
+    `now` is what the matched bets come to, and `if_filled` adds every resting order as if it were
+    filled, both in account currency, after commission, and less than 0 for a loss.
     """
 
     margin_from: int | None = None
@@ -31,15 +36,18 @@ class OutcomeExposure:
         return f"{where}: {self.now:+.2f} ({self.if_filled:+.2f} if filled)"
 
 
-@frozen(kw_only=True)
-class GameExposure:
+@frozen(kw_only=True, repr=False)
+class GameExposure(Record):
     """What is won or lost on a game, by its outcomes.
 
     `outcomes` are all that differ for the account. `unclear` are orders and bets that say too
     little to be counted, such as a total without its side; no sum here is right while there are
-    some. `liability` is the exchange's own figure, 0 or less, `None` if it was not asked for.
+    some. `liability` is the exchange's own figure in account currency, 0 or less, `None` if it was
+    not asked for.
     `children` are the game's periods and derivatives, which end in ways of their own.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("worst", "worst_if_filled", "best")
 
     game_id: str
     game: Game | None = None
@@ -62,6 +70,10 @@ class GameExposure:
     def best(self) -> float:
         """The most that the matched bets can come to, without the children."""
         return max((outcome.now for outcome in self.outcomes), default=0.0)
+
+
+# attrs leaves it a text, which nobody could look up outside this module.
+GameExposure.__init__.__annotations__["children"] = list[GameExposure]
 
 
 def _range(name: str, low: int | None, high: int | None) -> str:

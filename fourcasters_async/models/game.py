@@ -1,14 +1,16 @@
 """A game as it appears inside orders and bets."""
 
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
-@frozen
-class Participant:
+@frozen(repr=False)
+class Participant(Record):
     """One side of a game. `home_away` is `"home"` or `"away"`; only ended games have a `score`."""
 
     participant_id: str | None = field(default=None, metadata=wire("id"))
@@ -21,8 +23,8 @@ class Participant:
     score: float | None = None
 
 
-@frozen
-class Game:
+@frozen(repr=False)
+class Game(Record):
     """A game, without its book.
 
     `start` is timezone-aware. `participants` lists the away side first, then the home side. If
@@ -65,8 +67,8 @@ class Game:
         return at[0] if at and at[0].home_away is None else None
 
 
-@frozen
-class ParticipantSummary:
+@frozen(repr=False)
+class ParticipantSummary(Record):
     """A team, a player or a side of a future that the exchange knows, with its league."""
 
     participant_id: str | None = None
@@ -76,9 +78,11 @@ class ParticipantSummary:
     sport: str | None = None
 
 
-@frozen(kw_only=True)
-class FoundGame:
+@frozen(kw_only=True, repr=False)
+class FoundGame(Record):
     """A game that a search found, and the `participant` if the text names one side alone."""
+
+    _derived: ClassVar[tuple[str, ...]] = ("game_id", "side")
 
     game: Game
     participant: Participant | None = None

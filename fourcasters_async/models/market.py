@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from fourcasters_async.models.record import Record
+
 
 class MarketType(StrEnum):
     """The types of market. `MONEYLINE_1X2` is the three-way market of soccer."""
@@ -14,8 +16,8 @@ class MarketType(StrEnum):
     MONEYLINE_1X2 = "moneyline1x2"
 
 
-@frozen
-class GameMarket:
+@frozen(repr=False)
+class GameMarket(Record):
     """One game. With a `type` only that market type of it; `None` means every type."""
 
     game_id: str

@@ -1,30 +1,35 @@
 """An open order, the state of an order, and a matched bet."""
 
 from datetime import datetime
+from typing import ClassVar
 
 from attrs import field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
-@frozen
-class OpenOrder:
+@frozen(repr=False)
+class OpenOrder(Record):
     """One open order of the account, as `GET /user/getUnmatched` returns it.
 
     `odds` are American, a `float` if the exchange sends a decimal; `bet`, `filled`, `offered` and
     `remaining` are in account currency; `created_at` and `expiry` are timezone-aware. `remaining`
-    is what can still be matched. `taken_ratio` has rounding noise and may be slightly negative.
+    is what can still be matched. `taken_ratio` is the part that was matched, from 0 to 1; it has
+    rounding noise and may be slightly negative.
 
-    It backs `participant_id` (moneyline, spread), with the `spread` as that side has it, its `side`
-    (`"over"` or `"under"`) of a `total`, or `"yes"` or `"no"` to the outcome `market`, a
-    participant or `"draw"` (`moneyline1x2`).
+    It backs `participant_id` (moneyline, spread), with the line `spread` as that side has it, its
+    `side` (`"over"` or `"under"`) of the line `total`, or `"yes"` or `"no"` to the outcome
+    `market`, a participant or `"draw"` (`moneyline1x2`).
 
     `origin` is `"offer"` or `"wager"`. A `type` that this library does not know stays a plain
     string. A field that is missing from the answer or cannot be read is `None`, `order_id` and
     `game` too. Such an order rests all the same, and without a `game` it may be on any.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("game_id",)
 
     # Not strict: without its id the order rests all the same, and must not be lost to a proof.
     order_id: str | None = field(default=None, metadata=wire("id"))
@@ -58,13 +63,14 @@ class OpenOrder:
         return None if self.game is None else self.game.game_id
 
 
-@frozen
-class OrderDetail:
+@frozen(repr=False)
+class OrderDetail(Record):
     """The state of one order of the account, as `GET /session/lookupOrder` returns it.
 
     `matched_risk` and `unmatched_risk` are in account currency, `odds` are American. An order is
     out of the book once it is `cancelled` or its `unmatched_risk` is 0. `over_under`, for totals
     only, is the opposite of the order's side; `participant_id` is the participant it backs.
+    `spread` and `total` are the lines.
     """
 
     order_id: str | None = field(default=None, metadata=wire("id"))
@@ -82,8 +88,8 @@ class OrderDetail:
     game: Game | None = None
 
 
-@frozen
-class MatchedBet:
+@frozen(repr=False)
+class MatchedBet(Record):
     """A bet that was matched and is not graded yet: one fill of an order.
 
     `tx_id` identifies the fill. `bet` is the stake, `risk` the stake and the commission on a loss,
@@ -91,6 +97,7 @@ class MatchedBet:
     rounded each by itself: take both as they are. Makers (`origin` is `"offer"`, for takers
     `"wager"`) pay no commission. `odds` are American and, as `bet`, those of the account's own
     side; times are timezone-aware. It backs what an `OpenOrder` does, of a total `over_under`.
+    `spread` and `total` are the lines.
     """
 
     bet_id: str | None = field(default=None, metadata=wire("id"))
@@ -119,8 +126,8 @@ class MatchedBet:
     game: Game | None = None
 
 
-@frozen
-class OpenOrdersPage:
+@frozen(repr=False)
+class OpenOrdersPage(Record):
     """Every open order of the account, with the fields that show an incomplete answer."""
 
     unmatched: list[OpenOrder]
@@ -143,8 +150,8 @@ class OpenOrdersPage:
         return self.matched is not None or self.graded is not None
 
 
-@frozen
-class GameOrders:
+@frozen(repr=False)
+class GameOrders(Record):
     """The account's open orders on one game, and its matched bets that are not graded."""
 
     unmatched: list[OpenOrder]

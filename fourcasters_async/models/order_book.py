@@ -1,26 +1,31 @@
 """The orders in the book of a game, everybody's, and the prices that they come to."""
 
 from datetime import date, datetime
+from typing import ClassVar
 
 from attrs import define, field, frozen
 
 from fourcasters_async.models.game import Game
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
 # Not frozen: the price feed brings tens of thousands in a second, and a frozen record takes almost
 # three times as long to make.
-@define(kw_only=True, unsafe_hash=True)
-class BookEntry:
+@define(kw_only=True, unsafe_hash=True, repr=False)
+class BookEntry(Record):
     """One order that rests in the book of a game, of whichever account.
 
     `bet` is the risk that it was placed with, and `sum_untaken` what a taker can still win from
     it, both in account currency. `odds` are American, times are timezone-aware. `taken_ratio` is
     the part that was matched, from 0 to 1. Only an order of one's own has `created_by`. A
     moneyline or a spread has the `participant_id` that it backs, a total has `over_under`, and a
-    `moneyline1x2` the outcome (`market`) and `"yes"` or `"no"` (`side`).
+    `moneyline1x2` the outcome (`market`) and `"yes"` or `"no"` (`side`). `spread` and `total` are
+    the lines, a `spread` as the side that it backs has it.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("own",)
 
     order_id: str | None = field(default=None, metadata=wire("id"))
     type: MarketType | str | None = None
@@ -48,7 +53,7 @@ class BookEntry:
         return self.created_by is not None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class OrderBook(Game):
     """A game and the orders in its book, side by side.
 
@@ -88,8 +93,8 @@ class OrderBook(Game):
         ]
 
 
-@frozen(kw_only=True)
-class SingleOrderBook:
+@frozen(kw_only=True, repr=False)
+class SingleOrderBook(Record):
     """The book of one game, with the books of its children.
 
     `child_games` are its periods and derivatives, `prop_games` its props. `order_summary` has the
@@ -103,14 +108,15 @@ class SingleOrderBook:
     prop_games: list[OrderBook] = field(factory=list, metadata=wire(strict=False))
 
 
-@frozen(kw_only=True)
-class AveragePrices:
+@frozen(kw_only=True, repr=False)
+class AveragePrices(Record):
     """The best and the average prices of a game, for its moneyline, main spread and main total.
 
     Prices are American odds. `best_…` is the price of the best order, `best_…_with_commission` the
     same after commission, and `average_…` what sweeping at least 500 in account currency would
-    pay. Each `…_price_limit` is the worst price of that sweep. The `max_…` are the largest bets
-    that can be filled, in account currency. What is missing is `None`.
+    pay. Each `…_price_limit` is the worst price of that sweep. The `max_…` and the `…_max_bet` are
+    the largest bets that can be filled, in account currency. `main_home_spread`,
+    `main_away_spread` and `main_total` are the main lines. What is missing is `None`.
     """
 
     average_home_moneyline: int | float | None = None
@@ -151,9 +157,13 @@ class AveragePrices:
     max_away_spread_bet: float | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class GamePrices(Game):
-    """A game with its best and average prices. `matched_volume` is in account currency."""
+    """A game with its best and average prices.
+
+    `matched_volume` is in account currency. `main_home_spread`, `main_away_spread` and `main_total`
+    are the main lines.
+    """
 
     matched_volume: float | None = None
     main_home_spread: float | None = None
@@ -162,11 +172,12 @@ class GamePrices(Game):
     odds: AveragePrices | None = None
 
 
-@frozen(kw_only=True)
-class MatchedVolume:
-    """The stakes of both sides of all bets that were matched on some days, in US dollars.
+@frozen(kw_only=True, repr=False)
+class MatchedVolume(Record):
+    """The stakes of both sides of all bets that were matched on some days.
 
-    `start_date` and `end_date` are days in US Eastern time, both included.
+    `matched_volume` is in US dollars. `start_date` and `end_date` are days in US Eastern time, both
+    included.
     """
 
     start_date: date | None = None

@@ -1,10 +1,12 @@
 """What changed among the account's own orders, and who said so."""
 
 from enum import StrEnum
+from typing import ClassVar
 
 from attrs import frozen
 
 from fourcasters_async.models.order import OpenOrder
+from fourcasters_async.models.record import Record
 
 
 class ChangeSource(StrEnum):
@@ -18,14 +20,16 @@ class ChangeSource(StrEnum):
     """A read of the account's open orders."""
 
 
-@frozen(kw_only=True)
-class OrderChange:
+@frozen(kw_only=True, repr=False)
+class OrderChange(Record):
     """An own order came into the book, changed there, or left it.
 
     `before` is the order as it was held, `None` if it was not; `order` is how it is held now, with
     a `remaining` of 0 once it does not rest any more. A `disagreement` is what the feed has never
     told of: the order is held as a read shows it.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("opened", "closed")
 
     order: OpenOrder
     before: OpenOrder | None

@@ -1,10 +1,12 @@
 """An order to place, and the result of placing it."""
 
 from enum import StrEnum
+from typing import ClassVar
 
 from attrs import field, frozen
 
 from fourcasters_async.models.market import MarketType
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
@@ -36,8 +38,8 @@ class PlaceErrorType(StrEnum):
     """The exchange failed. Trying again may help."""
 
 
-@frozen
-class NewOrder:
+@frozen(repr=False)
+class NewOrder(Record):
     """An order to place.
 
     `side` is the participant that it backs (moneyline, spread), `"over"` or `"under"` (total), or
@@ -61,13 +63,14 @@ class NewOrder:
     user_reference: str | None = field(default=None, kw_only=True)
 
 
-@frozen
-class MatchedFill:
+@frozen(repr=False)
+class MatchedFill(Record):
     """A part of an order that was matched at once.
 
     `amount` is the risk without commission and `risk` with it, `win` is the win after commission
     and `win_without_commission` before it, all in account currency. `risk` and `win` are rounded
-    each by itself: take both as they are. `odds` are American. `tx_id` identifies the fill;
+    each by itself: take both as they are. `odds` are American, `number` is the line of a spread or
+    a total. `tx_id` identifies the fill;
     `order_id` is the order on the other side, which is somebody else's.
     """
 
@@ -86,11 +89,12 @@ class MatchedFill:
     win_without_commission: float | None = None
 
 
-@frozen
-class UnmatchedOffer:
+@frozen(repr=False)
+class UnmatchedOffer(Record):
     """The part of an order that rests. `offered` is its risk in account currency.
 
-    `order_id`, which cancels it, is always present. `odds` are American.
+    `order_id`, which cancels it, is always present. `odds` are American, `number` is the line of a
+    spread or a total.
     """
 
     order_id: str
@@ -104,8 +108,8 @@ class UnmatchedOffer:
     user_reference: str | None = field(default=None, metadata=wire(number_as_text=True))
 
 
-@frozen
-class PlaceResult:
+@frozen(repr=False)
+class PlaceResult(Record):
     """The result of placing one order.
 
     If there is an `error` (a text of the exchange, which may change) or an `error_type`, nothing
@@ -115,6 +119,8 @@ class PlaceResult:
     An answer that says neither (`matched` and `unmatched` both missing or null, and no error), or
     both, is not believed: the place raises `OutcomeUnknownError`, whose `answer` has the record.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("success", "order_id")
 
     matched: list[MatchedFill] = field(factory=list)
     unmatched: UnmatchedOffer | None = field(default=None, metadata=wire(strict=True))
@@ -147,7 +153,7 @@ class EditStatus(StrEnum):
     """Nothing was placed. The answer does not say whether the old order rests."""
 
 
-@frozen
+@frozen(repr=False)
 class EditResult(PlaceResult):
     """The result of an edit, which cancels an order and places another.
 
@@ -155,6 +161,8 @@ class EditResult(PlaceResult):
     about the new order. `cancelled` is the exchange's JSON object about the old one, unchanged: of
     its fields only `success` is documented.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("success", "order_id", "status")
 
     cancelled: dict[str, object] = field(factory=dict, metadata=wire(strict=True))
 

@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from fourcasters_async.models.bet import GradedBet
 from fourcasters_async.models.order import MatchedBet, OpenOrder
+from fourcasters_async.models.record import Record
 
 
 class OrderFate(StrEnum):
@@ -26,8 +27,8 @@ class OrderFate(StrEnum):
     """It was not found, and may still come into the book; or the exchange was not reached."""
 
 
-@frozen
-class ReconciledOrder:
+@frozen(repr=False)
+class ReconciledOrder(Record):
     """What happened to one order, by its `user_reference`.
 
     `unmatched`, `matched` and `graded` are the exchange's orders and bets with the reference.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, evolve, field, frozen
 
@@ -15,8 +15,13 @@ from fourcasters_async.errors import (
 from fourcasters_async.models.cancel import CancelResult
 from fourcasters_async.models.market import GameMarket, MarketType
 from fourcasters_async.models.order import OpenOrder
+from fourcasters_async.models.proof import ProofSource
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.undecided import UndecidedOrder
 from fourcasters_async.models.unread import UnreadResults
+
+# Characters of a game and a market type in a `repr`. Ids have 24.
+_LONGEST_NAME = 80
 
 
 class OutcomeStatus(StrEnum):
@@ -34,18 +39,9 @@ class OutcomeStatus(StrEnum):
     """Nothing reached the exchange: nothing was cancelled."""
 
 
-class ProofSource(StrEnum):
-    """What has shown which orders rest."""
-
-    READ = "read"
-    """A read of the account's open orders, after the cancel."""
-    FEED = "feed"
-    """The user feed: it has told of each order that left the book since the cancel began."""
-
-
 # Not frozen, like `CancelResult`: a burst makes thousands, and the last is waited for.
-@define
-class GameOutcome:
+@define(repr=False)
+class GameOutcome(Record):
     """What is known of the cancel on one game, or on one market type of it.
 
     `results` has the exchange's last word on each order that it named, over all attempts.
@@ -56,6 +52,8 @@ class GameOutcome:
     the cancel: an empty list is proof that none was, `None` that there is no proof. `seen_by` says
     what has shown `resting`.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("verified_clear", "unsettled")
 
     game_id: str
     type: MarketType | str | None
@@ -72,6 +70,27 @@ class GameOutcome:
     def market(self) -> GameMarket:
         """The game, and where there is one the market type, that the cancel was aimed at."""
         return GameMarket(self.game_id, self.type)
+
+    @property
+    def verified_clear(self) -> bool:
+        """Whether it was proved after the cancel that no order rested on the game."""
+        return self.resting == []
+
+    def __repr__(self) -> str:
+        results = results_so_far(self)
+        cancelled = _cancelled(results)
+        parts = [str(self.status), f"{cancelled:,} cancelled"]
+        if failed := len(results) - cancelled:
+            parts.append(f"{failed:,} not cancelled")
+        if not self.complete:
+            parts.append("incomplete")
+        if self.resting is not None:
+            still = f"{len(self.resting):,} still open when last seen"
+            parts.append(still if self.resting else "verified clear")
+        if self.error is not None:
+            parts.append(type(self.error).__name__)
+        parts.append(f"{self.elapsed * 1000:.0f} ms")
+        return f"<GameOutcome {str(self.market)[:_LONGEST_NAME]!r}: {', '.join(parts)}>"
 
     @property
     def unsettled(self) -> FourcastersError | None:
@@ -93,6 +112,7 @@ _results = GameOutcome.__dict__["results"]
 
 
 def _read_results(outcome: GameOutcome) -> list[CancelResult]:
+    """Return the exchange's last word on each order that it named."""
     results: Sequence[CancelResult] = _results.__get__(outcome)
     if isinstance(results, UnreadResults):
         results = results.read()
@@ -114,8 +134,8 @@ def evolved(outcome: GameOutcome, **changes: Any) -> GameOutcome:
     return evolve(outcome, **{"results": results_so_far(outcome), **changes})
 
 
-@frozen
-class CancelReport:
+@frozen(repr=False)
+class CancelReport(Record):
     """One `GameOutcome` for each distinct game of the input, in input order.
 
     `elapsed` is the seconds that the whole call took. `undecided` are own orders that may be on the
@@ -123,6 +143,8 @@ class CancelReport:
     everything `whole_account` is true, and `resting` is what was last seen open on any game, as
     `seen_by` has shown it: an empty list is proof that nothing was.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("ok", "verified_clear")
 
     outcomes: tuple[GameOutcome, ...] = ()
     elapsed: float = 0.0
@@ -185,7 +207,7 @@ class CancelReport:
         """
         if self.whole_account:
             return self.resting == []
-        return bool(self.outcomes) and all(outcome.resting == [] for outcome in self.outcomes)
+        return bool(self.outcomes) and all(outcome.verified_clear for outcome in self.outcomes)
 
     def raise_for_unsettled(self) -> None:
         """Raise `UnsettledCancelsError`, one exception a game, unless the report is `ok`."""
@@ -198,6 +220,9 @@ class CancelReport:
 
     def _with(self, status: OutcomeStatus) -> tuple[GameOutcome, ...]:
         return tuple(outcome for outcome in self.outcomes if outcome.status is status)
+
+    def __repr__(self) -> str:
+        return f"<CancelReport {self}>"
 
     @property
     def _nothing(self) -> str:
@@ -221,7 +246,7 @@ class CancelReport:
         if self.undecided:
             parts.append(f"{_count(len(self.undecided), 'own order')} undecided")
         seen = self.resting or [o for outcome in self.outcomes for o in outcome.resting or ()]
-        proved = sum(outcome.resting == [] for outcome in self.outcomes)
+        proved = sum(outcome.verified_clear for outcome in self.outcomes)
         if self.verified_clear:
             parts.append("verified clear")
         elif seen:
@@ -232,8 +257,8 @@ class CancelReport:
         return "; ".join(parts)
 
 
-@frozen
-class FlatReport:
+@frozen(repr=False)
+class FlatReport(Record):
     """What cancelling everything came to.
 
     `results` are those of the cancels, and `complete` is `False` if one of them ended unknown, so
@@ -242,6 +267,8 @@ class FlatReport:
     into the book. `error` is the last thing that went wrong, if anything did. `elapsed` is in
     seconds. `seen_by` says what has shown `resting`.
     """
+
+    _derived: ClassVar[tuple[str, ...]] = ("clear",)
 
     results: list[CancelResult] = field(factory=list)
     resting: list[OpenOrder] | None = None
@@ -255,6 +282,9 @@ class FlatReport:
     def clear(self) -> bool:
         """Whether a read after the cancels proved that no order rests."""
         return self.resting == []
+
+    def __repr__(self) -> str:
+        return f"<FlatReport {self}>"
 
     def __str__(self) -> str:
         """Sum the report up in one line."""

@@ -4,9 +4,11 @@ from datetime import datetime
 
 from attrs import frozen
 
+from fourcasters_async.models.record import Record
 
-@frozen
-class UndecidedOrder:
+
+@frozen(repr=False)
+class UndecidedOrder(Record):
     """An order of the session that may be in the book, or may still come into it.
 
     It was sent, or is about to be, and is not decided yet. `since` is the time of the call, in UTC.
@@ -20,8 +22,8 @@ class UndecidedOrder:
     order_id: str | None = None
 
 
-@frozen
-class Halted:
+@frozen(repr=False)
+class Halted(Record):
     """The games on which nothing is placed: `game_id in session.halted`.
 
     With `everything`, all games are halted except those in `resumed`; otherwise those in `games`.

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from fourcasters_async.models.record import Record
 from fourcasters_async.models.wire import wire
 
 
@@ -17,8 +18,8 @@ class UserType(StrEnum):
     AGENT = "agent"
 
 
-@frozen(kw_only=True)
-class User:
+@frozen(kw_only=True, repr=False)
+class User(Record):
     """The account, as `GET /user/getMe` returns it.
 
     `display_balance`, `credit_limit` (negative for credit accounts), `liability` (open, over all
@@ -45,7 +46,7 @@ class User:
     email_confirmation: bool | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class AuthenticatedUser(User):
     """The answer to a login: the account and its token."""
 

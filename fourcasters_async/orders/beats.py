@@ -33,7 +33,7 @@ class Beats:
     ) -> None:
         self.users = 0
         """How many switches use them."""
-        self.stack = AsyncExitStack()
+        self.stack: AsyncExitStack = AsyncExitStack()
         """Closes what sends them."""
         self._request = heartbeat_request(timeout)
         self._window = rate_limit.window

@@ -9,7 +9,7 @@ class Changes:
     """When something changed on which game, as a count. Of thousands, the oldest is forgotten."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         """How many changes there were."""
         # By game, the last change. The newest is at the end.
         self._last: Recent[str | None, int] = Recent()

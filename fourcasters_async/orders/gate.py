@@ -46,7 +46,7 @@ class Gate(Halts):
         """The own places and edits that are undecided, in the order of the calls."""
         self._sending: set[asyncio.Task[Any]] = set()
         self._changes = Changes()
-        self.acknowledged = Acknowledged(read_lag)
+        self.acknowledged: Acknowledged = Acknowledged(read_lag)
         """The orders that came into the book a moment ago."""
         self._game_of: Recent[str, str] = Recent()
         self._decided: Recent[tuple[str | None, str | None], None] = Recent()

@@ -8,6 +8,7 @@ from attrs import evolve
 from fourcasters_async import models
 from fourcasters_async._core.request import Kind
 from fourcasters_async._core.sender import Sender
+from fourcasters_async._core.tasks import Jobs
 from fourcasters_async._core.validation import check_callback, check_flag, check_seconds
 from fourcasters_async.account import UNMATCHED, Account
 from fourcasters_async.errors import ReferencedOrder
@@ -18,13 +19,16 @@ from fourcasters_async.models import (
     GameMarket,
     Halted,
     OpenOrder,
+    Proof,
 )
 from fourcasters_async.orders.arguments import check_whole_games
+from fourcasters_async.orders.fanout import OnOutcome, tell_outcome
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halt import by_game, cancel_until_clear
+from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.rest import RestOrders
 from fourcasters_async.orders.shared_reads import SharedReads
-from fourcasters_async.orders.verify import AccountInDoubt, Proof, read_until_clear
+from fourcasters_async.orders.verify import AccountInDoubt, read_until_clear
 
 _LEAST_SECONDS = 0.001
 
@@ -37,7 +41,7 @@ class HaltingOrders(RestOrders):
 
     def __init__(self, sender: Sender, gate: Gate, *, max_in_flight: int) -> None:
         reads = SharedReads(self._read_open_orders, gate)
-        super().__init__(sender, gate, reads, max_in_flight=max_in_flight)
+        super().__init__(sender, gate, reads, Jobs(), max_in_flight=max_in_flight)
         self.account = Account(sender)
 
     def halt(
@@ -46,6 +50,7 @@ class HaltingOrders(RestOrders):
         *,
         deadline: float = 10.0,
         periods: bool = False,
+        on_outcome: OnOutcome | None = None,
     ) -> Coroutine[object, object, CancelReport]:
         """Place nothing more on games, cancel what rests there, and prove that nothing does.
 
@@ -63,19 +68,43 @@ class HaltingOrders(RestOrders):
         Returns a report as `cancel_all_orders_for_games` does. Without `games` it has the games
         that the answers name, and `verified_clear` is about the whole account. With `periods`, the
         periods of the games are halted too, once open orders have named them, and are resumed with
-        them. A halt does not stop other sessions and processes of the account. Sends
+        them. `on_outcome` is called with each outcome as in `cancel_all_orders_for_games`, and
+        without `games` at the end. A halt does not stop other sessions and processes of the
+        account. Sends
         `POST /session/cancelAllOrdersForGame` or `POST /session/cancelAllOrders`, and
         `GET /user/getUnmatched`. Raises only `InvalidRequestError` and `SessionClosedError`.
         """
         markets = None if games is None else check_whole_games(games)
         check_seconds(deadline, "deadline")
         check_flag(periods, "periods")
+        if on_outcome is not None:
+            check_callback(on_outcome, "on_outcome")
         self._sender.ensure_usable()
         halted = None if markets is None else [market.game_id for market in markets]
         self._gate.halt(halted, periods=periods)
         if markets is None:
-            return self._halt_everything(deadline)
-        return self._cancel_games(markets, deadline, verify=True, periods=periods)
+            return self._halt_everything(deadline, on_outcome)
+        return self._cancel_games(markets, deadline, on_outcome, verify=True, periods=periods)
+
+    def halting(
+        self,
+        games: Iterable[str | GameMarket] | None = None,
+        *,
+        deadline: float = 10.0,
+        periods: bool = False,
+    ) -> OutcomeStream:
+        """Halt games as `halt` does, and return their outcomes as they come.
+
+        All begins with this call, and the gate is closed when it returns. It is a stream as that of
+        `cancelling`: whoever leaves its loop early stops nothing, and its `report` is that of
+        `halt`. `deadline` is in seconds. Sends `POST /session/cancelAllOrdersForGame` or
+        `POST /session/cancelAllOrders`, and `GET /user/getUnmatched`. Raises `InvalidRequestError`
+        and `SessionClosedError`, at the call.
+        """
+        return OutcomeStream(
+            self._jobs,
+            lambda tell: self.halt(games, deadline=deadline, periods=periods, on_outcome=tell),
+        )
 
     def resume(self, games: Iterable[str | GameMarket] | None = None) -> None:
         """Let orders be placed again on games that were halted; without `games`, on all games.
@@ -155,8 +184,12 @@ class HaltingOrders(RestOrders):
         since = asyncio.get_running_loop().time()
         return await read_until_clear(doubt, self._reads, self._gate, since=since, until=until)
 
-    async def _halt_everything(self, deadline: float) -> CancelReport:
-        return by_game(await self._cancel_until_clear(self._sender.until(deadline)))
+    async def _halt_everything(self, deadline: float, on_outcome: OnOutcome | None) -> CancelReport:
+        report = by_game(await self._cancel_until_clear(self._sender.until(deadline)))
+        if on_outcome is not None:
+            for outcome in report.outcomes:
+                tell_outcome(on_outcome, outcome)
+        return report
 
     async def _cancel_until_clear(self, until: float) -> FlatReport:
         clock = asyncio.get_running_loop().time

@@ -28,7 +28,7 @@ class Halts(ABC):
     """What may be placed. Games are in lower case."""
 
     def __init__(self, observer: GateObserver | None) -> None:
-        self.halted = Halted()
+        self.halted: Halted = Halted()
         """The games on which nothing is placed until they are resumed."""
         self._shut = 0
         self._periods = Periods()

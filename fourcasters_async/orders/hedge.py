@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from attrs import frozen
+
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
 from fourcasters_async.errors import (
     AuthenticationError,
@@ -12,8 +14,18 @@ from fourcasters_async.errors import (
 )
 from fourcasters_async.models import CancelResult, GameMarket
 from fourcasters_async.orders.fanout import CancelGame, crashed
+from fourcasters_async.orders.verify import CancelById
 
 Cancelled = RequestOutcome[Sequence[CancelResult]]
+
+
+@frozen
+class OverRest:
+    """How orders are cancelled over REST, on so many `connections`."""
+
+    cancel: CancelGame
+    cancel_resting: CancelById
+    connections: int
 
 
 def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:

@@ -99,7 +99,7 @@ class RestOrders(Orders):
 
         `POST /session/cancelByReference`. Returns one result per order; several orders can carry
         the same reference. A reference that is given twice is sent once. Without references,
-        nothing is sent.
+        nothing is sent. Raises as every order verb.
         """
         game_id = check_id(game_id, "game_id")
         given = check_list(user_references, "user_references")
@@ -126,7 +126,8 @@ class RestOrders(Orders):
 
         `league` is a code such as `"NBA"`, in upper or lower case. The exchange only acknowledges
         the request and cancels afterwards: nothing is known to be cancelled when this returns. To
-        know, read `account.get_unmatched` until no order has this `game.league`.
+        know, read `account.get_unmatched` until no order has this `game.league`. Raises as every
+        order verb.
         """
         request = Request(
             "POST /session/cancelAllForLeague",
@@ -163,10 +164,10 @@ class RestOrders(Orders):
         `AsyncSession.reconcile` cannot tell the two apart.
 
         With `intended_order_volume` or `block_if_no_other_side_orders` the edit goes to
-        `POST /session/v4/editOrder`. `intended_order_volume` is the risk that you believe is still
-        open: if it differs by more than 1 from what is, the order is cancelled and nothing is put
-        in its place. With `block_if_no_other_side_orders` the exchange refuses the edit if no order
-        rests on the other side.
+        `POST /session/v4/editOrder`. `intended_order_volume` is the risk, in account currency, that
+        you believe is still open: if it differs by more than 1 from what is, the order is cancelled
+        and nothing is put in its place. With `block_if_no_other_side_orders` the exchange refuses
+        the edit if no order rests on the other side.
 
         `EditResult.status` says how it ended: replaced, matched at once, cancelled and not
         replaced, or not cancelled, with the old order as it was.
@@ -178,9 +179,9 @@ class RestOrders(Orders):
         order rests: the exchange has been seen to cancel it and then to fail. `lookup_order` shows
         the old order.
 
-        Raises `HaltedError` for an order on a halted game. The session knows the game of orders
-        that it placed. For others pass `game_id`: without it, nothing is edited while any game is
-        halted.
+        Raises `HaltedError` for an order on a halted game, and as every order verb. The session
+        knows the game of orders that it placed. For others pass `game_id`: without it, nothing is
+        edited while any game is halted.
         """
         order_id = check_id(order_id, "order_id")
         given = optional(check_text, user_reference, "user_reference")

@@ -1,13 +1,21 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
+from fourcasters_async._core.tasks import Jobs
 from fourcasters_async._core.validation import check_id, check_seconds, optional
 from fourcasters_async._websocket.burst import FirstAttempt
 from fourcasters_async._websocket.client import WebSocketClient
@@ -25,28 +33,20 @@ from fourcasters_async.models import (
 from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
 from fourcasters_async.orders.burst import burst
-from fourcasters_async.orders.fanout import CancelGame, OnOutcome, fan_out
+from fourcasters_async.orders.fanout import OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
-from fourcasters_async.orders.hedge import Cancelled, elsewhere, hedged
+from fourcasters_async.orders.hedge import Cancelled, OverRest, elsewhere, hedged
+from fourcasters_async.orders.many_games import Reporting
+from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.orders.verify import CancelById
 
 # Of a fan-out that cannot leave at once: then each game has a task. Above about a thousand, the
 # garbage collector would take most of the time.
 _MAX_IN_FLIGHT = 1000
 _RESULTS = list[CancelResult]
-
-
-@frozen
-class OverRest:
-    """How orders are cancelled over REST, on so many `connections`."""
-
-    cancel: CancelGame
-    cancel_resting: CancelById
-    connections: int
 
 
 class OrdersSocket(Orders):
@@ -69,11 +69,12 @@ class OrdersSocket(Orders):
         socket: WebSocketClient,
         gate: Gate,
         reads: SharedReads,
+        jobs: Jobs,
         rest: OverRest,
         *,
         connected: bool,
     ) -> None:
-        super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
+        super().__init__(socket, gate, reads, jobs, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
         self._rest = rest
         self._was_connected = connected
@@ -102,7 +103,7 @@ class OrdersSocket(Orders):
 
         A game that this service does not know is cancelled over REST, which may know it. With a
         `side` or a `market`, which REST does not take, that is a `NotFoundError`; it does not mean
-        that no order rests on the game.
+        that no order rests on the game. Raises as every order verb.
         """
         market_of_game = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
         filters = {
@@ -145,16 +146,39 @@ class OrdersSocket(Orders):
         still take effect, so the outcome has `complete=False`. What a read shows is then cancelled
         over REST, as it was read. While there was no connection yet (`wait=False`), a `hedge` is
         also the seconds that one is waited for, at most half of a `deadline`; without one in that
-        time, or once it cannot be made, everything goes over REST alone.
+        time, or once it cannot be made, everything goes over REST alone. Raises as there.
         """
         markets = check_markets(games, type)
+        cancel_games = self._hedging(hedge)
+        return await cancel_games(markets, deadline, on_outcome, verify=verify, periods=periods)
+
+    def cancelling(
+        self,
+        games: Iterable[str | GameMarket],
+        *,
+        type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
+        deadline: float | None = None,
+        verify: bool = False,
+        periods: bool = False,
+        hedge: float | None = None,
+    ) -> OutcomeStream:
+        """Begin to cancel on many games, and return their outcomes as they come.
+
+        Like `AsyncSession.cancelling`, with the `cancelAllByGame` messages and the `hedge`
+        (seconds) of `cancel_all_orders_for_games`. The cancels belong to the session. If the block
+        of this socket is left, what is in flight over it ends unknown. Raises at the call.
+        """
+        markets, cancel_games = check_markets(games, type), self._hedging(hedge)
+        return OutcomeStream(
+            self._jobs,
+            lambda tell: cancel_games(markets, deadline, tell, verify=verify, periods=periods),
+        )
+
+    def _hedging(self, hedge: float | None) -> Callable[..., Reporting]:
+        """Return what cancels on many games, with REST as the hedge."""
         after = None if hedge is None else check_seconds(hedge, "hedge")
-        return await self._cancel_games(
-            markets,
-            deadline,
-            on_outcome,
-            verify=verify,
-            periods=periods,
+        return partial(
+            self._cancel_games,
             fan_out=partial(self._fan_out, hedge=after),
             cancel_resting=None if after is None else self._rest.cancel_resting,
         )
@@ -169,7 +193,8 @@ class OrdersSocket(Orders):
 
         It cannot be disarmed, only renewed by the next beat. Returns the time-out that the
         exchange acknowledged, which counts where it is shorter; 0 or less says that nothing is
-        armed, `None` that it named none. `dead_man_switch` keeps sending beats.
+        armed, `None` that it named none. `dead_man_switch` keeps sending beats. Raises as every
+        order verb.
         """
         request = heartbeat_message(check_seconds(timeout, "timeout"))
         return acknowledged_seconds(await self._sender.call(request, deadline=deadline))
@@ -181,6 +206,7 @@ class OrdersSocket(Orders):
 
         Like `AsyncSession.dead_man_switch`, with `heartbeat` messages on this connection. `timeout`
         is in whole seconds, at least 1. If the connection is lost, a beat is sent on the next one.
+        Raises `InvalidRequestError` for the arguments, and as every order verb once it is entered.
         """
         return DeadManSwitch(
             lambda: self._beats(timeout),

@@ -1,8 +1,8 @@
 """The order verbs that REST and the Orders WebSocket have in common."""
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,15 +10,12 @@ from attrs import evolve
 
 from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import MANY_ORDERS, Request
-from fourcasters_async._core.sender import Sender
-from fourcasters_async._core.validation import check_callback, check_flag, check_id, check_list
+from fourcasters_async._core.validation import check_id, check_list
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
 from fourcasters_async.models import (
-    CancelReport,
     CancelResult,
     CancelResults,
     GameMarket,
-    GameOutcome,
     MarketType,
     NewOrder,
     PlaceResult,
@@ -26,50 +23,33 @@ from fourcasters_async.models import (
 from fourcasters_async.orders.answers import other_orders, without_result
 from fourcasters_async.orders.arguments import (
     check_market_type,
-    check_markets,
     check_new_order,
     check_order_id,
     is_order_id,
     own_order,
     with_reference,
 )
-from fourcasters_async.orders.fanout import FanOut, OnOutcome, fan_out
-from fourcasters_async.orders.gate import Gate
-from fourcasters_async.orders.hedge import Cancelled
+from fourcasters_async.orders.many_games import ManyGames
 from fourcasters_async.orders.own import send_own
-from fourcasters_async.orders.prove_games import hear, hear_and_prove, undecided_on
 from fourcasters_async.orders.rows import distinct_ids, last_rows, result_for_each, rows_by_id
-from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.single import cancel_one
-from fourcasters_async.orders.verify import CancelById, GamesInDoubt
 
 # Keeps a body well below what a server takes, and one answer below what it may take.
 _IDS_PER_REQUEST = 1000
-# The part of a deadline that is kept for the proof.
-_FOR_THE_PROOF = 0.25
 
 
-class Orders(ABC):
+class Orders(ManyGames):
     """The order verbs over one transport: what `AsyncSession` and `OrdersSocket` have in common.
 
     Each raises `InvalidRequestError` before anything is sent, `NotSentError` if nothing reached
     the exchange, `OutcomeUnknownError` if it may or may not have taken effect, an `ApiError` if
     the exchange refused, and `SessionClosedError`. A cancel that ends unknown is repeated, since
-    whoever asked still wants the orders gone; what places orders is not.
+    whoever asked still wants the orders gone; what places orders is not. `deadline` is the seconds
+    that a call may take, by default the session's `timeout`.
     """
 
     # Whether an answer is that to its request, whatever it names.
     _answers_are_proven = False
-
-    def __init__(
-        self, sender: Sender, gate: Gate, reads: SharedReads, *, max_in_flight: int
-    ) -> None:
-        self._sender = sender
-        self._gate = gate
-        self._reads = reads
-        self._max_in_flight = max_in_flight
-        if (observer := sender.telemetry.observer) is not None:
-            observer.follow(self, sender.transport)
 
     async def cancel(self, order_id: str, *, deadline: float | None = None) -> CancelResult:
         """Cancel one order: `POST /session/cancel`, or `cancelById` over the Orders WebSocket.
@@ -93,6 +73,7 @@ class Orders(ABC):
         id that is given twice is sent once. If the answer has no result for some id, the outcome is
         unknown, and `OutcomeUnknownError.results` has the others. No ids, no request. A single id
         that cannot be one is an `InvalidRequestError`: the exchange would refuse the whole request.
+        Raises as every order verb.
         """
         ids = [
             check_order_id(order_id, f"order_ids[{index}]")
@@ -114,106 +95,16 @@ class Orders(ABC):
         With a `type`, only the orders of that market type. Returns one result an order; an order
         that could not be cancelled is a result whose `success` is false, not an exception. An
         empty list that is `complete` is the exchange's word that there was nothing to cancel.
+        Raises as every order verb.
         """
         market = GameMarket(check_id(game_id, "game_id"), check_market_type(type))
         return await self._cancel_list(self._cancel_game(market), deadline)
-
-    async def cancel_all_orders_for_games(
-        self,
-        games: Iterable[str | GameMarket],
-        *,
-        type: MarketType | str | None = None,  # noqa: A002  # the name on the wire
-        deadline: float | None = None,
-        verify: bool = False,
-        periods: bool = False,
-        on_outcome: Callable[[GameOutcome], object] | None = None,
-    ) -> CancelReport:
-        """Cancel every open order on many games at once, and say what is known of each.
-
-        `games` are game ids and `GameMarket`s; `type` is the market type of the plain ids. Each
-        distinct one is sent once, to `POST /session/cancelAllOrdersForGame` or as
-        `cancelAllByGame` over the Orders WebSocket, and has one outcome in the report, in input
-        order, whatever happened to it or to the others. No games, no request: an empty input
-        never means all games.
-
-        `deadline` is the seconds after which the report is wanted: games in flight are then
-        `UNKNOWN`, games not begun `NOT_SENT`. Without it each game has the session's `timeout`.
-
-        With `verify`, the account's open orders are read after the last answer, with
-        `GET /user/getUnmatched`, or taken from `AsyncSession.live_orders` if those show them
-        (`GameOutcome.seen_by`). What still rests on the games is cancelled by id, until a read
-        shows none or the time is up. A quarter of a `deadline` is kept for that, so it happens
-        though a game hangs. Own places and edits on the games are waited for, and while one is
-        undecided nothing is called clear: `CancelReport.undecided` names it. So a bot that goes on
-        quoting is never clear; `AsyncSession.halt` stops it first. Places of other sessions and
-        processes of the account are not known: a read shows their orders only once they rest.
-
-        `GameOutcome.resting` and `CancelReport.verified_clear` say what was proved. After an
-        `UNKNOWN` attempt a late execution is still possible: it can take orders that you place
-        after the proof.
-
-        With `periods`, orders on games whose `parent_game_id` is one of the games are cancelled
-        too, as far as the open orders name them: they are read and cancelled by id, as with
-        `verify`, which this includes.
-
-        `on_outcome` is called in the event loop with each outcome once it is known, before any
-        verification; what it raises is logged. If you cancel the call, requests in flight are
-        ended, which does not undo them at the exchange.
-
-        Raises `InvalidRequestError` for the arguments, before anything is sent, and
-        `SessionClosedError`; nothing else.
-        """
-        markets = check_markets(games, type)
-        return await self._cancel_games(
-            markets, deadline, on_outcome, verify=verify, periods=periods
-        )
-
-    async def _cancel_games(
-        self,
-        markets: list[GameMarket],
-        deadline: float | None,
-        on_outcome: OnOutcome | None = None,
-        *,
-        verify: bool,
-        periods: bool,
-        fan_out: FanOut | None = None,
-        cancel_resting: CancelById | None = None,
-    ) -> CancelReport:
-        if on_outcome is not None:
-            check_callback(on_outcome, "on_outcome")
-        periods = check_flag(periods, "periods")
-        verify = check_flag(verify, "verify") or periods
-        until = None if deadline is None else self._sender.until(deadline)
-        self._sender.ensure_usable()
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        await self._sender.catch_up()
-        # Without a deadline each game has its own time, and so has the proof.
-        kept = _FOR_THE_PROOF * (deadline or 0.0) if verify else 0.0
-        answers_until = None if until is None else until - kept
-        outcomes = await (fan_out or self._fan_out)(markets, answers_until, on_outcome)
-        gate, reads = self._gate, self._reads
-        if verify and outcomes:
-            end = self._sender.until(None) if until is None else until
-            by_id = cancel_resting or self._cancel_resting
-            doubt = GamesInDoubt(gate, outcomes, by_id, until=end, periods=periods)
-            outcomes = await hear_and_prove(doubt, reads, gate, since=started, until=end)
-        else:
-            await hear(gate, outcomes, since=started)
-        undecided = undecided_on(gate, [m.game_id for m in markets], periods=periods)
-        return CancelReport(tuple(outcomes), elapsed=clock() - started, undecided=undecided)
-
-    async def _fan_out(
-        self, markets: Sequence[GameMarket], until: float | None, on_outcome: OnOutcome | None
-    ) -> list[GameOutcome]:
-        cancel, most = partial(self._send_cancel, deadline=until), self._max_in_flight
-        return await fan_out(markets, cancel, max_in_flight=most, on_outcome=on_outcome)
 
     async def cancel_all_orders(self, *, deadline: float | None = None) -> CancelResults:
         """Cancel every open order on every game and league.
 
         `POST /session/cancelAllOrders`, or `cancelAll`. Returns one result an order.
-        `AsyncSession.flatten` also proves that nothing is left.
+        `AsyncSession.flatten` also proves that nothing is left. Raises as every order verb.
         """
         return await self._cancel_list(self._cancel_everything(), deadline)
 
@@ -267,11 +158,9 @@ class Orders(ABC):
     ) -> DeadManSwitch:
         """Have the exchange cancel everything unless this process goes on beating.
 
-        `timeout` is in whole seconds. There is no way to disarm it.
+        `timeout` is in whole seconds. There is no way to disarm it. Raises `InvalidRequestError`
+        for the arguments, and as every order verb once it is entered.
         """
-
-    def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
-        return self._sender.send(self._cancel_game(market), deadline=deadline)
 
     async def _cancel_list(self, request: Request[Any], deadline: float | None) -> CancelResults:
         return await self._cancel_until(request, self._sender.until(deadline))
@@ -315,9 +204,6 @@ class Orders(ABC):
 
     @abstractmethod
     def _cancel_multiple(self, order_ids: list[str]) -> Request[list[CancelResult]]: ...
-
-    @abstractmethod
-    def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]: ...
 
     @abstractmethod
     def _cancel_everything(self) -> Request[list[CancelResult]]: ...

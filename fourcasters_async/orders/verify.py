@@ -6,8 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import frozen
-
 from fourcasters_async._core.outcome import is_too_large
 from fourcasters_async.errors import (
     AuthenticationError,
@@ -22,6 +20,7 @@ from fourcasters_async.models import (
     MarketType,
     OpenOrder,
     OutcomeStatus,
+    Proof,
     ProofSource,
 )
 from fourcasters_async.models.report import evolved
@@ -65,18 +64,6 @@ class Doubt(ABC):
     @abstractmethod
     async def cancel(self, resting: list[OpenOrder]) -> None:
         """Cancel what rests. Raises what the cancel raises."""
-
-
-@frozen
-class Proof:
-    """What the reads showed. `resting` is what was seen last; an empty list is proof.
-
-    `source` says what showed it, and `error` is the last thing that went wrong, if anything did.
-    """
-
-    resting: list[OpenOrder] | None = None
-    error: FourcastersError | None = None
-    source: ProofSource | None = None
 
 
 async def read_until_clear(
@@ -197,9 +184,11 @@ class GamesInDoubt(Doubt):
         periods: bool = False,
     ) -> None:
         self._named = frozenset(outcome.game_id.casefold() for outcome in outcomes)
-        self.games = gate.with_periods(self._named) if periods else self._named
-        self.outcomes = list(outcomes)
-        self.answered = all(outcome.status in _ANSWERED for outcome in outcomes)
+        self.games: frozenset[str] | None = self._named
+        if periods:
+            self.games = gate.with_periods(self._named)
+        self.outcomes: list[GameOutcome] = list(outcomes)
+        self.answered: bool = all(outcome.status in _ANSWERED for outcome in outcomes)
         self._gate = gate
         self._cancel_by_id = cancel_by_id
         self._until = until

@@ -56,7 +56,7 @@ class RefusedError(Exception):
         document = wire.error(message, code=status if object_form else None)
         if error_type is not None:
             document["errorType"] = error_type
-        self.answer = Answer(status, document)
+        self.answer: Answer = Answer(status, document)
 
 
 def unauthorized() -> Answer:

@@ -84,13 +84,16 @@ class FakeExchange(Observed):
             check_limit(rate_limit, "rate_limit")
         self.latency = latency
         self.read_lag = read_lag
-        self.appear_lag = 0.0
-        self.vanish_lag = 0.0
+        self.appear_lag: float = 0.0
+        """Seconds, beside `read_lag`, by which reads show new orders later."""
+        self.vanish_lag: float = 0.0
+        """Seconds, beside `read_lag`, by which reads show cancels and fills later."""
         self.seed = seed
         self._clock = Clock()
         self._book = Book()
-        self.account = "sandbox"
-        self.token = self.add_account(self.account)
+        self.account: str = "sandbox"
+        """The account that orders belong to by default."""
+        self.token: str = self.add_account(self.account)
         """A token of the account that orders belong to by default."""
         self._log = ReceivedLog(self._clock.now)
         self._book.events.listeners.append(lambda _: self._log.tell())
@@ -98,7 +101,7 @@ class FakeExchange(Observed):
         self._rest = RestService(self._book)
         self._channel = OrdersChannel(self._book)
         self._sockets = OrdersSockets(self._answer, self._do, self._clock)
-        self.feeds = Feeds(self._book, self._clock, self._log, self._pass_time)
+        self.feeds: Feeds = Feeds(self._book, self._clock, self._log, self._pass_time)
         """The user feed and the price feed: their connections, and faults of their own."""
         self._limits = RequestLimits(rate_limit)
         self._server = HttpServer(self._serve, tls=tls, keep_alive=keep_alive, port=port)

@@ -49,7 +49,7 @@ class UserFeed(FeedSockets):
 
     def __init__(self, clock: Clock, watch_clock: Callable[[], None]) -> None:
         super().__init__(clock, watch_clock)
-        self.log = UserLog()
+        self.log: UserLog = UserLog()
 
     def take(self, event: BookEvent) -> None:
         """Tell an account what happened to its order."""
@@ -100,7 +100,7 @@ class PriceFeed(FeedSockets):
         self, book: Book, clock: Clock, log: ReceivedLog, watch_clock: Callable[[], None]
     ) -> None:
         super().__init__(clock, watch_clock)
-        self.updates = PriceUpdates(book)
+        self.updates: PriceUpdates = PriceUpdates(book)
         self._book = book
         self._log = log
 
@@ -150,8 +150,8 @@ class Feeds:
     def __init__(
         self, book: Book, clock: Clock, log: ReceivedLog, pass_time: Callable[[], None]
     ) -> None:
-        self.user = UserFeed(clock, self.watch_clock)
-        self.price = PriceFeed(book, clock, log, self.watch_clock)
+        self.user: UserFeed = UserFeed(clock, self.watch_clock)
+        self.price: PriceFeed = PriceFeed(book, clock, log, self.watch_clock)
         self._book = book
         self._clock = clock
         self._pass_time = pass_time

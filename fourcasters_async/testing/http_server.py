@@ -29,7 +29,7 @@ class HttpServer:
             self._server_tls, self._client_tls = _tls_contexts()
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
-        self.runner = web.AppRunner(
+        self.runner: web.AppRunner = web.AppRunner(
             app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=keep_alive
         )
         self._sites = AsyncExitStack()

@@ -39,7 +39,7 @@ class RequestLimit:
     """Serves `requests` in any `window` seconds, and refuses the rest. No clock of its own."""
 
     def __init__(self, requests: int, window: float) -> None:
-        self.refused = 0
+        self.refused: int = 0
         """How many requests were refused."""
         self._requests = requests
         self._window = window

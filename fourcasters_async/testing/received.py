@@ -106,7 +106,7 @@ class ReceivedLog:
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self.requests = Requests(maxlen=_REMEMBERED)
+        self.requests: Requests = Requests(maxlen=_REMEMBERED)
         self._now = now
         self._counts: Counter[tuple[str, str | None]] = Counter()
         self._news = asyncio.Event()

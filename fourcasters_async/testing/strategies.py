@@ -19,10 +19,10 @@ from fourcasters_async.testing.records import moment
 
 try:
     from hypothesis import strategies as st
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     raise ImportError(
         "fourcasters_async.testing.strategies needs hypothesis: pip install hypothesis"
-    ) from missing
+    ) from _missing
 
 __all__ = [
     "amounts",

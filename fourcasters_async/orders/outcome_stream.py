@@ -1,0 +1,87 @@
+"""The outcomes of a fan-out as they come, for whoever streams them on."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Self
+
+from fourcasters_async._core.tasks import Jobs
+from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.models import CancelReport, GameOutcome
+from fourcasters_async.orders.fanout import OnOutcome
+
+
+class OutcomeStream(AsyncIterator[GameOutcome]):
+    """The outcomes of a cancel on many games: `async for outcome in session.cancelling(games)`.
+
+    The cancels began with the call that returned this, and belong to the session, not to whoever
+    iterates: they go on to their end also if the loop is left early, if its task is cancelled, or
+    if nobody iterates at all. Each game's outcome comes once, as soon as it is known and before any
+    verification. A later loop goes on with the outcomes that no loop has had. The iteration ends
+    when the report is there. One task iterates at a time; another gets an `InvalidRequestError`.
+
+    `aclose` stops the cancels on purpose, and so does whoever cancels every task of the event loop:
+    what is known by then still comes, and there is no report. When the session is closed, what is
+    in flight ends unknown as for every fan-out, and there is a report.
+    """
+
+    def __init__(
+        self, jobs: Jobs, begin: Callable[[OnOutcome], Coroutine[object, object, CancelReport]]
+    ) -> None:
+        self._known: deque[GameOutcome] = deque()
+        self._news = asyncio.Event()
+        self._iterating = False
+        self._job = jobs.begin(begin(self._take))
+        self._job.add_done_callback(lambda _: self._news.set())
+
+    @property
+    def report(self) -> CancelReport | None:
+        """The whole report, verification included, once the iteration has ended.
+
+        `None` before that, and if the cancels were stopped.
+        """
+        job = self._job
+        if not job.done() or job.cancelled() or job.exception() is not None:
+            return None
+        return job.result()
+
+    def __aiter__(self) -> Self:
+        """Return the stream itself: a later loop goes on where the last one ended."""
+        return self
+
+    async def __anext__(self) -> GameOutcome:
+        """Return the next outcome. Raises `InvalidRequestError` if another task waits for it."""
+        if self._iterating:
+            raise InvalidRequestError(
+                "another task iterates over these outcomes: one can, at a time"
+            )
+        self._iterating = True
+        try:
+            return await self._next()
+        finally:
+            self._iterating = False
+
+    async def aclose(self) -> None:
+        """Stop the cancels. What is in flight is ended, which does not undo it at the exchange.
+
+        Does nothing once they have ended.
+        """
+        self._job.cancel()
+        await asyncio.wait([self._job])
+
+    async def _next(self) -> GameOutcome:
+        # A consumer that never waits would hold up the answers of the other games.
+        await asyncio.sleep(0)
+        while not self._known:
+            if self._job.done():
+                if not self._job.cancelled():
+                    # If it has failed, whoever iterates is told.
+                    self._job.result()
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._known.popleft()
+
+    def _take(self, outcome: GameOutcome) -> None:
+        self._known.append(outcome)
+        self._news.set()
