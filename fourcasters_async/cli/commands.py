@@ -37,6 +37,7 @@ from fourcasters_async.cli.terminal import (
     usage_error,
     write_anything,
 )
+from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelResult, MarketType, OpenOrder
 from fourcasters_async.orders.arguments import check_markets
@@ -58,6 +59,7 @@ _verify = click.option("--verify", is_flag=True, help="Then read which orders ar
 _ELSEWHERE = {
     "bets": "reads",
     "book": "reads",
+    "doctor": "doctor",
     "games": "reads",
     "graded": "reads",
     "login": "login",
@@ -297,8 +299,9 @@ async def _act(
     verify: bool,
 ) -> tuple[object, list[OpenOrder] | None]:
     async with session:
-        done = await act(session)
-        return done, await _still_open(session, wanted) if verify else None
+        with waiting():
+            done = await act(session)
+            return done, await _still_open(session, wanted) if verify else None
 
 
 async def _still_open(session: AsyncSession, wanted: _Wanted) -> list[OpenOrder] | None:

@@ -1,0 +1,352 @@
+"""What `fourcasters doctor` looks at, one check after another. Each only reads."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import aiohttp
+from attrs import evolve
+
+from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.retry import RetryPolicy
+from fourcasters_async.cli.clock_skew import ClockSkew
+from fourcasters_async.cli.findings import Finding, Grade, failure
+from fourcasters_async.cli.sessions import TOKEN, TokenSource, has_socket, name_of, session_of
+from fourcasters_async.cli.surroundings import (
+    Address,
+    address_of,
+    connect,
+    given_address,
+    look_up,
+    versions,
+)
+from fourcasters_async.cli.wording import UNKNOWN, amount, number, total
+from fourcasters_async.errors import (
+    REFUSALS,
+    AuthenticationError,
+    FourcastersError,
+    InvalidRequestError,
+    RateLimitedError,
+)
+from fourcasters_async.session import AsyncSession
+
+T = TypeVar("T")
+
+# Seconds for one check, and from when on an answer or a connection is slow.
+_EACH, _SLOW = 5.0, 0.5
+_ROUND_TRIPS = 3
+# Seconds that the clock may be wrong before it matters, and before TLS and expiries fail.
+_SKEW, _MUCH_SKEW = 2.0, 60.0
+# Of a certificate that is about to expire.
+_FEW_DAYS = 7
+# The exchange replaces a token of this age at its next use.
+_TOKEN_LIFE = timedelta(days=30)
+_CONNECTIONS = ("orders socket", "user feed", "price feed")
+_NOT_CHECKED = "not checked: the exchange gave no usable answer"
+_SLOW_TO_DO = "see whether this machine, its network or the exchange is overloaded"
+
+
+class Examination:
+    """The checks of one run, which ends `deadline` seconds after it began.
+
+    `tell` is called with each finding, and `wall` returns the seconds since 1970. Make it in the
+    event loop that runs it.
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        tell: Callable[[Finding], None],
+        *,
+        deadline: float,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.findings: list[Finding] = []
+        self.requests = 0
+        """How many requests were sent, handshakes included."""
+        self.now = "settings"
+        """The check that is being made."""
+        self.reached = False
+        """Whether the exchange gave an answer of its own, which may be a refusal."""
+        self._source = source
+        self._tell = tell
+        self._wall = wall
+        self._clock = asyncio.get_running_loop().time
+        self._ends = self._clock() + deadline
+        self._skew = ClockSkew()
+        self._limit = RateLimit()
+        self._throttled: RateLimitedError | None = None
+        # Whether the account can be read.
+        self._admitted = False
+
+    async def run(self) -> None:
+        """Make all checks. None that fails keeps the others from being made."""
+        session = self._settings()
+        if session is None:
+            await self._server(given_address())
+            await self._without_token()
+            self._clocks()
+            for check in ("round trip", *_CONNECTIONS, "open orders"):
+                self._note(check, Grade.WARNING, "not checked: there is no session")
+        else:
+            async with session:
+                await self._server(session.base_url)
+                await self._exchange(session)
+                await self._round_trip(session)
+                self._clocks()
+                self.now = "sockets, feeds and open orders"
+                made = (session.orders_socket, session.user_feed, partial(session.price_feed, []))
+                for found in await asyncio.gather(
+                    *map(self._opened, _CONNECTIONS, made), self._open_orders(session)
+                ):
+                    self._add(found)
+        self._rate_limit()
+        self._note("versions", Grade.OK, versions())
+
+    def _settings(self) -> AsyncSession | None:
+        try:
+            session = session_of(
+                self._source,
+                # Half of the time of a request is kept for another attempt, which there is not.
+                timeout=2 * _EACH,
+                retry=RetryPolicy(max_attempts=1, attempt_timeout=_EACH, connect_timeout=_EACH),
+                rate_limit=self._limit,
+                middlewares=[self._observe],
+            )
+        except InvalidRequestError as error:
+            to_do = "set what it names, or run `fourcasters login`"
+            check = "token" if str(error).startswith(TOKEN) else "settings"
+            self._note(check, Grade.FAILED, str(error), to_do)
+            return None
+        if has_socket():
+            self._note("settings", Grade.OK, name_of(session))
+        else:
+            self._note(
+                "settings",
+                Grade.WARNING,
+                "only one of FOURCASTERS_BASE_URL and FOURCASTERS_ORDERS_URL is set",
+                "set both, or cancel-games goes over REST alone",
+            )
+        return session
+
+    async def _server(self, url: str) -> None:
+        """Look up the name of the exchange, and connect to it."""
+        address = address_of(url)
+        if address is None:
+            return
+        try:
+            self.now = "name"
+            found = await self._limited(look_up(address))
+        except OSError as error:
+            to_do = f"see whether this machine has a name server that knows {address.host}"
+            self._note("name", Grade.FAILED, f"{address.host}: {failure('', error).found}", to_do)
+            self._note("connection", Grade.WARNING, "not checked: the name has no address")
+            return
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        self._note("name", Grade.OK, f"{address.host} is {found[0]}{more}")
+        await self._connection(address)
+
+    async def _connection(self, address: Address) -> None:
+        self.now = "connection"
+        began = self._clock()
+        try:
+            made = await self._limited(connect(address, self._wall()))
+        except OSError as error:
+            self._add(failure("connection", error))
+            return
+        took = self._clock() - began
+        secured = "without TLS"
+        if made.protocol is not None and made.days is not None:
+            secured = f"{made.protocol}, the certificate is valid for {made.days:.0f} days"
+        grade, to_do = _speed(took)
+        if made.days is not None and made.days < _FEW_DAYS:
+            grade, to_do = Grade.WARNING, "expect no connection once the certificate is expired"
+        self._note("connection", grade, f"made in {_ms(took)}; {secured}", to_do, took)
+
+    async def _exchange(self, session: AsyncSession) -> None:
+        """Read the account, which says whether the exchange answers and knows the token."""
+        self.now = "exchange"
+        began = self._clock()
+        try:
+            await self._limited(session.account.get_me())
+        except (FourcastersError, TimeoutError) as error:
+            self._note_refusal(error)
+            return
+        took = self._clock() - began
+        self.reached = self._admitted = True
+        grade, to_do = _speed(took)
+        self._note("exchange", grade, f"answered 200 in {_ms(took)}", to_do, took)
+        self._token()
+
+    def _note_refusal(self, error: FourcastersError | TimeoutError) -> None:
+        self.reached = isinstance(error, tuple(REFUSALS.values()))
+        found = failure("exchange", error)
+        if not isinstance(error, AuthenticationError):
+            self._see(error)
+            self._add(found)
+            self._note("token", Grade.WARNING, f"from {self._source.name}; {_NOT_CHECKED}")
+            return
+        self._note("exchange", Grade.OK, found.found)
+        self._note("token", Grade.FAILED, "the exchange refuses it", found.to_do)
+
+    def _token(self) -> None:
+        """Say where the token is from, and how old it is if it is kept here."""
+        source, file = self._source, self._source.file
+        text = f"accepted; from {source.name}"
+        kept = None if source.name == TOKEN or source.token is None else file.kept_at()
+        if kept is None:
+            age = "" if source.token is None else "; its age is not known here"
+            self._note("token", Grade.OK, f"{text}{age}")
+            return
+        days = (datetime.fromtimestamp(self._wall(), UTC) - kept) / timedelta(days=1)
+        text += (
+            f"; kept {days:.0f} days ago; the exchange replaces it at its first use from "
+            f"{kept + _TOKEN_LIFE:%Y-%m-%d} on"
+        )
+        if file.is_open_to_others():
+            to_do = f"run `chmod 600 {file.path}`: others on this machine can read it"
+            self._note("token", Grade.WARNING, text, to_do, days)
+            return
+        self._note("token", Grade.OK, text, value=days)
+
+    async def _without_token(self) -> None:
+        """Ask the exchange for nothing, which says whether it answers."""
+        self.now = "exchange"
+        url = given_address()
+        if address_of(url) is None:
+            return
+        try:
+            async with aiohttp.ClientSession(middlewares=[self._observe]) as client:
+                answer = await self._limited(client.get(url, allow_redirects=False))
+                answer.close()
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            self._note("exchange", Grade.FAILED, str(error) or type(error).__name__)
+            return
+        self.reached = True
+        self._note("exchange", Grade.OK, f"answered {answer.status} to a request without a token")
+
+    async def _round_trip(self, session: AsyncSession) -> None:
+        self.now = "round trip"
+        if not self._admitted:
+            self._note("round trip", Grade.WARNING, _NOT_CHECKED)
+            return
+        took: list[float] = []
+
+        async def read() -> None:
+            for _ in range(_ROUND_TRIPS):
+                began = self._clock()
+                await session.account.get_me()
+                took.append(self._clock() - began)
+
+        try:
+            await self._limited(read())
+        except (FourcastersError, TimeoutError) as error:
+            self._see(error)
+            self._add(failure("round trip", error))
+            return
+        median = statistics.median(took)
+        grade, to_do = _speed(median)
+        text = f"{_ms(median)}, the median of {len(took)} reads over REST"
+        self._note("round trip", grade, text, to_do, median)
+
+    def _clocks(self) -> None:
+        skew = self._skew.seconds
+        if skew is None:
+            self._note("clock", Grade.WARNING, "not checked: no answer says what time it is")
+            return
+        if abs(skew) <= _SKEW:
+            self._note("clock", Grade.OK, f"within {_SKEW:g} s of the exchange's", value=skew)
+            return
+        grade = Grade.FAILED if abs(skew) > _MUCH_SKEW else Grade.WARNING
+        side = "ahead of" if skew > 0 else "behind"
+        text = f"{abs(skew):.1f} s {side} the exchange's"
+        self._note("clock", grade, text, "set this machine's clock, and keep it set by NTP", skew)
+
+    async def _opened(
+        self, check: str, make: Callable[[], AbstractAsyncContextManager[object]]
+    ) -> Finding:
+        """Make the connection of a socket or a feed, and close it."""
+        began = self._clock()
+
+        async def open_and_close() -> float:
+            async with make():
+                return self._clock() - began
+
+        try:
+            took = await self._limited(open_and_close())
+        except (FourcastersError, TimeoutError) as error:
+            self._see(error)
+            found = failure(check, error)
+            same = isinstance(error, AuthenticationError) and not self._admitted
+            return evolve(found, to_do="see the token") if same else found
+        grade, to_do = _speed(took)
+        return Finding(check, grade, f"connected in {_ms(took)}", to_do, took)
+
+    async def _open_orders(self, session: AsyncSession) -> Finding:
+        if not self._admitted:
+            return Finding("open orders", Grade.WARNING, _NOT_CHECKED)
+        try:
+            orders = await self._limited(session.account.get_unmatched())
+        except (FourcastersError, TimeoutError) as error:
+            self._see(error)
+            return failure("open orders", error)
+        games = len({order.game_id for order in orders})
+        remaining = amount(total(order.remaining for order in orders), UNKNOWN)
+        text = f"{number(len(orders))} on {number(games)} games, {remaining} remaining"
+        return Finding("open orders", Grade.OK, text, value=len(orders))
+
+    def _rate_limit(self) -> None:
+        left, whole = self._limit.requests - self.requests, self._limit.requests
+        if self._throttled is not None:
+            found = failure("rate limit", self._throttled)
+            self._note("rate limit", Grade.FAILED, found.found, found.to_do, 0)
+            return
+        self._note(
+            "rate limit", Grade.OK, f"{text} count; others at this IP address count too", value=left
+        )
+
+    async def _observe(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Count a request, and take the time of its answer."""
+        self.requests += 1
+        sent = self._wall()
+        response = await handler(request)
+        self._skew.learn(sent, self._wall(), response.headers.get("Date"))
+        return response
+
+    async def _limited(self, job: Awaitable[T]) -> T:
+        """Await a job for as long as a check may take. Raises `TimeoutError`."""
+        async with asyncio.timeout_at(min(self._ends, self._clock() + _EACH)):
+            return await job
+
+    def _see(self, error: Exception) -> None:
+        if isinstance(error, RateLimitedError):
+            self._throttled = error
+
+    def _note(
+        self,
+        check: str,
+        grade: Grade,
+        found: str,
+        to_do: str = "",
+        value: float | None = None,
+    ) -> None:
+        self._add(Finding(check, grade, found, to_do, value))
+
+    def _add(self, found: Finding) -> None:
+        self.findings.append(found)
+        self._tell(found)
+
+
+def _speed(seconds: float) -> tuple[Grade, str]:
+    return (Grade.OK, "") if seconds <= _SLOW else (Grade.WARNING, _SLOW_TO_DO)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
