@@ -5,7 +5,6 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +14,16 @@ from attrs import evolve
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async.cli.clock_skew import ClockSkew
-from fourcasters_async.cli.findings import Finding, Grade, failure
+from fourcasters_async.cli.findings import (
+    Finding,
+    Grade,
+    clock_finding,
+    failure,
+    limit_finding,
+    ms,
+    speed,
+    token_finding,
+)
 from fourcasters_async.cli.sessions import TOKEN, TokenSource, has_socket, name_of, session_of
 from fourcasters_async.cli.surroundings import (
     Address,
@@ -37,18 +45,14 @@ from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
 
-# Seconds for one check, and from when on an answer or a connection is slow.
-_EACH, _SLOW = 5.0, 0.5
+# Seconds that one check may take.
+_EACH = 5.0
 _ROUND_TRIPS = 3
-# Seconds that the clock may be wrong before it matters, and before TLS and expiries fail.
-_SKEW, _MUCH_SKEW = 2.0, 60.0
 # Of a certificate that is about to expire.
 _FEW_DAYS = 7
-# The exchange replaces a token of this age at its next use.
-_TOKEN_LIFE = timedelta(days=30)
 _CONNECTIONS = ("orders socket", "user feed", "price feed")
+_NO_SESSION = "not checked: without its settings there is no session"
 _NOT_CHECKED = "not checked: the exchange gave no usable answer"
-_SLOW_TO_DO = "see whether this machine, its network or the exchange is overloaded"
 
 
 class Examination:
@@ -81,6 +85,8 @@ class Examination:
         self._skew = ClockSkew()
         self._limit = RateLimit()
         self._throttled: RateLimitedError | None = None
+        # What is said of the token if no session can be made.
+        self._no_token = Finding("token", Grade.WARNING, _NO_SESSION)
         # Whether the account can be read.
         self._admitted = False
 
@@ -90,22 +96,28 @@ class Examination:
         if session is None:
             await self._server(given_address())
             await self._without_token()
-            self._clocks()
-            for check in ("round trip", *_CONNECTIONS, "open orders"):
-                self._note(check, Grade.WARNING, "not checked: there is no session")
+            self._add(self._no_token)
+            self._note("round trip", Grade.WARNING, _NO_SESSION)
+            self._add(clock_finding(self._skew.seconds))
+            for check in (*_CONNECTIONS, "open orders"):
+                self._note(check, Grade.WARNING, _NO_SESSION)
         else:
             async with session:
                 await self._server(session.base_url)
                 await self._exchange(session)
                 await self._round_trip(session)
-                self._clocks()
+                self._add(clock_finding(self._skew.seconds))
                 self.now = "sockets, feeds and open orders"
-                made = (session.orders_socket, session.user_feed, partial(session.price_feed, []))
-                for found in await asyncio.gather(
-                    *map(self._opened, _CONNECTIONS, made), self._open_orders(session)
-                ):
+                made: list[Callable[[], AbstractAsyncContextManager[object]]] = [
+                    session.orders_socket,
+                    session.user_feed,
+                    # Of no games: it need not tell of anything.
+                    partial(session.price_feed, []),
+                ]
+                opening = [self._opened(*each) for each in zip(_CONNECTIONS, made, strict=True)]
+                for found in await asyncio.gather(*opening, self._open_orders(session)):
                     self._add(found)
-        self._rate_limit()
+        self._add(limit_finding(self._limit.requests, self.requests, self._throttled))
         self._note("versions", Grade.OK, versions())
 
     def _settings(self) -> AsyncSession | None:
@@ -119,9 +131,12 @@ class Examination:
                 middlewares=[self._observe],
             )
         except InvalidRequestError as error:
-            to_do = "set what it names, or run `fourcasters login`"
-            check = "token" if str(error).startswith(TOKEN) else "settings"
-            self._note(check, Grade.FAILED, str(error), to_do)
+            if str(error).startswith(TOKEN):
+                to_do = f"run `fourcasters login`, or set {TOKEN}"
+                self._no_token = Finding("token", Grade.FAILED, str(error), to_do)
+                self._note("settings", Grade.OK, given_address())
+            else:
+                self._note("settings", Grade.FAILED, str(error), "correct what it names")
             return None
         if has_socket():
             self._note("settings", Grade.OK, name_of(session))
@@ -138,6 +153,8 @@ class Examination:
         """Look up the name of the exchange, and connect to it."""
         address = address_of(url)
         if address is None:
+            for check in ("name", "connection"):
+                self._note(check, Grade.WARNING, _NO_SESSION)
             return
         try:
             self.now = "name"
@@ -163,10 +180,10 @@ class Examination:
         secured = "without TLS"
         if made.protocol is not None and made.days is not None:
             secured = f"{made.protocol}, the certificate is valid for {made.days:.0f} days"
-        grade, to_do = _speed(took)
+        grade, to_do = speed(took)
         if made.days is not None and made.days < _FEW_DAYS:
             grade, to_do = Grade.WARNING, "expect no connection once the certificate is expired"
-        self._note("connection", grade, f"made in {_ms(took)}; {secured}", to_do, took)
+        self._note("connection", grade, f"made in {ms(took)}; {secured}", to_do, took)
 
     async def _exchange(self, session: AsyncSession) -> None:
         """Read the account, which says whether the exchange answers and knows the token."""
@@ -179,9 +196,9 @@ class Examination:
             return
         took = self._clock() - began
         self.reached = self._admitted = True
-        grade, to_do = _speed(took)
-        self._note("exchange", grade, f"answered 200 in {_ms(took)}", to_do, took)
-        self._token()
+        grade, to_do = speed(took)
+        self._note("exchange", grade, f"answered 200 in {ms(took)}", to_do, took)
+        self._add(token_finding(self._source, self._wall()))
 
     def _note_refusal(self, error: FourcastersError | TimeoutError) -> None:
         self.reached = isinstance(error, tuple(REFUSALS.values()))
@@ -194,31 +211,12 @@ class Examination:
         self._note("exchange", Grade.OK, found.found)
         self._note("token", Grade.FAILED, "the exchange refuses it", found.to_do)
 
-    def _token(self) -> None:
-        """Say where the token is from, and how old it is if it is kept here."""
-        source, file = self._source, self._source.file
-        text = f"accepted; from {source.name}"
-        kept = None if source.name == TOKEN or source.token is None else file.kept_at()
-        if kept is None:
-            age = "" if source.token is None else "; its age is not known here"
-            self._note("token", Grade.OK, f"{text}{age}")
-            return
-        days = (datetime.fromtimestamp(self._wall(), UTC) - kept) / timedelta(days=1)
-        text += (
-            f"; kept {days:.0f} days ago; the exchange replaces it at its first use from "
-            f"{kept + _TOKEN_LIFE:%Y-%m-%d} on"
-        )
-        if file.is_open_to_others():
-            to_do = f"run `chmod 600 {file.path}`: others on this machine can read it"
-            self._note("token", Grade.WARNING, text, to_do, days)
-            return
-        self._note("token", Grade.OK, text, value=days)
-
     async def _without_token(self) -> None:
         """Ask the exchange for nothing, which says whether it answers."""
         self.now = "exchange"
         url = given_address()
         if address_of(url) is None:
+            self._note("exchange", Grade.WARNING, _NO_SESSION)
             return
         try:
             async with aiohttp.ClientSession(middlewares=[self._observe]) as client:
@@ -250,22 +248,9 @@ class Examination:
             self._add(failure("round trip", error))
             return
         median = statistics.median(took)
-        grade, to_do = _speed(median)
-        text = f"{_ms(median)}, the median of {len(took)} reads over REST"
+        grade, to_do = speed(median)
+        text = f"{ms(median)}, the median of {len(took)} reads over REST"
         self._note("round trip", grade, text, to_do, median)
-
-    def _clocks(self) -> None:
-        skew = self._skew.seconds
-        if skew is None:
-            self._note("clock", Grade.WARNING, "not checked: no answer says what time it is")
-            return
-        if abs(skew) <= _SKEW:
-            self._note("clock", Grade.OK, f"within {_SKEW:g} s of the exchange's", value=skew)
-            return
-        grade = Grade.FAILED if abs(skew) > _MUCH_SKEW else Grade.WARNING
-        side = "ahead of" if skew > 0 else "behind"
-        text = f"{abs(skew):.1f} s {side} the exchange's"
-        self._note("clock", grade, text, "set this machine's clock, and keep it set by NTP", skew)
 
     async def _opened(
         self, check: str, make: Callable[[], AbstractAsyncContextManager[object]]
@@ -284,8 +269,8 @@ class Examination:
             found = failure(check, error)
             same = isinstance(error, AuthenticationError) and not self._admitted
             return evolve(found, to_do="see the token") if same else found
-        grade, to_do = _speed(took)
-        return Finding(check, grade, f"connected in {_ms(took)}", to_do, took)
+        grade, to_do = speed(took)
+        return Finding(check, grade, f"connected in {ms(took)}", to_do, took)
 
     async def _open_orders(self, session: AsyncSession) -> Finding:
         if not self._admitted:
@@ -299,16 +284,6 @@ class Examination:
         remaining = amount(total(order.remaining for order in orders), UNKNOWN)
         text = f"{number(len(orders))} on {number(games)} games, {remaining} remaining"
         return Finding("open orders", Grade.OK, text, value=len(orders))
-
-    def _rate_limit(self) -> None:
-        left, whole = self._limit.requests - self.requests, self._limit.requests
-        if self._throttled is not None:
-            found = failure("rate limit", self._throttled)
-            self._note("rate limit", Grade.FAILED, found.found, found.to_do, 0)
-            return
-        self._note(
-            "rate limit", Grade.OK, f"{text} count; others at this IP address count too", value=left
-        )
 
     async def _observe(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -342,11 +317,3 @@ class Examination:
     def _add(self, found: Finding) -> None:
         self.findings.append(found)
         self._tell(found)
-
-
-def _speed(seconds: float) -> tuple[Grade, str]:
-    return (Grade.OK, "") if seconds <= _SLOW else (Grade.WARNING, _SLOW_TO_DO)
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:,.0f} ms"

@@ -1,11 +1,13 @@
 """What the checks of `fourcasters doctor` found, and what to do about it. No I/O."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from attrs import frozen
 
-from fourcasters_async.cli.sessions import refused
+from fourcasters_async.cli.sessions import TOKEN, TokenSource, refused
+from fourcasters_async.cli.wording import number
 from fourcasters_async.errors import (
     REFUSALS,
     ApiError,
@@ -15,6 +17,13 @@ from fourcasters_async.errors import (
     RateLimitedError,
     ServerError,
 )
+
+# Seconds from when on an answer or a connection is slow.
+_SLOW = 0.5
+# Seconds that the clock may be wrong before it matters, and before TLS and expiries fail.
+_SKEW, _MUCH_SKEW = 2.0, 60.0
+# The exchange replaces a token of this age at its next use.
+_TOKEN_LIFE = timedelta(days=30)
 
 
 class Grade(StrEnum):
@@ -41,6 +50,65 @@ def failure(check: str, error: Exception) -> Finding:
     if isinstance(error, InvalidRequestError):
         return Finding(check, Grade.WARNING, f"not checked: {error}", "set what it names")
     return Finding(check, Grade.FAILED, _text_of(error), _to_do_about(error))
+
+
+def speed(seconds: float) -> tuple[Grade, str]:
+    """Return what it means that something took so long, and what to do about it."""
+    if seconds <= _SLOW:
+        return Grade.OK, ""
+    return Grade.WARNING, "see whether this machine, its network or the exchange is overloaded"
+
+
+def ms(seconds: float) -> str:
+    """Write a time in milliseconds."""
+    return f"{seconds * 1000:,.0f} ms"
+
+
+def token_finding(source: TokenSource, now: float) -> Finding:
+    """Say where an accepted token is from, and how old it is if it is kept here.
+
+    `now` is in seconds since 1970.
+    """
+    file, text = source.file, f"accepted; from {source.name}"
+    if source.token is None:
+        return Finding("token", Grade.OK, text)
+    kept = None if source.name == TOKEN else file.kept_at()
+    if kept is None:
+        return Finding("token", Grade.OK, f"{text}; its age is not known here")
+    days = (datetime.fromtimestamp(now, UTC) - kept) / timedelta(days=1)
+    text += (
+        f"; kept {days:.0f} days ago; the exchange replaces it at its first use from "
+        f"{kept + _TOKEN_LIFE:%Y-%m-%d} on"
+    )
+    if file.is_open_to_others():
+        to_do = f"run `chmod 600 {file.path}`: others on this machine can read it"
+        return Finding("token", Grade.WARNING, text, to_do, days)
+    return Finding("token", Grade.OK, text, value=days)
+
+
+def clock_finding(skew: float | None) -> Finding:
+    """Say how many seconds the clock is ahead of the exchange's; `None` if that is not known."""
+    if skew is None:
+        text = "not checked: no answer says what time it is"
+        return Finding("clock", Grade.WARNING, text)
+    if abs(skew) <= _SKEW:
+        return Finding("clock", Grade.OK, f"within {_SKEW:g} s of the exchange's", value=skew)
+    grade = Grade.FAILED if abs(skew) > _MUCH_SKEW else Grade.WARNING
+    side = "ahead of" if skew > 0 else "behind"
+    text = f"{abs(skew):.1f} s {side} the exchange's"
+    return Finding("clock", grade, text, "set this machine's clock, and keep it set by NTP", skew)
+
+
+def limit_finding(limit: int, sent: int, throttled: RateLimitedError | None) -> Finding:
+    """Say how many requests a minute are left of a limit, or which 429 came."""
+    if throttled is not None:
+        text, to_do = _text_of(throttled), _to_do_about(throttled)
+        return Finding("rate limit", Grade.FAILED, text, to_do, 0)
+    text = (
+        f"{number(limit - sent)} of {number(limit)} requests a minute are left, if nothing else "
+        "sends from this IP address"
+    )
+    return Finding("rate limit", Grade.OK, text, value=limit - sent)
 
 
 def _text_of(error: Exception) -> str:
