@@ -304,3 +304,20 @@ async def test_a_place_whose_task_somebody_cancels_before_it_left_was_not_sent(
             await placing
         assert not session._gate.undecided()
     assert fake_exchange.received("place") == 0
+
+
+@pytest.mark.parametrize("opened", ["orders_socket", "user_feed", "price_feed", "live_orders"])
+async def test_a_signal_right_before_a_connection_is_opened_is_not_lost(
+    session: AsyncSession, opened: str
+) -> None:
+    async def interrupted() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        # So asyncio takes Ctrl-C: in the middle of what the task does.
+        task.cancel()
+        async with getattr(session, opened)():
+            pytest.fail("it was opened")
+
+    ended = asyncio.create_task(interrupted())
+    await asyncio.wait([ended])
+    assert ended.cancelled()

@@ -36,7 +36,9 @@ NOT_FOR_A_KILL = {
     "fourcasters_async.testing",
 }
 OTHER_COMMANDS = {
+    "fourcasters_async.cli.checks",
     "fourcasters_async.cli.demo",
+    "fourcasters_async.cli.doctor",
     "fourcasters_async.cli.follow",
     "fourcasters_async.cli.login",
     "fourcasters_async.cli.reads",

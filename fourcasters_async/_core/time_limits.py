@@ -20,7 +20,8 @@ class TimeLimit:
         self.is_due = False
         """Whether its loop time has come. Its task has some turns left then."""
         self.task = task
-        self._before = task.cancelling()
+        # What the task is not told of yet, such as a signal, is still to come. Nothing public says it.
+        self._before = task.cancelling() - bool(getattr(task, "_must_cancel", False))
         self.reached = False
         """Whether its task was cancelled because its time was up."""
 

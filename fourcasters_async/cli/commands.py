@@ -10,9 +10,7 @@ from fourcasters_async._core.validation import is_local
 from fourcasters_async._version import __version__
 from fourcasters_async.cli.display import (
     interrupted_line,
-    progress,
     report_document,
-    show_demo,
     show_orders,
     show_outcomes,
     show_results,
@@ -59,6 +57,7 @@ _verify = click.option("--verify", is_flag=True, help="Then read which orders ar
 _ELSEWHERE = {
     "bets": "reads",
     "book": "reads",
+    "demo": "demo",
     "doctor": "doctor",
     "games": "reads",
     "graded": "reads",
@@ -95,42 +94,6 @@ def main() -> None:
     --follow` go on until Ctrl-C, and then exit with 0.
     """
     write_anything()
-
-
-@main.command()
-@click.option("--games", default=100, type=click.IntRange(1, 10_000), show_default=True)
-@click.option("--orders", default=10, type=click.IntRange(0, 1_000), show_default=True)
-@click.option(
-    "--latency",
-    default=20.0,
-    type=click.FloatRange(0, 10_000),
-    show_default=True,
-    help="Milliseconds that an answer takes.",
-)
-def demo(games: int, orders: int, latency: float) -> None:
-    """Cancel every order on many games of a sandbox exchange.
-
-    The sandbox runs on this machine, for as long as the command does. The command never contacts
-    the real exchange, whatever the environment says.
-    """
-    sys.exit(run(_demo(games=games, orders=orders, latency=latency)))
-
-
-async def _demo(*, games: int, orders: int, latency: float) -> int:
-    from rich.console import Console  # noqa: PLC0415  # it is slow to import
-
-    from fourcasters_async.cli import demo as demo_job  # noqa: PLC0415  # as above
-    from fourcasters_async.testing import process  # noqa: PLC0415  # as above
-
-    console = Console(highlight=False)
-    async with process.sandbox(
-        games=demo_job.games_needed(games), orders=orders, latency=latency
-    ) as fake:
-        console.print(f"SANDBOX at {fake.url}: an exchange on this machine, not the real one")
-        with progress(console, games) as advance:
-            result = await demo_job.run(fake, games, advance)
-    show_demo(console, result)
-    return exit_status(result.report)
 
 
 @main.command()
