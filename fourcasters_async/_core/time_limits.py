@@ -20,7 +20,7 @@ class TimeLimit:
         self.is_due = False
         """Whether its loop time has come. Its task has some turns left then."""
         self.task = task
-        # What the task is not told of yet, such as a signal, is still to come. Nothing public says it.
+        # A cancel that the task is not told of yet is still to come. Nothing public says so.
         self._before = task.cancelling() - bool(getattr(task, "_must_cancel", False))
         self.reached = False
         """Whether its task was cancelled because its time was up."""
