@@ -1,5 +1,7 @@
 """Draw the charts from the figures in `benchmarks/results/`: the same bytes each time.
 
+The table of goals in `benchmarks/README.md` is made of the same figures.
+
     pip install -r benchmarks/requirements.txt
     python -m benchmarks.charts            draw them
     python -m benchmarks.charts --check    draw them again, and compare; exits with 1 if one differs
@@ -16,7 +18,14 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+# Run as a module: the folder of the suite is not on the path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from suite import goals  # only now it is found
+
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).with_name("README.md")
+_GOALS, _END = "<!-- goals -->", "<!-- end of goals -->"
 _VEGA_LITE = "5.20"
 _LIBRARY, _OTHERS, _LIMIT = "this library", "others", "practical limit"
 _KINDS = {"socket": _LIBRARY, "rest": _LIBRARY, "bare": _LIMIT, "library": _LIBRARY}
@@ -333,6 +342,16 @@ CHARTS: Mapping[Literal["suite", "decode"], Mapping[str, Draw]] = {
 }
 
 
+def with_goals(text: str) -> str:
+    """Return the text of `benchmarks/README.md` with the goals that the figures meet and miss."""
+    suites = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("suite-*.json"))]
+    before, _, rest = text.partition(_GOALS)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise RuntimeError(f"{README} has no place for the goals: {_GOALS} … {_END}")
+    return f"{before}{_GOALS}\n{goals.table(suites)}\n{end}{after}"
+
+
 def drawn() -> Iterator[tuple[Path, str]]:
     """Give the file of each chart, and its SVG."""
     import vl_convert  # noqa: PLC0415  # an extra of the benchmarks
@@ -358,19 +377,20 @@ def main() -> None:
     )
     parser.add_argument("--check", action="store_true", help="write nothing, and compare")
     options = parser.parse_args()
-    charts = dict(drawn())
-    there = {path: path.read_text() for path in RESULTS.glob("*.svg")}
+    readme = README.read_text()
+    charts = {README: with_goals(readme), **dict(drawn())}
+    there = {README: readme, **{path: path.read_text() for path in RESULTS.glob("*.svg")}}
     differ = sorted(path.name for path in {*charts, *there} if charts.get(path) != there.get(path))
     if options.check:
         if differ:
             sys.exit(f"not what the figures give: {', '.join(differ)}; draw them again")
-        print(f"{len(charts)} charts are what the figures give")
+        print(f"{len(charts) - 1} charts are what the figures give")
         return
     for path in there.keys() - charts.keys():
         path.unlink()
     for path, svg in charts.items():
         path.write_text(svg)
-    print(f"{len(charts)} charts drawn, {len(differ)} of them changed")
+    print(f"{len(charts) - 1} charts drawn, {len(differ)} files changed")
 
 
 if __name__ == "__main__":

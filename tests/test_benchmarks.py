@@ -60,6 +60,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in (ROOT / "benchmarks" / "results").glob("*.json"):
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(charts, "RESULTS", tmp_path)
+    monkeypatch.setattr(charts, "README", Path(shutil.copy(charts.README, tmp_path)))
     monkeypatch.setitem(sys.modules, "vl_convert", Drawing)
     monkeypatch.setattr(sys, "argv", ["charts"])
     charts.main()
@@ -87,6 +88,17 @@ def test_a_chart_without_figures_is_named(results: Path) -> None:
     (results / "other-3.11-light.svg").touch()
     with pytest.raises(SystemExit, match=r"other-3\.11-light\.svg"):
         charts.main()
+
+
+def test_goals_that_are_not_those_of_the_figures_are_named(results: Path) -> None:
+    path = results / "README.md"
+    path.write_text(path.read_text().replace("<!-- goals -->", "<!-- goals -->\n| all | met |"))
+    with pytest.raises(SystemExit, match=r"README\.md"):
+        charts.main()
+
+
+def test_the_goals_of_the_benchmarks_are_what_the_figures_give() -> None:
+    assert charts.with_goals(charts.README.read_text()) == charts.README.read_text()
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """What the README and the pages of docs/ show is true: their code runs here, on the sandbox."""
 
 import asyncio
+import gc
 import inspect
 import os
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,14 @@ COMMANDS = [
 LINES_OF_FILES = [set(map(str.strip, path.read_text().splitlines())) for path in FILES]
 
 
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    """Let no page keep what other tests leave from the garbage collector."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("thawed")
 @pytest.mark.parametrize("page", SHOWING, ids=lambda page: str(page.name))
 async def test_each_block_of_a_page_runs_and_prints_what_the_page_says(
     page: Path,
@@ -95,8 +105,11 @@ def test_both_servers_of_the_pages_have_tests_of_their_own() -> None:
 async def test_a_command_of_a_page_ends_well(
     page: str, line: str, run: Run, example: Any, fake_exchange: FakeExchange
 ) -> None:
-    ran = await run(*line.split()[1:])
-    assert ran.status == 0, ran.err
+    out = ""
+    for command in line.split(" | "):
+        ran = await run(*command.split()[1:], stdin=out)
+        assert ran.status == 0, ran.err
+        out = ran.out
 
 
 @pytest.mark.real_time

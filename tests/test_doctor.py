@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 from attrs import frozen
+from shapes import mistakes
 from support import CANARY, ECHOES, Run, environment
 from test_cli import Interrupts, interrupts
-from test_read_commands import mistakes
 
 from fourcasters_async.cli import surroundings
 from fourcasters_async.cli.checks import Examination
@@ -134,7 +134,7 @@ async def test_where_all_is_well_every_check_says_so(
     game = fake_exchange.add_game(orders=2)
     found = await examine()
     assert grades(found, OK) == CHECKS
-    assert found["open orders"].found == "2 on 1 games, 200.00 remaining"
+    assert found["open orders"].found == "2 on 1 game, 200.00 remaining"
     assert game.game_id not in str(found)
 
 

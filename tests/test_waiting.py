@@ -141,15 +141,20 @@ async def test_a_program_without_standard_error_waits_as_well() -> None:
 
 
 @pytest.mark.real_time
-async def test_a_kill_with_its_errors_on_a_terminal_imports_no_table(
+async def test_a_kill_on_a_terminal_imports_no_table_before_it_is_sent(
     fake_exchange: FakeExchange, tmp_path: Path
 ) -> None:
     game = fake_exchange.add_game(orders=1).game_id
     program = tmp_path / "program.py"
     program.write_text(
-        "import atexit, sys\n"
+        "import sys\n"
+        "from fourcasters_async import AsyncSession\n"
         "from fourcasters_async.__main__ import main\n"
-        "atexit.register(lambda: print('rich' in sys.modules))\n"
+        "cancel = AsyncSession.cancel_all_orders_for_games\n"
+        "def noted(*args, **options):\n"
+        "    print('rich' in sys.modules)\n"
+        "    return cancel(*args, **options)\n"
+        "AsyncSession.cancel_all_orders_for_games = noted\n"
         "main()\n"
     )
     ours, theirs = pty.openpty()
@@ -165,8 +170,9 @@ async def test_a_kill_with_its_errors_on_a_terminal_imports_no_table(
     out, _ = await process.communicate()
     await asyncio.to_thread(drained.join)
     os.close(ours)
-    assert b"1 confirmed" in out
-    assert out.endswith(b"\nFalse\n")
+    before, row = out.decode().splitlines()
+    assert before == "False"
+    assert row.startswith(f"{game}\tconfirmed")
 
 
 def drain(terminal: int) -> None:

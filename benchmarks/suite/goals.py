@@ -70,3 +70,20 @@ def rows(figures: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     for name, figure, most in goals(figures):
         if figure is not None:
             yield name, f"{figure:.3g}", f"{most:g}", "met" if figure <= most else "missed"
+
+
+def table(measured: Sequence[Mapping[str, Any]]) -> str:
+    """Return all goals as a table in Markdown, with a column for each of the measurements."""
+    pythons = [figures["machine"]["python"] for figures in measured]
+    by_name: dict[str, dict[str, str]] = {}
+    for python, figures in zip(pythons, measured, strict=True):
+        for name, figure, most in goals(figures):
+            if figure is not None:
+                text = f"{figure:.3g} of {most:g}"
+                by_name.setdefault(name, {})[python] = text if figure <= most else f"**{text}**"
+    lines = [
+        ("figure of at most", *(f"Python {python}" for python in pythons)),
+        ("---",) * (len(pythons) + 1),
+        *((name, *map(cells.get, pythons, [""] * len(pythons))) for name, cells in by_name.items()),
+    ]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)

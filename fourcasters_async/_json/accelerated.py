@@ -13,6 +13,7 @@ from typing import Annotated, Any, final
 import orjson
 from attrs import NOTHING, Attribute, define, fields
 
+from fourcasters_async._json.cancel_results import record_of
 from fourcasters_async._json.hooks import is_odds
 from fourcasters_async.models import CancelResult
 from fourcasters_async.models.unread import UnreadResults
@@ -69,10 +70,13 @@ def reader(
         forbid_unknown_fields=True,
         gc=False,
     )
-    to_documents = msgspec.to_builtins
+    values_of: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 
     def read_rows(rows: Sequence[Any], source: str) -> list[CancelResult]:
-        return read(to_documents(rows), source)
+        try:
+            return [record_of(values_of(row)) for row in rows]
+        except TypeError:  # some value is not of its type
+            return read(msgspec.to_builtins(rows), source)
 
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(envelope).decode
 

@@ -94,6 +94,44 @@ def cancel_result_hook(
     return structure
 
 
+def record_of(values: tuple[Any, ...]) -> CancelResult:
+    """Return the record of an order that was cancelled, from the values of its fields, in order.
+
+    Odds that are no whole number raise a `TypeError`, and so does an amount that is no number. The
+    others have to be of their types already.
+    """
+    (
+        success,
+        reason,
+        order_id,
+        description,
+        odds,
+        filled,
+        offered,
+        remaining,
+        game_id,
+        user_reference,
+        side,
+        line,
+    ) = values
+    if type(odds) is not int and odds is not None:
+        raise TypeError("odds that are no whole number")
+    return CancelResult(
+        success,
+        reason,
+        order_id,
+        description,
+        odds,
+        filled if type(filled) is float else _number(filled),
+        offered if type(offered) is float else _number(offered),
+        remaining if type(remaining) is float else _number(remaining),
+        game_id,
+        user_reference or None,
+        side,
+        line if type(line) is float else _number(line),
+    )
+
+
 class CancelledRows:
     """The rows of an answer that says in the documented form of every order that it is cancelled.
 

@@ -33,7 +33,7 @@ from fourcasters_async.cli.surroundings import (
     look_up,
     versions,
 )
-from fourcasters_async.cli.wording import UNKNOWN, amount, number, total
+from fourcasters_async.cli.wording import UNKNOWN, amount, counted, number, total
 from fourcasters_async.errors import (
     REFUSALS,
     AuthenticationError,
@@ -282,7 +282,7 @@ class Examination:
             return failure("open orders", error)
         games = len({order.game_id for order in orders})
         remaining = amount(total(order.remaining for order in orders), UNKNOWN)
-        text = f"{number(len(orders))} on {number(games)} games, {remaining} remaining"
+        text = f"{number(len(orders))} on {counted(games, 'game')}, {remaining} remaining"
         return Finding("open orders", Grade.OK, text, value=len(orders))
 
     async def _observe(

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
-from fourcasters_async.cli.display import show_outcomes
+from fourcasters_async.cli.display import settled, show_outcomes
 from fourcasters_async.cli.exits import ALL_CONFIRMED, NOT_CANCELLED, exit_status
 from fourcasters_async.cli.exits import run as run_until_done
 from fourcasters_async.cli.phases import Begin, phases_on
@@ -208,7 +208,7 @@ async def _fan_out(
 def show(console: "Console | None", result: DemoResult) -> None:
     """Print what the demo did, how long each way took, and what limits it."""
     outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
-    show_outcomes(console, outcomes[:_ROWS_SHOWN])
+    show_outcomes(console, sorted(outcomes, key=settled)[:_ROWS_SHOWN])
     if more > 0:
         say(f"and {more:,} more games")
     headline(console, f"sandbox: {result.report}")

@@ -14,6 +14,8 @@ from fourcasters_async.cli.sessions import token_source
 from fourcasters_async.cli.surroundings import given_address
 from fourcasters_async.cli.terminal import console_of, harmless, say, say_json, say_row
 from fourcasters_async.cli.waiting import take_back, waiting
+from fourcasters_async.cli.wording import counted
+from fourcasters_async.cli.words import json_option
 
 if TYPE_CHECKING:
     # As for other commands: without a terminal it is not needed.
@@ -33,7 +35,7 @@ _WIDE = 60
     show_default=True,
     help="Seconds after which to stop and report.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def doctor(deadline: float, *, as_json: bool) -> None:
     """Check all that a cancel needs, and say what to do about what is wrong.
 
@@ -84,7 +86,7 @@ def _report(made: list[Examination], *, as_json: bool, interrupted: bool) -> int
         }
         say_json(to_json(document))
     else:
-        sent = f"{requests:,} request{'' if requests == 1 else 's'}"
+        sent = counted(requests, "request")
         say(f"sent {sent}, which changed nothing on the exchange", err=True)
     if interrupted or not any(each.reached for each in made):
         return NOT_KNOWN

@@ -83,14 +83,18 @@ def session_of(source: TokenSource, **options: Unpack[SessionOptions]) -> AsyncS
     return AsyncSession.from_env(**options)
 
 
-def make_session() -> AsyncSession:
-    """Make the session of a command, and say on standard error at which exchange it is."""
+def make_session(*, told: bool = False) -> AsyncSession:
+    """Make the session of a command, and say on standard error at which exchange it is.
+
+    With `told` that was said before.
+    """
     try:
         session = session_of(token_source())
     except InvalidRequestError as error:
         hint = ", or run `fourcasters login`" if str(error).startswith(f"{TOKEN}: not set") else ""
         raise usage_error(f"{error}{hint}") from None
-    say(f"on the {name_of(session)}", err=True)
+    if not told:
+        say(f"on the {name_of(session)}", err=True)
     return session
 
 

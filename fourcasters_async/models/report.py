@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from fourcasters_async.errors import (
     FourcastersError,
@@ -43,7 +43,8 @@ class ProofSource(StrEnum):
     """The user feed: it has told of each order that left the book since the cancel began."""
 
 
-@frozen
+# Not frozen, like `CancelResult`: a burst makes thousands, and the last is waited for.
+@define
 class GameOutcome:
     """What is known of the cancel on one game, or on one market type of it.
 
@@ -99,7 +100,7 @@ def _read_results(outcome: GameOutcome) -> list[CancelResult]:
     return results  # type: ignore[return-value]  # what is read is a list
 
 
-GameOutcome.results = property(_read_results, _results.__set__)  # type: ignore[assignment]  # attrs knows no such field
+GameOutcome.results = property(_read_results, _results.__set__)  # type: ignore[assignment,misc]  # attrs knows no such field
 
 
 def results_so_far(outcome: GameOutcome) -> Sequence[CancelResult]:
