@@ -80,17 +80,8 @@ def main() -> None:
 
     The other commands show what is there: games, a game's book, orders, bets and positions.
 
-    Run `fourcasters login` once for the account, or set FOURCASTERS_TOKEN, which wins, or set
-    FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
-
-    Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
-    not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent, or if the
-    command was interrupted, 4 if a question was not answered with yes. With --verify, cancel-games
-    exits with 0 if every game is proved clear, whatever became of the requests.
-
-    Commands that read exit with 0 if the exchange answered, 1 if it refused, such as for a game
-    that it does not know, 2 for wrong usage, 3 if no usable answer came. `watch` and `book
-    --follow` go on until Ctrl-C, and then exit with 0.
+    Run `fourcasters login` once for the account, or set the variables below. `fourcasters doctor`
+    checks that all is there, and `fourcasters demo` shows it on a sandbox.
     """
     write_anything()
 

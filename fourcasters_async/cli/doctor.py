@@ -37,7 +37,7 @@ _WIDE = 60
 )
 @json_option
 def doctor(deadline: float, *, as_json: bool) -> None:
-    """Check all that a cancel needs, and say what to do about what is wrong.
+    """Check what a cancel needs, and say what to do.
 
     Each line is OK, a warning or a failed check: the settings, the exchange's name, the connection
     to it with its certificate, its answer, the token, the round trip, the clock, the Orders

@@ -63,9 +63,9 @@ async def _log_in(session: AsyncSession, username: str, password: str) -> None:
 
 @click.command()
 def logout() -> None:
-    """End the token that `fourcasters login` keeps, at the exchange and here.
+    """End the token that `fourcasters login` keeps.
 
-    With FOURCASTERS_TOKEN set, also what the exchange gave in place of that token.
+    It ends at the exchange and is removed here. With FOURCASTERS_TOKEN set, so is what the exchange gave in place of that token.
     """
     given, file = given_token(), token_file()
     files = [file] if given is None else [file, token_file(replaced=given)]
