@@ -65,7 +65,8 @@ async def _log_in(session: AsyncSession, username: str, password: str) -> None:
 def logout() -> None:
     """End the token that `fourcasters login` keeps.
 
-    It ends at the exchange and is removed here. With FOURCASTERS_TOKEN set, so is what the exchange gave in place of that token.
+    It ends at the exchange and is removed here. With FOURCASTERS_TOKEN set, so is what the exchange
+    gave in place of that token.
     """
     given, file = given_token(), token_file()
     files = [file] if given is None else [file, token_file(replaced=given)]
