@@ -164,6 +164,7 @@ async def test_an_exchange_that_refuses_connections_is_not_reached(
     assert grades(found, FAILED) == ["connection", "exchange", *SOCKETS]
     assert all(found[check].to_do for check in grades(found, FAILED))
     assert grades(found, WARNING) == ["token", "round trip", "clock", "open orders"]
+    assert found["exchange"].to_do == "see the connection"
 
 
 async def test_a_name_that_nobody_knows_is_named(

@@ -117,6 +117,14 @@ async def test_it_takes_less_than_a_line(screen: Screen, monkeypatch: pytest.Mon
 
 
 @pytest.mark.virtual_time
+async def test_nothing_is_left_of_a_control_c_that_the_terminal_has_echoed(screen: Screen) -> None:
+    with waiting_on(screen):
+        await asyncio.sleep(0.6)
+        screen.write("^C")
+    assert screen.lines == [""]
+
+
+@pytest.mark.virtual_time
 async def test_a_pipe_gets_nothing() -> None:
     pipe = io.StringIO()
     with waiting_on(pipe):

@@ -36,6 +36,7 @@ from fourcasters_async.cli.surroundings import (
 from fourcasters_async.cli.wording import UNKNOWN, amount, counted, number, total
 from fourcasters_async.errors import (
     REFUSALS,
+    ApiError,
     AuthenticationError,
     FourcastersError,
     InvalidRequestError,
@@ -205,6 +206,9 @@ class Examination:
         found = failure("exchange", error)
         if not isinstance(error, AuthenticationError):
             self._see(error)
+            failed = [each.check for each in self.findings if each.grade is Grade.FAILED]
+            if failed and not isinstance(error, ApiError):
+                found = evolve(found, to_do=f"see the {failed[-1]}")
             self._add(found)
             self._note("token", Grade.WARNING, f"from {self._source.name}; {_NOT_CHECKED}")
             return

@@ -15,6 +15,8 @@ _PATIENCE = 0.5
 _AGAIN = 0.5
 """Seconds from one drawing to the next."""
 _COLUMNS = 80
+# The columns of the `^C` that a terminal writes behind it.
+_ECHO = 2
 
 
 def for_the_exchange() -> str:
@@ -64,13 +66,13 @@ class _Line:
     def take_back(self) -> None:
         if self._shown:
             # Without an escape sequence: not every terminal knows that for the end of a line.
-            self._write(f"\r{' ' * self._shown}\r")
+            self._write(f"\r{' ' * (self._shown + _ECHO)}\r")
             self._shown = 0
 
     def _draw(self) -> None:
         text = f"{self._text()}, {self._loop.time() - self._began:.0f} s"
         # A line that wraps could not be taken back.
-        text = text[: _width_of(self._stream) - 1]
+        text = text[: _width_of(self._stream) - _ECHO - 1]
         self._write(f"\r{text}{' ' * (self._shown - len(text))}")
         self._shown = max(self._shown, len(text))
         self._timer = self._loop.call_later(_AGAIN, self._draw)
