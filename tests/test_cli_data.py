@@ -21,6 +21,7 @@ from test_sandbox_command import COMMAND, read_lines, serving
 from test_watch_command import on_terminal
 
 from fourcasters_async import AsyncSession, Game, OpenOrder
+from fourcasters_async.account import Account
 from fourcasters_async.cli import cancels, exits
 from fourcasters_async.cli.columns import Columns
 from fourcasters_async.cli.display import ORDERS, OUTCOMES, RESULTS
@@ -188,6 +189,21 @@ async def test_the_sandbox_prints_its_variables_as_json() -> None:
     assert not mistakes(document, "sandbox")
     assert (sandbox.returncode, rest) == (0, b"")
     assert b"SANDBOX with 12 games" in prose
+
+
+async def test_results_from_which_some_may_be_missing_are_said_to_be_incomplete(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    def lose() -> None:
+        fake_exchange.add_game(orders=1)
+        fake_exchange.inject(faults.Close(committed=True), endpoint="cancelAllOrders")
+
+    lose()
+    assert (await run("cancel-all", "--yes")).err.splitlines()[-1] == (
+        "0 orders cancelled; more may be"
+    )
+    lose()
+    assert json.loads((await run("cancel-all", "--yes", "--json")).out)["complete"] is False
 
 
 # Ids from one command to another.
@@ -373,6 +389,22 @@ def test_ctrl_c_while_the_open_orders_are_read_is_an_abort(
         cancels._everything()
 
 
+async def test_the_read_for_the_question_has_few_seconds(
+    fake_exchange: FakeExchange, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
+
+    async def read(_: object, *, deadline: float | None = None) -> list[OpenOrder]:
+        given.append(deadline)
+        return []
+
+    for name, value in environment(fake_exchange).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Account, "get_unmatched", read)
+    await asyncio.to_thread(cancels._everything)
+    assert given == [5.0]
+
+
 async def test_where_nobody_can_answer_nothing_is_sent(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
@@ -489,6 +521,19 @@ async def test_a_standard_input_that_is_closed_sends_nothing(
     assert ran.status == (exits.ABORTED if words == ["cancel-all"] else exits.WRONG_USAGE)
     assert "Traceback" not in ran.err
     assert not fake_exchange.requests
+
+
+@pytest.mark.real_time
+@NEEDS_SH
+@by_words([["orders"], ["cancel-games", "GAME"], ["cancel-games", "GAME", "--json"]])
+async def test_a_standard_output_that_is_closed_changes_nothing(
+    fake_exchange: FakeExchange, words: list[str]
+) -> None:
+    names = furnish(fake_exchange)
+    ran = await in_shell(fake_exchange, f"$fourcasters {' '.join(named(words, names))} >&-")
+    assert ran.status == 0
+    assert "Traceback" not in ran.err
+    assert bool(fake_exchange.open_orders()) is (words == ["orders"])
 
 
 @pytest.mark.real_time

@@ -63,8 +63,8 @@ async def test_a_login_keeps_a_token_that_the_other_commands_use(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
     ran = await run("login", stdin=f"{NAME}\n{PASSWORD}\n")
-    assert ran.status == 0
-    assert PASSWORD not in ran.out + ran.err
+    assert (ran.status, ran.out) == (0, "")
+    assert PASSWORD not in ran.err
     assert (await run("orders")).status == 0
     assert fake_exchange.received("login") == 1
 
@@ -234,7 +234,7 @@ async def test_a_refused_log_in_says_where_what_was_refused_is_from(
         "login", stdin=f"{NAME}\nwrong\n", FOURCASTERS_TOKEN=fake_exchange.token, **variables
     )
     assert ran.status == 1
-    assert f"refused the user name or the password{source}: 401 " in ran.err
+    assert f"refused the user name or the password{source}: 401\n" in ran.err
     assert "the token is from" not in ran.err
 
 

@@ -330,6 +330,15 @@ async def test_a_socket_that_is_refused_is_the_only_failure(
     assert grades(found, FAILED) == ["orders socket"]
 
 
+async def test_a_socket_whose_handshake_is_answered_with_503_says_so(
+    fake_exchange: FakeExchange, examine: Examine
+) -> None:
+    fake_exchange.inject(faults.Unavailable(), endpoint="ws", times=None)
+    found = (await examine())["orders socket"]
+    assert found.found == "answered 503 Network Error"
+    assert "down or overloaded" in found.to_do
+
+
 async def test_a_socket_without_an_address_is_a_warning(examine: Examine) -> None:
     found = await examine(FOURCASTERS_ORDERS_URL="", FOURCASTERS_STREAMING_URL="")
     assert grades(found, FAILED) == []

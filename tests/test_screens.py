@@ -6,7 +6,7 @@ After a change that is meant, look at what `pytest tests/test_screens.py --snaps
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -71,12 +71,13 @@ DOWN = {
 
 
 def masked(text: str) -> str:
-    """Return a screen without what differs from run to run, in the same width.
+    """Return a screen without what differs from run to run: a port, and the folder of a token.
 
-    That is the port. Times are set where they are taken. What begins an escape sequence is made
-    visible, and what a terminal does not show at the end of a line is left out.
+    Times are set where they are taken, so that they do not change the width of anything. What
+    begins an escape sequence is made visible, and blanks at the end of a line are left out.
     """
-    text = re.sub(r"(127\.0\.0\.1[:', ]+)\d{5}\b", r"\g<1>PPPPP", text)
+    text = re.sub(r"(127\.0\.0\.1[:_', ]+)\d{5}\b", r"\g<1>PPPPP", text)
+    text = re.sub(r"/\S+/fourcasters/", "/state/fourcasters/", text)
     text = text.replace("\x1b", "␛")
     return "\n".join(line.rstrip() for line in text.splitlines())
 
@@ -112,7 +113,7 @@ def timed(outcomes: Iterable[GameOutcome]) -> CancelReport:
 
 @pytest.fixture(autouse=True)
 def _fixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let everything take the same time, in a folder of the same name, on the same machine."""
+    """Let everything take the same time, on the same machine."""
 
     def fanned_out(*arguments: Any, **options: Any) -> FanoutResult:
         result = fan_out(*arguments, **options)
@@ -123,14 +124,13 @@ def _fixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(module, "ms", lambda _: "12 ms")
         monkeypatch.setattr(module, "speed", lambda _: (Grade.OK, ""))
     monkeypatch.setattr(checks, "versions", lambda: "fourcasters_async 1.2.3, Python 3.12.1")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     # An attempt that fails is the only one.
     once = evolve(QUICK, max_attempts=1)
     monkeypatch.setattr(AsyncSession, "from_env", partial(AsyncSession.from_env, retry=once))
 
 
-Show = Callable[[list[str]], Any]
+Show = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
@@ -140,12 +140,13 @@ def show(run: Run, fake_exchange: FakeExchange, terminal: dict[str, str]) -> Sho
     order = fake_exchange.open_orders()[0]
     named = {"GAME": order.game_id, "ORDER": order.order_id}
 
-    async def show(words: list[str]) -> str:
+    async def show(words: list[str], **variables: str) -> str:
         ran = await run(
             *[named.get(word, word) for word in words],
             FOURCASTERS_ORDERS_URL=fake_exchange.orders_url,
             FOURCASTERS_STREAMING_URL=fake_exchange.streaming_url,
             **terminal,
+            **variables,
         )
         return masked(f"{ran.out}\n-- standard error\n{ran.err}\n-- exit status {ran.status}\n")
 
@@ -173,6 +174,16 @@ async def test_the_screen_of_a_command_while_the_exchange_is_down(
 ) -> None:
     fake_exchange.inject(faults.Unavailable(), times=None)
     assert await show(DOWN[screen]) == snapshot
+
+
+async def test_the_screens_of_login_and_logout(
+    show: Show, fake_exchange: FakeExchange, snapshot: SnapshotAssertion
+) -> None:
+    fake_exchange.add_account("trader", "secret")
+    login = {"FOURCASTERS_TOKEN": "", "FOURCASTERS_USERNAME": "trader"}
+    for password in ("wrong", "secret"):
+        assert await show(["login"], FOURCASTERS_PASSWORD=password, **login) == snapshot
+    assert await show(["logout"], **login) == snapshot
 
 
 def drawn(columns: int, in_colour: bool, draw: Callable[[Console], RenderableType | None]) -> str:

@@ -21,6 +21,7 @@ from fourcasters_async.cli.findings import (
     failure,
     limit_finding,
     ms,
+    refused_token,
     speed,
     token_finding,
 )
@@ -53,6 +54,7 @@ _ROUND_TRIPS = 3
 _FEW_DAYS = 7
 _CONNECTIONS = ("orders socket", "user feed", "price feed")
 _NO_SESSION = "not checked: without its settings there is no session"
+_NO_ACCOUNT = "not checked: the account cannot be read"
 _NOT_CHECKED = "not checked: the exchange gave no usable answer"
 
 
@@ -213,7 +215,7 @@ class Examination:
             self._note("token", Grade.WARNING, f"from {self._source.name}; {_NOT_CHECKED}")
             return
         self._note("exchange", Grade.OK, found.found)
-        self._note("token", Grade.FAILED, "the exchange refuses it", found.to_do)
+        self._add(refused_token(self._source, error))
 
     async def _without_token(self) -> None:
         """Ask the exchange for nothing, which says whether it answers."""
@@ -235,7 +237,7 @@ class Examination:
     async def _round_trip(self, session: AsyncSession) -> None:
         self.now = "round trip"
         if not self._admitted:
-            self._note("round trip", Grade.WARNING, _NOT_CHECKED)
+            self._note("round trip", Grade.WARNING, _NO_ACCOUNT)
             return
         took: list[float] = []
 
@@ -278,7 +280,7 @@ class Examination:
 
     async def _open_orders(self, session: AsyncSession) -> Finding:
         if not self._admitted:
-            return Finding("open orders", Grade.WARNING, _NOT_CHECKED)
+            return Finding("open orders", Grade.WARNING, _NO_ACCOUNT)
         try:
             orders = await self._limited(session.account.get_unmatched())
         except (FourcastersError, TimeoutError) as error:

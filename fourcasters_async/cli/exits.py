@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fourcasters_async.cli.sessions import refused
-from fourcasters_async.cli.terminal import say, silence, usage_error
+from fourcasters_async.cli.terminal import say, usage_error
 from fourcasters_async.cli.threads import in_time
 from fourcasters_async.errors import (
     REFUSALS,
@@ -117,7 +117,6 @@ def ends_told() -> Iterator[None]:
     except BrokenPipeError:
         raise  # nobody reads any more; click knows how to end then
     except OSError as error:
-        silence()
         fail(f"OSError: {error}", NOT_KNOWN)
 
 

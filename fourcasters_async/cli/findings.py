@@ -13,6 +13,7 @@ from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
     DecodeError,
+    FourcastersError,
     InvalidRequestError,
     RateLimitedError,
     ServerError,
@@ -47,6 +48,9 @@ class Finding:
 
 def failure(check: str, error: Exception) -> Finding:
     """Return the finding of a check that ended in an error."""
+    # A socket that cannot be opened says in the cause what its handshake came to.
+    while isinstance(error.__cause__, FourcastersError):
+        error = error.__cause__
     if isinstance(error, InvalidRequestError):
         return Finding(check, Grade.WARNING, f"not checked: {error}", "set what it names")
     return Finding(check, Grade.FAILED, _text_of(error), _to_do_about(error))
@@ -62,6 +66,14 @@ def speed(seconds: float) -> tuple[Grade, str]:
 def ms(seconds: float) -> str:
     """Write a time in milliseconds."""
     return f"{seconds * 1000:,.0f} ms"
+
+
+def refused_token(source: TokenSource, error: AuthenticationError) -> Finding:
+    """Say where a token or a login is from that the exchange refuses, and what to do."""
+    if error.endpoint.endswith("/login"):
+        return Finding("token", Grade.FAILED, "the exchange refuses the login", refused(error))
+    text = f"the exchange refuses it; from {source.name}"
+    return Finding("token", Grade.FAILED, text, source.mend)
 
 
 def token_finding(source: TokenSource, now: float) -> Finding:

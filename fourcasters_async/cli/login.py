@@ -54,10 +54,7 @@ async def _log_in(session: AsyncSession, username: str, password: str) -> None:
     except AuthenticationError as error:
         names = [name for name in (USERNAME, PASSWORD) if os.environ.get(name)]
         source = f" (from {' and '.join(names)})" if names else ""
-        text = (
-            f"the exchange refused the user name or the password{source}: "
-            f"{error.status} {error.message}"
-        )
+        text = f"the exchange refused the user name or the password{source}: {error.status}"
         raise click.ClickException(harmless(text)) from None
 
 

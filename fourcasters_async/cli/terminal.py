@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from errno import EPIPE
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -90,20 +89,11 @@ def whoever_reads() -> Iterator[None]:
     """
     try:
         yield
+    except (BrokenPipeError, SystemExit):
+        # The reader has gone; the other is how rich says it.
+        pass
     except OSError as error:
-        if error.errno != EPIPE:
-            say(f"standard output cannot be written: {error.strerror}", err=True)
-        silence()
-    except SystemExit:
-        # So rich ends a program whose reader has gone.
-        silence()
-
-
-def silence() -> None:
-    """Write nothing more: what could not be written would fail again at the end of the program."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+        say(f"standard output cannot be written: {error.strerror}", err=True)
 
 
 def say_row(row: Sequence[str], *, numbers: range, err: bool = False) -> None:
