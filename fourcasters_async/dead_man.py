@@ -154,6 +154,7 @@ class DeadManSwitch:
         self._acknowledged: float | None = None
         self._reported = DeadManState.LAPSED
         self._beating: asyncio.Task[None] | None = None
+        self._left = False
 
     @property
     def state(self) -> DeadManState:
@@ -178,11 +179,12 @@ class DeadManSwitch:
             await self._beat_once(self._beat)
             self._resources = resources.pop_all()
         self._report_change()
-        self._beating = asyncio.create_task(self._keep_beating(self._beat))
+        self._begin_to_beat(self._beat, self._clock())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop the beats. The exchange cancels everything when the time-out has passed."""
+        self._left = True
         async with self._resources:
             if self._beating is not None:
                 self._beating.cancel()
@@ -192,8 +194,16 @@ class DeadManSwitch:
     def _interval(self) -> float:
         return beat_interval(self._asked, self.timeout)
 
-    async def _keep_beating(self, beat: Beat) -> None:
-        last = self._clock()
+    def _begin_to_beat(self, beat: Beat, last: float) -> None:
+        def ended(task: "asyncio.Task[None]") -> None:
+            if task.cancelled() and not self._left:
+                # A program may cancel all of its tasks, and go on. Nobody would be told of a lapse.
+                self._begin_to_beat(beat, self._acknowledged or last)
+
+        self._beating = asyncio.create_task(self._keep_beating(beat, last))
+        self._beating.add_done_callback(ended)
+
+    async def _keep_beating(self, beat: Beat, last: float) -> None:
         while True:
             due = next_beat(self._clock(), last, self._interval)
             while (wait := due - self._clock()) > 0:

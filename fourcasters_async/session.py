@@ -46,7 +46,7 @@ from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halting import HaltingOrders
-from fourcasters_async.orders.socket import OrdersSocket
+from fourcasters_async.orders.socket import OrdersSocket, OverRest
 
 if TYPE_CHECKING:
     # A session that only cancels should not wait until the records of the markets are imported.
@@ -294,8 +294,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         """
         check_flag(wait, "wait")
         async with self._transports.orders_socket(wait=wait) as socket:
-            rest = self._send_cancel, self._cancel_resting
-            yield OrdersSocket(socket, self._gate, self._reads, *rest, connected=wait)
+            rest = OverRest(self._send_cancel, self._cancel_resting, self._max_in_flight)
+            yield OrdersSocket(socket, self._gate, self._reads, rest, connected=wait)
 
     def flat_on_exit(
         self, *, deadline: float = 10.0, signals: Iterable[Signals] | None = None

@@ -41,8 +41,6 @@ from fourcasters_async.cli.commands import main  # noqa: E402  # as above
 from fourcasters_async.orders.verbs import Orders  # noqa: E402  # as above
 from fourcasters_async.testing import FakeExchange  # noqa: E402  # as above
 
-pytest_plugins = ["fourcasters_async.testing.fixtures"]
-
 _SPEC = Path(__file__).parents[2] / "shared" / "exchange" / "rest-openapi.json"
 
 

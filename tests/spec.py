@@ -14,7 +14,7 @@ from fourcasters_async._core.outcome import RequestOutcome
 from fourcasters_async._core.request import Request
 from fourcasters_async._http.client import HttpClient
 from fourcasters_async.models import MarketType, NewOrder
-from fourcasters_async.testing import FakeExchange
+from fourcasters_async.testing import FakeExchange, strategies
 
 T = TypeVar("T")
 Spec = dict[str, Any]
@@ -147,7 +147,7 @@ PRIMITIVES = {"string": st.text(), "number": NUMBERS, "integer": INTEGERS, "bool
 FRACTIONS = st.just("") | st.from_regex(r"\.[0-9]{1,9}", fullmatch=True)
 MOMENTS = st.builds("{}T{:%H:%M:%S}{}Z".format, st.dates(), st.times(), FRACTIONS)
 FORMATS = {"date-time": MOMENTS, "email": st.text().map("{}@example.com".format)}
-IDS = st.integers(0, int(NOWHERE, 16) - 1).map("{:024x}".format)
+IDS = strategies.ids().filter(lambda drawn: drawn != NOWHERE)
 AMOUNTS = st.integers(-(10**12), 10**12).map(lambda cents: f"{cents / 100:.2f}")
 TOKENS = st.from_regex(r"[!-~]{1,40}", fullmatch=True)
 # What becomes of an order has its type.

@@ -214,6 +214,49 @@ async def test_a_beat_that_fails_with_a_foreign_exception_has_an_error(
         assert str(switch.last_error) == f"a beat failed: {type(foreign).__name__}"
 
 
+async def cancel_all_others() -> None:
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+async def test_a_program_that_cancels_all_of_its_tasks_goes_on_beating(
+    rig: Rig, seconds: float
+) -> None:
+    async with rig.switch as switch:
+        if seconds:
+            await rig.pass_time(seconds)
+        await cancel_all_others()
+        await rig.pass_time(8 - seconds)
+        assert switch.state is ARMED
+    assert rig.beats == [1000.0, 1002.0, 1004.0, 1006.0, 1008.0]
+
+
+async def test_a_beat_that_somebody_cancels_in_flight_is_sent_again(rig: Rig) -> None:
+    async with rig.switch as switch:
+        rig.stalls = asyncio.Event()
+        await rig.pass_time(3)
+        rig.stalls = None
+        await cancel_all_others()
+        await rig.turn()
+        assert switch.state is ARMED
+        assert switch.acknowledged_at is not None
+    assert rig.beats == [1000.0, 1002.0, 1003.0]
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_nothing_beats_after_a_program_cancels_all_of_its_tasks_and_leaves(
+    rig: Rig, turns: int
+) -> None:
+    async with rig.switch:
+        await cancel_all_others()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    await rig.pass_time(8)
+    assert rig.beats == [1000.0]
+
+
 async def test_it_is_late_and_then_lapsed_while_the_exchange_stalls(rig: Rig) -> None:
     async with rig.switch as switch:
         rig.stalls = asyncio.Event()

@@ -41,6 +41,7 @@ COMMANDS = [
     if line.startswith("fourcasters ") and line.split()[1] not in NOT_RUN
 ]
 
+TESTS = [block for block in blocks(DOCS / "testing.md", "python") if "def test_" in block.code]
 LINES_OF_FILES = [set(map(str.strip, path.read_text().splitlines())) for path in FILES]
 
 
@@ -139,14 +140,21 @@ async def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_time
-async def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
-    _, conftest, tests_of_a_bot, _ = blocks(DOCS / "testing.md", "python")
-    (tmp_path / "conftest.py").write_text(conftest.code)
-    (tmp_path / "test_bot.py").write_text(tests_of_a_bot.code)
-    words = ("-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider")
-    async with started(sys.executable, *words, cwd=tmp_path, env=dict(os.environ)) as tests:
-        out, _ = await tests.communicate()
-    assert b"2 passed" in out
+@pytest.mark.parametrize("block", TESTS, ids=str)
+async def test_the_tests_of_the_page_on_testing_pass(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "test_bot.py").write_text(block.code)
+    words = ["pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    if "unittest" in block.code:
+        words = ["unittest", "test_bot.py"]
+    async with started(sys.executable, "-m", *words, cwd=tmp_path, env=dict(os.environ)) as tests:
+        out, err = (each.decode() for each in await tests.communicate())
+    assert tests.returncode == 0, out + err
+    assert re.search(r"[1-9]\d* passed|Ran [1-9]", out + err)
+    assert "skipped" not in out
+
+
+def test_the_first_test_of_the_page_on_testing_takes_ten_lines() -> None:
+    assert len([line for line in TESTS[0].code.splitlines() if line]) <= 10
 
 
 async def test_the_strategy_cancels_the_spreads_of_a_game(

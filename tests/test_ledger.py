@@ -259,7 +259,10 @@ def test_a_failed_cancel_of_an_order_that_is_not_known_is_told_unless_nothing_re
     ledger.apply(cancelled("closed"), 0.0)
     assert not ledger.failed("HELD", 1.0, may_rest=True)
     assert not ledger.failed("closed", 1.0, may_rest=True)
+    assert not ledger.failed("closed", 1.0, may_rest=None)
     assert not ledger.failed("unknown", 1.0, may_rest=False)
+    assert ledger.failed("unknown", 1.0, may_rest=None)
+    assert not ledger.failed(None, 1.0, may_rest=None)
     assert ledger.failed("unknown", 1.0, may_rest=True)
     assert ledger.failed(None, 1.0, may_rest=True)
     assert ledger.owed.since() is None
@@ -274,12 +277,13 @@ def test_a_failed_cancel_of_an_order_that_only_a_read_has_lacked_is_told(ledger:
     assert not ledger.failed("X1", 7.0, may_rest=True)
 
 
+@pytest.mark.parametrize("may_rest", [False, None])
 def test_the_feed_owes_word_of_an_order_that_a_failed_cancel_says_does_not_rest(
-    ledger: Ledger,
+    ledger: Ledger, *, may_rest: bool | None
 ) -> None:
     ledger.rests(order(), 0.0)
-    ledger.failed("X1", 1.0, may_rest=False)
-    ledger.failed("X1", 2.0, may_rest=False)
+    ledger.failed("X1", 1.0, may_rest=may_rest)
+    ledger.failed("X1", 2.0, may_rest=may_rest)
     ledger.apply(placed(), 3.0)
     assert ledger.owed.since() == 1.0
     assert not ledger.owed.cancels_shown(GAMES, since=0.0)

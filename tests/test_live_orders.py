@@ -48,6 +48,7 @@ class NotCancelled(faults.Fault):
     """Nothing is done, and the answer is that the order was not cancelled."""
 
     order: BookOrder
+    more: dict[str, object] = field(factory=dict)
 
     async def __call__(self, call: faults.Call) -> web.StreamResponse:  # noqa: ARG002  # as every fault
         row = {
@@ -55,6 +56,7 @@ class NotCancelled(faults.Fault):
             "success": False,
             "reason": "System error",
             "userReference": self.order.user_reference,
+            **self.more,
         }
         return web.json_response({"data": [row]})
 
@@ -206,8 +208,9 @@ async def test_an_order_that_was_filled_as_it_came_is_not_held_when_a_cancel_nam
         assert held(orders) == set()
 
 
+@pytest.mark.parametrize("more", [{}, {"remaining": 0}, {"reason": "order not found"}], ids=str)
 async def test_an_order_that_a_failed_cancel_shows_is_held_though_its_place_ended_unknown(
-    fake_exchange: FakeExchange, game: BookGame
+    fake_exchange: FakeExchange, game: BookGame, more: dict[str, object]
 ) -> None:
     fake_exchange.inject(faults.Close(committed=True), endpoint="place")
     async with following(fake_exchange) as (session, orders):
@@ -215,7 +218,7 @@ async def test_an_order_that_a_failed_cancel_shows_is_held_though_its_place_ende
         with pytest.raises(OutcomeUnknownError):
             await session.place([new(game, user_reference=None)])
         (order,) = fake_exchange.open_orders()
-        fake_exchange.inject(NotCancelled(order), endpoint="cancelMultiple")
+        fake_exchange.inject(NotCancelled(order, more), endpoint="cancelMultiple")
         await session.cancel_multiple([order.order_id])
         assert held(orders) == {order.order_id}
 
@@ -271,7 +274,6 @@ NOT_RESTING = [
     "Order already filled",
     "order already graded",
     "order is expired",
-    "order not found",
     "Not your order",
     "unauthorized: order does not belong to user",
 ]
@@ -287,9 +289,83 @@ async def test_a_failed_cancel_that_says_that_the_order_does_not_rest_is_no_doub
     ):
         await failing(verbs, fake_exchange, transport, FailedRow(text, UNKNOWN))
         assert orders.current
-        nothing_left = FailedRow("System error", UNKNOWN, {"remaining": 0})
-        await failing(verbs, fake_exchange, transport, nothing_left)
+
+
+UNPROVED = [("order not found", {}), ("System error", {"remaining": 0})]
+
+
+@pytest.mark.parametrize(("text", "more"), UNPROVED)
+async def test_a_failed_cancel_that_only_says_that_an_order_does_not_rest_is_a_doubt_until_read(
+    fake_exchange: FakeExchange,
+    transport: Transport,
+    game: BookGame,
+    text: str,
+    more: dict[str, object],
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await failing(verbs, fake_exchange, transport, FailedRow(text, order.order_id, more))
+        assert not orders.current
+        assert await orders.wait_until_current()
+        assert held(orders) == {order.order_id}
+
+
+@pytest.mark.parametrize(("text", "more"), UNPROVED)
+async def test_a_failed_cancel_that_names_no_order_and_says_that_none_rests_is_no_doubt(
+    fake_exchange: FakeExchange, transport: Transport, text: str, more: dict[str, object]
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        await failing(verbs, fake_exchange, transport, FailedRow(text, None, more))
         assert orders.current
+
+
+class NotInItsCache(faults.Fault):
+    """The Orders WebSocket's service does not know the order."""
+
+    async def __call__(self, call: faults.Call) -> web.StreamResponse:
+        return web.Response(body=call.addressed(b'{"error": "order not found"}'))
+
+
+async def test_an_order_that_the_socket_calls_not_found_is_read_though_the_feed_has_not_told(
+    fake_exchange: FakeExchange, game: BookGame
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        session.orders_socket() as verbs,
+    ):
+        fake_exchange.feeds.user.inject(feed_faults.Drop())
+        order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        fake_exchange.inject(NotInItsCache(), endpoint="cancelById")
+        with pytest.raises(NotFoundError):
+            await verbs.cancel(order.order_id)
+        assert not orders.current
+        assert await orders.wait_until_current()
+        assert held(orders) == {order.order_id}
+
+
+async def test_a_cancel_of_an_order_that_has_left_costs_no_read(
+    fake_exchange: FakeExchange, transport: Transport, game: BookGame
+) -> None:
+    async with (
+        following(fake_exchange) as (session, orders),
+        transport.open(session) as verbs,
+    ):
+        order = fake_exchange.book.place(fake_exchange.account, game.game_id)
+        await until(lambda: len(orders) == 1)
+        fake_exchange.book.fill(order.order_id, order.offered)
+        await until(lambda: len(orders) == 0)
+        reads = fake_exchange.received("getUnmatched")
+        row = FailedRow("order not found", order.order_id, {"remaining": 0})
+        await failing(verbs, fake_exchange, transport, row)
+        assert orders.current
+        assert fake_exchange.received("getUnmatched") == reads
 
 
 async def test_a_failed_cancel_of_an_order_that_is_held_is_no_doubt(
@@ -377,7 +453,7 @@ async def test_a_failed_row_of_an_order_that_is_not_known_leaves_the_proof_to_a_
     [
         (409, "Order is in play delay", True),
         (409, "Order already filled", False),
-        (404, "no", False),
+        (404, "no", True),
     ],
 )
 async def test_the_refusal_of_a_single_cancel_is_as_a_row_that_failed(
@@ -755,7 +831,7 @@ async def test_one_read_that_fails_leaves_it_current(fake_exchange: FakeExchange
         doubts, before = orders.doubts(), fake_exchange.received("getUnmatched")
         assert await next_doubt(doubts) is None
         fake_exchange.inject(faults.Unavailable(), endpoint="getUnmatched", times=3)
-        await fake_exchange.wait_for("getUnmatched", before + 5)
+        await fake_exchange.wait_for("getUnmatched", before + 5, timeout=100 * SECOND)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(SECOND):
                 await anext(doubts)

@@ -293,7 +293,7 @@ class Heard:
         del game, began
         self.gone_ids.append(order_id)
 
-    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
+    def failed(self, order_id: str | None, *, may_rest: bool | None) -> None:
         raise NotImplementedError
 
     def owed(self, games: frozenset[str] | None, *, periods: bool) -> int:

@@ -14,6 +14,7 @@ from test_house import FILES, package_of
 
 import fourcasters_async
 from fourcasters_async import errors, testing
+from fourcasters_async.testing import strategies
 
 REFERENCE = "\n".join(page.read_text() for page in PAGES if page.parent.name == "reference")
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -31,7 +32,7 @@ def names_in_the_reference(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", [fourcasters_async, testing], ids=lambda module: str(module.__name__)
+    "module", [fourcasters_async, testing, strategies], ids=lambda module: str(module.__name__)
 )
 def test_every_public_name_is_in_the_reference(module: object) -> None:
     name, public = getattr(module, "__name__", ""), set(getattr(module, "__all__", ()))

@@ -22,7 +22,7 @@ from fourcasters_async import (
 )
 from fourcasters_async.orders.answers import results_by_id
 from fourcasters_async.orders.verbs import Orders
-from fourcasters_async.testing import FakeExchange, faults
+from fourcasters_async.testing import FakeExchange, faults, strategies
 
 OTHER = "e" * 24
 
@@ -267,9 +267,7 @@ async def test_a_league_that_is_not_acknowledged_is_unknown(
         await session.cancel_all_for_league("NBA")
 
 
-IDS = st.lists(
-    st.integers(0, 16**24 - 1).map("{:024x}".format), unique=True, min_size=1, max_size=6
-)
+IDS = st.lists(strategies.ids(), unique=True, min_size=1, max_size=6)
 
 
 def row_of(order_id: str | None, *, success: bool, reason: str | None = None) -> CancelResult:

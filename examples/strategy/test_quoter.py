@@ -1,32 +1,25 @@
 """How to test a bot: against an exchange on this machine, which fails when it is told to.
 
 The tests wait for what they mean, never for a while: no result depends on how fast the machine is.
-They are coroutines, which pytest-asyncio runs in its mode `auto`.
+They are coroutines, which pytest-asyncio runs in its mode `auto`. The fixture `fake_exchange` comes
+with the library.
 """
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import quoter
+from hypothesis import given
+from hypothesis import strategies as st
 from quoter import Quoter, Terms, add_cents
 
 from fourcasters_async import AsyncSession
-from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults
-
-# It gives the fixture `fake_exchange`.
-pytest_plugins = ["fourcasters_async.testing.fixtures"]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait until something is true; it fails if that takes far longer than it ever should."""
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110  # nothing tells of it
-            await asyncio.sleep(0.005)
+from fourcasters_async.testing import BookGame, BookOrder, FakeExchange, faults, strategies
 
 
 @pytest.fixture
@@ -81,7 +74,9 @@ async def test_each_side_of_each_game_rests_five_cents_better_than_what_could_be
 ) -> None:
     games = [market(fake_exchange)[0] for _ in range(5)]
     async with quoting(session, *games):
-        await until(lambda: all(quotes(fake_exchange, game) == FIRST for game in games))
+        await fake_exchange.wait_until(
+            lambda: all(quotes(fake_exchange, game) == FIRST for game in games)
+        )
 
 
 async def test_a_quote_moves_with_the_others_and_the_other_side_stays(
@@ -89,11 +84,13 @@ async def test_a_quote_moves_with_the_others_and_the_other_side_stays(
 ) -> None:
     game, away, _ = market(fake_exchange)
     async with quoting(session, game):
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         (stays,) = (o for o in fake_exchange.open_orders() if o.side == game.away_id)
         fake_exchange.book.cancel(away)
         fake_exchange.book.place("maker", game.game_id, side=game.away_id, odds=120)
-        await until(lambda: quotes(fake_exchange, game) == [("away", 111), ("home", -115)])
+        await fake_exchange.wait_until(
+            lambda: quotes(fake_exchange, game) == [("away", 111), ("home", -115)]
+        )
         assert stays.open
 
 
@@ -102,9 +99,9 @@ async def test_a_side_that_nobody_prices_is_not_quoted(
 ) -> None:
     game, away, _ = market(fake_exchange)
     async with quoting(session, game):
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         fake_exchange.book.cancel(away)
-        await until(lambda: quotes(fake_exchange, game) == [("away", 111)])
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == [("away", 111)])
 
 
 async def test_an_order_that_was_cancelled_elsewhere_is_placed_again(
@@ -112,10 +109,10 @@ async def test_an_order_that_was_cancelled_elsewhere_is_placed_again(
 ) -> None:
     game, *_ = market(fake_exchange)
     async with quoting(session, game):
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         for order in fake_exchange.open_orders():
             fake_exchange.book.cancel(order)
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
 
 
 async def test_a_side_that_was_filled_up_to_the_limit_is_quoted_no_more(
@@ -123,13 +120,13 @@ async def test_a_side_that_was_filled_up_to_the_limit_is_quoted_no_more(
 ) -> None:
     game, away, _ = market(fake_exchange)
     async with quoting(session, game, limit=50.0) as bot:
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         (order,) = (o for o in fake_exchange.open_orders() if o.side == game.away_id)
         fake_exchange.book.fill(order.order_id, 50.0)
         # The next move is quoted after the fill was counted.
         fake_exchange.book.cancel(away)
         fake_exchange.book.place("maker", game.game_id, side=game.away_id, odds=120)
-        await until(lambda: quotes(fake_exchange, game) == [("home", -115)])
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == [("home", -115)])
         assert bot.filled == {game.away_id: 50.0}
 
 
@@ -139,12 +136,14 @@ async def test_a_feed_that_is_lost_halts_the_game_until_it_is_back(
 ) -> None:
     game, *_ = market(fake_exchange)
     async with quoting(session, game):
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         fake_exchange.inject(faults.Unavailable(), endpoint=feed, times=None)
         await fake_exchange.drop_sockets(endpoint=feed)
-        await until(lambda: game.game_id in session.halted and not fake_exchange.open_orders())
+        await fake_exchange.wait_until(
+            lambda: game.game_id in session.halted and not fake_exchange.open_orders()
+        )
         fake_exchange.clear_faults()
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
 
 
 async def test_prices_that_fall_silent_are_stale_and_the_game_is_halted(
@@ -153,9 +152,11 @@ async def test_prices_that_fall_silent_are_stale_and_the_game_is_halted(
     game, *_ = market(fake_exchange)
     talking = asyncio.create_task(talk(fake_exchange))
     async with quoting(session, game, stale_after=2.0):
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         fake_exchange.feeds.price.mute = True
-        await until(lambda: game.game_id in session.halted and not fake_exchange.open_orders())
+        await fake_exchange.wait_until(
+            lambda: game.game_id in session.halted and not fake_exchange.open_orders()
+        )
     talking.cancel()
 
 
@@ -174,8 +175,10 @@ async def test_a_place_that_ended_unknown_leaves_no_second_quote(
     fake_exchange.inject(faults.Close(committed=True), endpoint="place")
     async with quoting(session, game):
         await fake_exchange.wait_for("place", 2)
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
-    fake_exchange.assert_all_faults_struck()
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
+        first, *others = fake_exchange.requests.to("place", game_id=game.game_id)
+    assert first.fault == faults.Close(committed=True)
+    assert {each.fault for each in others} == {None}
 
 
 async def test_a_game_that_is_not_known_to_be_clear_is_not_quoted(
@@ -183,7 +186,7 @@ async def test_a_game_that_is_not_known_to_be_clear_is_not_quoted(
 ) -> None:
     game, away, _ = market(fake_exchange)
     async with quoting(session, game):
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         fake_exchange.inject(faults.Close(committed=True), endpoint="place")
         fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrdersForGame", times=2)
         halts = fake_exchange.received("cancelAllOrdersForGame")
@@ -191,7 +194,10 @@ async def test_a_game_that_is_not_known_to_be_clear_is_not_quoted(
         fake_exchange.book.place("maker", game.game_id, side=game.away_id, odds=120)
         await fake_exchange.wait_for("cancelAllOrdersForGame", halts + 3)
         assert fake_exchange.received("place") == 2
-        await until(lambda: quotes(fake_exchange, game) == [("away", 111), ("home", -115)])
+        fake_exchange.assert_all_faults_struck()
+        await fake_exchange.wait_until(
+            lambda: quotes(fake_exchange, game) == [("away", 111), ("home", -115)]
+        )
 
 
 @asynccontextmanager
@@ -217,7 +223,9 @@ async def program(exchange: FakeExchange, *words: str) -> AsyncIterator[asyncio.
 async def test_one_signal_ends_the_program_flat_with_status_0(fake_exchange: FakeExchange) -> None:
     games = [market(fake_exchange)[0] for _ in range(3)]
     async with program(fake_exchange, *[game.game_id for game in games]) as bot:
-        await until(lambda: all(quotes(fake_exchange, game) == FIRST for game in games))
+        await fake_exchange.wait_until(
+            lambda: all(quotes(fake_exchange, game) == FIRST for game in games)
+        )
         bot.send_signal(signal.SIGTERM)
         assert await bot.wait() == 0
     assert not fake_exchange.open_orders()
@@ -229,7 +237,7 @@ async def test_the_program_ends_with_status_3_if_orders_may_rest(
 ) -> None:
     game, *_ = market(fake_exchange)
     async with program(fake_exchange, game.game_id, "--deadline", "0.5") as bot:
-        await until(lambda: quotes(fake_exchange, game) == FIRST)
+        await fake_exchange.wait_until(lambda: quotes(fake_exchange, game) == FIRST)
         fake_exchange.inject(faults.Unavailable(), endpoint="cancelAllOrders", times=None)
         bot.send_signal(signal.SIGTERM)
         assert await bot.wait() == 3
@@ -248,3 +256,15 @@ async def test_the_program_ends_with_status_3_if_orders_may_rest(
 )
 def test_cents_are_added_across_even_money(odds: float, cents: int, better: int) -> None:
     assert add_cents(odds, cents) == better
+
+
+def won(odds: float) -> float:
+    """Return what a risk of 1 wins."""
+    return odds / 100 if odds > 0 else -100 / odds
+
+
+@given(strategies.odds(longest=1000), st.integers(1, 50))
+def test_more_cents_are_always_better_odds_that_there_are(odds: int, cents: int) -> None:
+    better = add_cents(odds, cents)
+    assert abs(better) >= 100
+    assert won(better) > won(odds)

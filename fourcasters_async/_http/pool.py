@@ -106,7 +106,7 @@ class Pool:
         finally:
             generation.in_flight -= 1
             if generation.retired:
-                await generation.close_if_done()
+                await self._close_if_done(generation)
         if isinstance(observed, Response):
             self._heard = asyncio.get_running_loop().time()
         elif observed.timed_out and self._heard <= started:
@@ -117,9 +117,17 @@ class Pool:
         """Use no idle connection any more after an attempt timed out in silence."""
         if generation is self._generation and self.lent is None:
             self._generation = _Generation()
-            self._retired = {each for each in self._retired if not each.done} | {generation}
+            self._retired.add(generation)
             generation.retired = True
-            await generation.close_if_done()
+            await self._close_if_done(generation)
+
+    async def _close_if_done(self, generation: "_Generation") -> None:
+        """Close the connections that are not used any more once the last attempt has ended."""
+        if generation.done:
+            try:
+                await generation.close_if_done()
+            finally:
+                self._retired.discard(generation)
 
     def _target(self, endpoint: str) -> tuple[str, URL]:
         method, _, path = endpoint.partition(" ")

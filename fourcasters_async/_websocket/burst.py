@@ -7,19 +7,23 @@ from typing import Any, Generic, TypeVar
 from attrs import define, field
 
 from fourcasters_async._core.failures import no_response
-from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
+from fourcasters_async._core.outcome import (
+    AttemptResult,
+    AttemptStatus,
+    NoResponse,
+    RequestOutcome,
+    unanswered,
+)
 from fourcasters_async._core.request import Request
-from fourcasters_async._core.retry import Attempts
+from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import Document, classify, encode
-from fourcasters_async._websocket.pending import Pending
+from fourcasters_async._websocket.pending import HELD_BACK, Pending
 
 T = TypeVar("T")
 
 # So many are written before the others are thought of: that takes longer than a packet next door.
 _FIRST = 25
-# Of a request that is not attempted here: it may have to wait.
-_HELD_BACK = NoResponse("it was held back", not_sent=True)
 
 
 @define(eq=False)
@@ -37,7 +41,7 @@ class _One(Pending):
             return NoResponse("TimeoutError: the time was up", not_sent=True)
         burst = self.burst
         if not burst.may_leave(now):
-            return _HELD_BACK
+            return HELD_BACK
         try:
             return encode(burst.request, self.request_id, burst.body_of(self.index))
         except Exception as error:  # noqa: BLE001  # no request's failure may touch another's
@@ -58,7 +62,7 @@ class Burst(Generic[T]):
     is handed over: `undecided` is called with the index and that attempt, which `Sender.send` goes
     on from. So is one that may not leave any more when its turn comes, which `may_leave` says of a
     loop time; it was not attempted. All have the loop time `deadline`, and the attempts end by
-    `ends`.
+    `ends`. An attempt that was handed over before it was decided may still be answered.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class Burst(Generic[T]):
         self._pending: list[_One] = []
         self._handed_over = False
         # Of requests that were handed over before their first attempt was decided.
-        self._waiting: dict[int, asyncio.Future[Document | NoResponse]] = {}
+        self._waiting: dict[int, FirstAttempt[T]] = {}
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -113,12 +117,12 @@ class Burst(Generic[T]):
 
     def take(self, index: int, how: Document | NoResponse) -> None:
         """Take the answer to a request, or why there is none."""
-        waiting = self._waiting.pop(index, None) if self._waiting else None
+        first = self._waiting.pop(index, None) if self._waiting else None
         try:
-            if waiting is None:
-                self._decide(index, how)
-            elif not waiting.done():
-                waiting.set_result(how)
+            if first is not None:
+                first.end(how)
+            elif not self.answer(index, how):
+                self._undecided(index, FirstAttempt(self, index, how))
         except BaseException as error:
             if not self._over.done():
                 self._over.set_exception(error)
@@ -128,10 +132,25 @@ class Burst(Generic[T]):
         if not self._left:
             self._finish()
 
-    def withdraw(self, index: int) -> None:
-        """Wait no more for the answer to a request that was handed over."""
+    def answer(self, index: int, how: Document | NoResponse) -> bool:
+        """Tell the answer to a request; return `False` if it is none."""
+        try:
+            result = self.judge(how)
+        except Exception:  # noqa: BLE001  # it is raised again where a crash of one request belongs
+            return False
+        if result.status is not AttemptStatus.ANSWERED:
+            return False
+        self._answered(index, result.value)  # type: ignore[arg-type]  # an answer has a value
+        return True
+
+    def withdraw(self, index: int) -> NoResponse:
+        """Wait no more for the answer to a request that was handed over; return what it proves."""
+        not_sent = False
         if index in self._waiting:
-            self._withdraw(self._pending[index])
+            one = self._pending[index]
+            self._withdraw(one)
+            not_sent = one.left is None
+        return NoResponse("its task was cancelled", not_sent=not_sent)
 
     def judge(self, how: Document | NoResponse) -> AttemptResult[T]:
         """Return what an answer proves, or that none came."""
@@ -153,18 +172,8 @@ class Burst(Generic[T]):
     def _hand_over(self, ones: Sequence[_One]) -> None:
         for one in ones:
             if not one.done:
-                waiting = self._waiting[one.index] = asyncio.get_running_loop().create_future()
-                self._undecided(one.index, FirstAttempt(self, one.index, waiting))
-
-    def _decide(self, index: int, how: Document | NoResponse) -> None:
-        try:
-            result = self.judge(how)
-        except Exception:  # noqa: BLE001  # it is raised again where a crash of one request belongs
-            result = None
-        if result is not None and result.status is AttemptStatus.ANSWERED:
-            self._answered(index, result.value)  # type: ignore[arg-type]  # an answer has a value
-        else:
-            self._undecided(index, FirstAttempt(self, index, how))
+                first = self._waiting[one.index] = FirstAttempt(self, one.index)
+                self._undecided(one.index, first)
 
     def _withdraw(self, one: _One) -> None:
         """Wait no more for an answer, and send nothing that is not sent yet."""
@@ -185,12 +194,15 @@ class Burst(Generic[T]):
 class FirstAttempt(Generic[T]):
     """The first attempt of one request of a burst, which did not decide it, or not yet.
 
-    `how` is its end, a future while it has none.
+    `how` is its end, `None` while it has none.
     """
 
     _burst: Burst[T]
     _index: int
-    _how: "Document | NoResponse | asyncio.Future[Document | NoResponse]"
+    _how: Document | NoResponse | None = None
+    answered: bool = field(default=False, init=False)
+    """Whether its answer was told after it was handed over, before anybody waited for it."""
+    _ended: "asyncio.Future[None] | None" = field(default=None, init=False)
 
     async def __call__(self, attempts: Attempts[T]) -> AttemptResult[T] | None:
         """Return what it proves, and say in `attempts` what it was made with.
@@ -198,13 +210,38 @@ class FirstAttempt(Generic[T]):
         Returns `None` if it was not made.
         """
         attempts.deadline = self._burst.deadline
-        how = self._how
-        if isinstance(how, asyncio.Future):
+        if self._how is None:
+            self._ended = asyncio.get_running_loop().create_future()
             try:
-                how = await how
+                await self._ended
             finally:
-                self._burst.withdraw(self._index)
-        if how is _HELD_BACK:
+                how = self.withdraw()
+        else:
+            how = self._how
+        if how is HELD_BACK:
             return None
         attempts.token = self._burst.connection.token
         return self._burst.judge(how)
+
+    def end(self, how: Document | NoResponse) -> None:
+        """Take its end. An answer for which nobody waits is told at once."""
+        self._how = how
+        if self._ended is None:
+            self.answered = self._burst.answer(self._index, how)
+        elif not self._ended.done():
+            self._ended.set_result(None)
+
+    def withdraw(self) -> Document | NoResponse:
+        """Wait no more for its answer; return its end."""
+        if self._how is None:
+            self._how = self._burst.withdraw(self._index)
+        return self._how
+
+    def outcome(self) -> RequestOutcome[T]:
+        """Wait no more for its answer; return what it proves alone."""
+        result = self._burst.judge(how := self.withdraw())
+        attempts = Attempts(self._burst.request, RetryPolicy(max_attempts=1))
+        if how is HELD_BACK:
+            return attempts.outcome(result)
+        attempts.note(result)
+        return attempts.outcome()

@@ -15,7 +15,7 @@ from fourcasters_async._core.outcome import (
     not_attempted,
     unanswered,
 )
-from fourcasters_async._core.request import Request
+from fourcasters_async._core.request import Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
@@ -24,6 +24,7 @@ from fourcasters_async._websocket.burst import Burst, FirstAttempt
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
 from fourcasters_async._websocket.handshake import without_connection
+from fourcasters_async._websocket.pending import HELD_BACK
 from fourcasters_async._websocket.reconnecting import Reconnecting
 from fourcasters_async.errors import (
     ApiError,
@@ -120,14 +121,7 @@ class WebSocketClient(Sender):
         if self.is_closed() or connection is None or not count:
             return None
 
-        kind, holds = request.kind, self._holds
-
-        def may_leave(now: float) -> bool:
-            # Each game asks, and to look up the kind takes three calls.
-            if holds and holds.get(kind, now) > now:
-                return False
-            return connection is not self._retired
-
+        may_leave = self._leave_to(request.kind, connection)
         if now >= until or not may_leave(now):
             return None
         ends = now + Attempts(request, self._retry, until).time_for_next(until - now)
@@ -149,7 +143,32 @@ class WebSocketClient(Sender):
         with self._sending_over(burst.connection):
             await burst.run()
 
+    def _leave_to(self, kind: Kind, connection: Connection) -> Callable[[float], bool]:
+        """Return what says of a loop time whether requests may leave over a connection then."""
+        holds = self._holds
+
+        def may_leave(now: float) -> bool:
+            # Each game asks, and to look up the kind takes three calls.
+            if holds and holds.get(kind, now) > now:
+                return False
+            return connection is not self._retired
+
+        return may_leave
+
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
+        while (result := await self._attempt_unless_held(attempts, ends)) is None:
+            # While it waited for its turn to be written, something was heard for which it has to
+            # wait like one that was not admitted yet.
+            if (stopped := await self._admit(attempts)) is not None:
+                return not_attempted(stopped)
+            now = asyncio.get_running_loop().time()
+            ends = now + attempts.time_for_next((attempts.deadline or ends) - now)
+        return result
+
+    async def _attempt_unless_held(
+        self, attempts: Attempts[T], ends: float
+    ) -> AttemptResult[T] | None:
+        """Make one attempt by the loop time `ends`; return `None` if it was held back."""
         request, deadline = attempts.request, attempts.deadline or ends
         attempts.token = None
         connection: Connection | FourcastersError | None = self._connections.current
@@ -169,8 +188,13 @@ class WebSocketClient(Sender):
                 final=isinstance(error, SessionClosedError),
             )
         attempts.token = connection.token
+        may_leave = self._leave_to(request.kind, connection)
         with self._sending_over(connection):
-            document = await connection.ask(partial(encode, request), ends, request.leave)
+            document = await connection.ask(
+                partial(encode, request), ends, may_leave, request.leave
+            )
+        if document is HELD_BACK:
+            return None
         if isinstance(document, NoResponse):
             return unanswered(request, document)
         return classify(request, document, redact=self._auth.redact)
@@ -218,7 +242,14 @@ class WebSocketClient(Sender):
             # There has to be time for the next connection.
             half = (deadline - loop.time()) / 2
             timer = loop.call_later(half, connection.lose, _REFUSED)
-            connection.lost.add_done_callback(lambda _: timer.cancel())
+
+            def forget(_: object) -> None:
+                timer.cancel()
+                if self._retired is connection:
+                    # Nothing is sent over it any more, and it holds all that it carried.
+                    self._retired = None
+
+            connection.lost.add_done_callback(forget)
 
     @contextmanager
     def _sending_over(self, connection: Connection) -> Iterator[None]:

@@ -87,17 +87,19 @@ class Connection:
         self,
         encode: Callable[[str], bytes],
         ends: float,
+        may_leave: Callable[[float], bool],
         leave: Callable[[], Exception | None] | None = None,
     ) -> Document | NoResponse:
         """Send the frame that `encode` makes with an id; return its answer by loop time `ends`.
 
-        `leave` is called right before the write. It returns why the frame may not leave, or `None`.
+        Right before the write `may_leave` is asked with the loop time, and `leave`, which returns
+        why the frame may not leave, or `None`. Returns `HELD_BACK` if `may_leave` says no.
         """
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
         (request_id,) = self.new_ids(1)
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
-        self.ask_all([Asked(request_id, ends, encode(request_id), answer, leave)])
+        self.ask_all([Asked(request_id, ends, encode(request_id), answer, may_leave, leave)])
         try:
             return await answer
         finally:

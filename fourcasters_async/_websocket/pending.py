@@ -10,6 +10,9 @@ from attrs import define, field
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._websocket.frames import Document
 
+HELD_BACK = NoResponse("it was held back", not_sent=True)
+"""The end of a request that may not leave any more when its turn comes. It was not attempted."""
+
 
 @define(eq=False)
 class Pending(ABC):
@@ -43,11 +46,13 @@ class Pending(ABC):
 class Asked(Pending):
     """A request that somebody waits for in a future.
 
-    `leave` returns why the frame may not leave, or `None`.
+    `may_leave` says of a loop time whether a request may be written, and `leave` returns why this
+    one may not leave, or `None`.
     """
 
     _frame: bytes
     answer: "asyncio.Future[Document | NoResponse]"
+    _may_leave: Callable[[float], bool]
     _leave: Callable[[], Exception | None] | None
 
     @property
@@ -55,8 +60,10 @@ class Asked(Pending):
         """Whether it is answered, or nobody waits any more."""
         return self.answer.done()
 
-    def frame(self, now: float) -> bytes | NoResponse:  # noqa: ARG002  # a timer ends it
-        """Ask `leave` at the last moment before the write."""
+    def frame(self, now: float) -> bytes | NoResponse:
+        """Ask both at the last moment before the write."""
+        if not self._may_leave(now):
+            return HELD_BACK
         if self._leave is not None and (refusal := self._leave()) is not None:
             return NoResponse(str(refusal), not_sent=True)
         return self._frame

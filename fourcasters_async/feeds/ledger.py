@@ -150,14 +150,19 @@ class Ledger:
             self.owed.add(key, Owed(now, game, closing=True, began=began))
         return self._close(key, now, ChangeSource.ANSWER)
 
-    def failed(self, order_id: str | None, now: float, *, may_rest: bool) -> bool:
-        """Take a cancel that failed; return whether the order may rest and is not known."""
+    def failed(self, order_id: str | None, now: float, *, may_rest: bool | None) -> bool:
+        """Take a cancel that failed; return whether the order may rest and is not known.
+
+        With `None` the answer says that it does not, which is no proof: of an order that is not
+        known it is not believed. Without an id it may be about a reference that no order has.
+        """
         key = (order_id or "").casefold()
         held = self._open.get(key)
         if held is not None and not may_rest and not self.owed.owes_closing(key):
             # The feed is to tell of it too.
             self.owed.add(key, Owed(now, _game(held), closing=True))
-        return may_rest and held is None and not self._has_left(key)
+        doubtful = bool(key) if may_rest is None else may_rest
+        return doubtful and held is None and not self._has_left(key)
 
     def read(
         self,

@@ -37,7 +37,7 @@ class OrderFollower:
         """Take note of an order that a cancel has taken that `began` then, or one before."""
         self._tell(self._ledger.gone(order_id, game, _now(), began=began))
 
-    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
+    def failed(self, order_id: str | None, *, may_rest: bool | None) -> None:
         """Take note of an order that an answer did not cancel."""
         if self._ledger.failed(order_id, _now(), may_rest=may_rest):
             self._doubt("a cancel has failed of an order that is not known here")

@@ -9,6 +9,7 @@ from fourcasters_async.models import (
     MarketType,
     MatchedFill,
     NewOrder,
+    OpenOrder,
     OrderDetail,
     PlaceResult,
     UnmatchedOffer,
@@ -75,21 +76,33 @@ def without_result(order_ids: Sequence[str], results: Sequence[CancelResult]) ->
     return f"{len(results)} results for {len(order_ids)} ids, none for {missing[0]}"
 
 
-# What the exchange says of an order that it does not cancel because there is none that rests.
+# What the exchange says of an order that it knows, and does not cancel because it does not rest.
 _NOT_RESTING = (
     "already filled",
     "already graded",
     "order is expired",
-    "order not found",
     "not your order",
     "does not belong to user",
 )
 
 
-def may_rest(result: CancelResult) -> bool:
-    """Whether an order that was not cancelled may rest: nothing says that nothing of it does."""
+def may_rest(result: CancelResult) -> bool | None:
+    """Whether an order that was not cancelled may rest; `None` if it is said not to, unproved.
+
+    A service that does not know an order calls it not found too, as the Orders WebSocket's does
+    with games. And 0 may only say that a row that failed has no number.
+    """
     text = (result.reason or "").casefold()
-    return result.remaining != 0 and not any(each in text for each in _NOT_RESTING)
+    if any(each in text for each in _NOT_RESTING):
+        return False
+    return None if result.remaining == 0 or "order not found" in text else True
+
+
+def may_be_left(order: OpenOrder | CancelResult) -> bool:
+    """Whether something of an order that an answer shows may rest."""
+    if isinstance(order, CancelResult) and not order.success:
+        return not already_cancelled(order) and may_rest(order) is not False
+    return order.remaining != 0
 
 
 def already_cancelled(result: CancelResult) -> bool:

@@ -2,13 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 
 from attrs import evolve
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
-from fourcasters_async.errors import FourcastersError, OrdersNotCancelledError, OutcomeUnknownError
+from fourcasters_async._core.tasks import Cancellation
+from fourcasters_async.errors import (
+    FourcastersError,
+    NotSentError,
+    OrdersNotCancelledError,
+    OutcomeUnknownError,
+)
 from fourcasters_async.models import (
     CancelResult,
     GameMarket,
@@ -58,12 +64,69 @@ async def fan_out(
         for index, market in todo:
             await outcomes.settle_with(index, partial(cancel, market))
 
-    async with asyncio.TaskGroup() as workers:
-        for begun in range(1, min(max_in_flight, len(markets)) + 1):
-            workers.create_task(work())
-            if begun % _BEGUN_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    async with asyncio.TaskGroup() as group:
+        Workers(group, work, most=max_in_flight).begin(len(markets))
+    for index, market in todo:
+        # Somebody has cancelled all workers.
+        outcomes.settle(index, _not_begun(market))
     return outcomes.in_order()
+
+
+class Workers:
+    """Up to `most` tasks of a group, which `work` off games in turn until none is left.
+
+    With a task for each of thousands, the garbage collector would take most of the time. If
+    somebody cancels them, no others take their places, and `abandon` is called with the last: the
+    games that they have not taken are not worked off. With it, `begin` can be called again.
+    """
+
+    def __init__(
+        self,
+        group: asyncio.TaskGroup,
+        work: Callable[[], Coroutine[object, object, None]],
+        *,
+        most: int,
+        abandon: Callable[[], None] | None = None,
+    ) -> None:
+        self._group = group
+        self._work = work
+        self._most = most
+        self._abandon = abandon
+        self._owner = Cancellation()
+        self._running = 0
+        # How many are to begin, and whether the last that was made will begin them.
+        self._due = 0
+        self._beginning = False
+
+    def begin(self, games: int = 1) -> None:
+        """Begin as many as there are more games, within the bound."""
+        self._due = min(self._due + games, self._most - self._running)
+        if self._due and not self._beginning:
+            self._begin()
+
+    def _begin(self) -> None:
+        count = min(self._due, _BEGUN_AT_ONCE)
+        self._due -= count
+        self._running += count
+        self._beginning = True
+        for left in range(count, 0, -1):
+            worker = self._group.create_task(self._work() if left > 1 else self._begin_more())
+            if self._abandon is not None:
+                worker.add_done_callback(partial(self._end, self._abandon))
+
+    async def _begin_more(self) -> None:
+        """Begin more of them, a turn of the loop after this one was made, and be one."""
+        self._beginning = False
+        if self._due:
+            self._begin()
+        await self._work()
+
+    def _end(self, abandon: Callable[[], None], worker: "asyncio.Task[None]") -> None:
+        self._running -= 1
+        if worker.cancelled() and not self._owner.requested:
+            self._due, self._beginning = 0, False
+            if not self._running:
+                abandon()
 
 
 class Outcomes:
@@ -175,6 +238,11 @@ def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence
     unknown = OutcomeUnknownError(f"{market}: failed while cancelling: {type(error).__name__}")
     unknown.__cause__ = error
     return RequestOutcome(AttemptStatus.UNKNOWN, attempts=1, error=unknown, complete=False)
+
+
+def _not_begun(market: GameMarket) -> RequestOutcome[Sequence[CancelResult]]:
+    error = NotSentError(f"{market}: not sent: its task was cancelled")
+    return RequestOutcome(AttemptStatus.NOT_SENT, attempts=0, error=error)
 
 
 def _tell(on_outcome: OnOutcome, outcome: GameOutcome) -> None:

@@ -22,10 +22,11 @@ class Follower(Protocol):
         """
         ...
 
-    def failed(self, order_id: str | None, *, may_rest: bool) -> None:
+    def failed(self, order_id: str | None, *, may_rest: bool | None) -> None:
         """Take note of an order that an answer did not cancel; `None` for one that has no id.
 
-        If it is not one that `may_rest`, the answer says that it does not.
+        If it is not one that `may_rest`, the answer says that it does not; `None` if that is no
+        proof.
         """
         ...
 

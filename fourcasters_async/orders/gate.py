@@ -19,7 +19,7 @@ from fourcasters_async.models import (
     UnmatchedOffer,
 )
 from fourcasters_async.orders.acknowledged import Acknowledged
-from fourcasters_async.orders.answers import cancelled_orders
+from fourcasters_async.orders.answers import cancelled_orders, may_be_left
 from fourcasters_async.orders.changes import Changes
 from fourcasters_async.orders.follower import Follower, tell_failed, tell_gone
 from fourcasters_async.orders.periods import Periods
@@ -252,7 +252,7 @@ class Gate:
             for order in ticket.orders:
                 if order.unique and (found := shown.get(order.user_reference)) is not None:
                     # One of which nothing remains may have been filled as it came.
-                    if found.order_id and found.remaining != 0.0:
+                    if found.order_id and may_be_left(found):
                         self.acknowledge(found.order_id, order.game)
                     self.reconciled(order.user_reference, order.game, resting=[found.order_id])
 

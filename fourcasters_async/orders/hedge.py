@@ -28,9 +28,9 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
         tasks = [asyncio.ensure_future(_guarded(first, market, deadline))]
         try:
             await asyncio.wait(tasks, timeout=after)
-            if not (tasks[0].done() and _is_final(tasks[0].result())):
+            if not (tasks[0].done() and _is_final(_end_of(tasks[0], market))):
                 tasks.append(asyncio.ensure_future(_guarded(second, market, deadline)))
-            while not any(map(_answered, tasks)) and (
+            while not any(_answered(task, market) for task in tasks) and (
                 waiting := [t for t in tasks if not t.done()]
             ):
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -40,7 +40,7 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
                 task.cancel()
             if given_up:
                 await asyncio.wait(given_up)
-        return united([None if task in given_up else task.result() for task in tasks])
+        return united([None if task in given_up else _end_of(task, market) for task in tasks])
 
     return cancel
 
@@ -62,8 +62,13 @@ async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | Non
         return crashed(market, error)
 
 
-def _answered(task: "asyncio.Task[Cancelled]") -> bool:
-    return task.done() and task.result().status is AttemptStatus.ANSWERED
+def _end_of(task: "asyncio.Task[Cancelled]", market: GameMarket) -> Cancelled:
+    """Return how one of the two ended. Somebody may have cancelled every task there is."""
+    return crashed(market, asyncio.CancelledError()) if task.cancelled() else task.result()
+
+
+def _answered(task: "asyncio.Task[Cancelled]", market: GameMarket) -> bool:
+    return task.done() and _end_of(task, market).status is AttemptStatus.ANSWERED
 
 
 def _is_final(outcome: Cancelled) -> bool:

@@ -27,7 +27,7 @@ async def cancel_one(
     try:
         result = await sender.call_until(request, until)
     except (NotFoundError, ConflictError) as error:
-        # One that is not found does not rest. One that cannot be cancelled may.
+        # One that is not found is said not to rest. One that cannot be cancelled may.
         left = 0.0 if isinstance(error, NotFoundError) else None
         failed = CancelResult(False, error.message, order_id, remaining=left)
         gate.hear([[failed]], began=began)

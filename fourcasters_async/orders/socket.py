@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from functools import partial
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fourcasters_async._core.request import MANY_ORDERS, Kind, Request
 from fourcasters_async._core.validation import check_id, check_seconds, optional
@@ -40,6 +40,15 @@ _MAX_IN_FLIGHT = 1000
 _RESULTS = list[CancelResult]
 
 
+@frozen
+class OverRest:
+    """How orders are cancelled over REST, on so many `connections`."""
+
+    cancel: CancelGame
+    cancel_resting: CancelById
+    connections: int
+
+
 class OrdersSocket(Orders):
     """The order verbs over the Orders WebSocket: `async with session.orders_socket() as orders`.
 
@@ -60,15 +69,13 @@ class OrdersSocket(Orders):
         socket: WebSocketClient,
         gate: Gate,
         reads: SharedReads,
-        over_rest: CancelGame,
-        resting_over_rest: CancelById,
+        rest: OverRest,
         *,
         connected: bool,
     ) -> None:
         super().__init__(socket, gate, reads, max_in_flight=_MAX_IN_FLIGHT)
         self._socket = socket
-        self._over_rest = over_rest
-        self._resting_over_rest = resting_over_rest
+        self._rest = rest
         self._was_connected = connected
 
     @property
@@ -149,7 +156,7 @@ class OrdersSocket(Orders):
             verify=verify,
             periods=periods,
             fan_out=partial(self._fan_out, hedge=after),
-            cancel_resting=None if after is None else self._resting_over_rest,
+            cancel_resting=None if after is None else self._rest.cancel_resting,
         )
 
     async def heartbeat(
@@ -194,11 +201,13 @@ class OrdersSocket(Orders):
         *,
         hedge: float | None = None,
     ) -> list[GameOutcome]:
+        # With more under way than REST can serve, tasks would only wait for its connections.
+        most = self._max_in_flight if hedge is None else self._rest.connections
         if hedge is not None and not await self._reached(hedge, until):
             return await fan_out(
                 markets,
-                lambda market: self._over_rest(market, until),
-                max_in_flight=self._max_in_flight,
+                lambda market: self._rest.cancel(market, until),
+                max_in_flight=most,
                 on_outcome=on_outcome,
             )
         if not markets:
@@ -211,6 +220,7 @@ class OrdersSocket(Orders):
             self._cancel_hedged,
             until=until,
             hedge=hedge,
+            max_in_flight=most,
             on_outcome=on_outcome,
         )
         if outcomes is not None:
@@ -218,7 +228,7 @@ class OrdersSocket(Orders):
         return await fan_out(
             markets,
             partial(self._cancel_hedged, until=until, hedge=hedge),
-            max_in_flight=self._max_in_flight,
+            max_in_flight=most,
             on_outcome=on_outcome,
         )
 
@@ -247,8 +257,8 @@ class OrdersSocket(Orders):
             return self._socket.send(self._cancel_game(market), deadline=deadline, begun=first)
 
         if hedge is not None:
-            return await hedged(send, self._over_rest, after=hedge)(market, until)
-        return await elsewhere(await send(market, until), self._over_rest, market, until)
+            return await hedged(send, self._rest.cancel, after=hedge)(market, until)
+        return await elsewhere(await send(market, until), self._rest.cancel, market, until)
 
     async def _send_cancel(self, market: GameMarket, deadline: float | None) -> Cancelled:
         return await self._cancel_hedged(market, until=deadline, hedge=None)

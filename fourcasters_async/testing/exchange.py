@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections import deque
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Self
@@ -18,6 +17,7 @@ from fourcasters_async.testing.feeds import Feeds
 from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.limit import RequestLimits
+from fourcasters_async.testing.observed import Observed
 from fourcasters_async.testing.orders_channel import Message, OrdersChannel
 from fourcasters_async.testing.placing import live_delay
 from fourcasters_async.testing.received import Received, ReceivedLog, games_of
@@ -36,15 +36,16 @@ _ORDERS_PATH = "/orders/ws"
 _PLACES = ("place", "placeV3", "editOrder")
 
 
-class FakeExchange:
+class FakeExchange(Observed):
     """An exchange on loopback with a book of its own, as an async context manager.
 
     `latency` is the seconds before each answer. `tls` serves `https` with a certificate made for
     it (extra `tls`), which `ssl_context` trusts. `rate_limit` is how many requests in how many
     seconds are served; the others are answered with 429, as are more of the graded reads than an
     account may make. A connection that is idle for `keep_alive` seconds is closed. `port` is a
-    free one by default. A token that is thirty days old is replaced by the next request over REST
-    that uses it, and stops working at once.
+    free one by default. `seed` is that of what is drawn by lot, such as the games of `fill_day`. A
+    token that is thirty days old is replaced by the next request over REST that uses it, and stops
+    working at once.
 
     `getUnmatched` and `getOrdersForGame` show the book as it was `read_lag` seconds ago. To that
     `appear_lag` adds seconds for new orders, `vanish_lag` for cancels and fills. All three can be
@@ -71,9 +72,11 @@ class FakeExchange:
         rate_limit: tuple[int, float] | None = None,
         keep_alive: float = 75.0,
         port: int = 0,
+        seed: int = 0,
     ) -> None:
         check_flag(tls, "tls")
         check_count(port, "port", most=65535)
+        check_count(seed, "seed")
         check_seconds(keep_alive, "keep_alive")
         check_seconds(latency, "latency")
         check_seconds(read_lag, "read_lag")
@@ -83,12 +86,14 @@ class FakeExchange:
         self.read_lag = read_lag
         self.appear_lag = 0.0
         self.vanish_lag = 0.0
+        self.seed = seed
         self._clock = Clock()
         self._book = Book()
         self.account = "sandbox"
         self.token = self.add_account(self.account)
         """A token of the account that orders belong to by default."""
-        self._log = ReceivedLog()
+        self._log = ReceivedLog(self._clock.now)
+        self._book.events.listeners.append(lambda _: self._log.tell())
         self._injected: InjectedFaults[Fault] = InjectedFaults()
         self._rest = RestService(self._book)
         self._channel = OrdersChannel(self._book)
@@ -124,11 +129,6 @@ class FakeExchange:
         """The book as it is now."""
         self._pass_time()
         return self._book
-
-    @property
-    def requests(self) -> deque[Received]:
-        """What was received, oldest first: the last hundred thousand requests and messages."""
-        return self._log.requests
 
     @property
     def refused_by_limit(self) -> int:
@@ -190,27 +190,17 @@ class FakeExchange:
             self.book.place(account or self.account, game.game_id, type=type_)
         return game
 
-    def fill_day(self, *, games: int = 12, seed: int = 0) -> Day:
-        """Add games, quotes of others and bets of the default account, as `testing.day` says."""
+    def fill_day(self, *, games: int = 12, seed: int | None = None) -> Day:
+        """Add games, quotes of others and bets of the default account, as `testing.day` says.
+
+        The same seed gives the same ones: by default that of the exchange.
+        """
+        seed = self.seed if seed is None else seed
         return fill(self.book, games=games, seed=seed, account=self.account)
 
     def open_orders(self, game_id: str | None = None) -> list[BookOrder]:
         """Return what rests of the default account, on one game or on all."""
         return self.book.open_orders(self.account, game_id)
-
-    def received(self, endpoint: str | None = None, *, game_id: str | None = None) -> int:
-        """Count the `requests` to an endpoint, the last segment of its path, and about a game.
-
-        The endpoint of a message on a WebSocket is its type.
-        """
-        return sum(received.fits(endpoint, game_id) for received in self.requests)
-
-    async def wait_for(self, endpoint: str, count: int = 1, *, game_id: str | None = None) -> None:
-        """Wait until `count` requests to an endpoint and about a game were received.
-
-        Counts what was received since the exchange was made, also what `requests` has forgotten.
-        """
-        await self._log.wait_for(endpoint, count, game_id)
 
     def inject(
         self,
@@ -240,10 +230,12 @@ class FakeExchange:
     def assert_all_faults_struck(self) -> None:
         """Raise AssertionError if an injected fault has not struck `times` times.
 
-        With `times=None` it must have struck once. Faults that were taken back do not count.
+        With `times=None` it must have struck once. Faults that were taken back do not count. The
+        error names those that have not, and says what came.
         """
-        self._injected.assert_all_struck()
-        self.feeds.assert_all_faults_struck()
+        missing = [*self._injected.missing(), *self.feeds.missing_faults()]
+        if missing:
+            raise AssertionError(f"{'; '.join(missing)}; {self.requests}")
 
     async def drop_sockets(self, code: int | None = None, *, endpoint: str | None = None) -> None:
         """Close every WebSocket with a close frame, or with `None` abort its connection.

@@ -224,15 +224,18 @@ class Duplicate(Fault):
 
 @frozen
 class Respond(Fault):
-    """A status and a body of your choice. What was asked is done.
+    """A status and a body of your choice.
 
-    On a WebSocket a body that is a JSON object gets the id of the message.
+    What was asked is done before the answer, whatever it says, and with `committed=False` it is
+    not done. On a WebSocket a body that is a JSON object gets the id of the message.
     """
 
     body: bytes
     status: int = 200
+    committed: bool = True
 
     async def __call__(self, call: Call) -> web.StreamResponse:
-        call.commit()
+        if self.committed:
+            call.commit()
         body = call.addressed(self.body)
         return web.Response(status=self.status, body=body, content_type="application/json")

@@ -5,7 +5,7 @@ What it has not read yet is bounded, and beyond that its connection is dropped.
 """
 
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from aiohttp import WSMsgType, web
@@ -117,6 +117,7 @@ class FeedSockets(ServerSockets[FeedSocket]):
         self.mute = False
         self.buffer = _BUFFER
         self._faults: InjectedFaults[FeedFault] = InjectedFaults()
+        self._sent: Counter[str] = Counter()
 
     def inject(
         self,
@@ -141,7 +142,16 @@ class FeedSockets(ServerSockets[FeedSocket]):
 
     def assert_all_faults_struck(self) -> None:
         """Raise AssertionError if a fault has not struck as often as it should."""
-        self._faults.assert_all_struck()
+        if missing := self.missing_faults():
+            raise AssertionError("; ".join(missing))
+
+    def missing_faults(self) -> list[str]:
+        """Return a text for each fault that has not struck as often as it should.
+
+        It says which messages were sent.
+        """
+        sent = ", ".join(f"{count} {type_ or 'others'}" for type_, count in self._sent.items())
+        return [f"{each} (sent: {sent or 'nothing'})" for each in self._faults.missing()]
 
     def half_open(self) -> None:
         """Read and send nothing more on the connections that are open, and leave them open."""
@@ -155,6 +165,7 @@ class FeedSockets(ServerSockets[FeedSocket]):
         if self.mute or socket.quiet or not socket.open:
             return
         push = Push(type_, content, socket, self._clock, games)
+        self._sent[type_] += 1
         fault = self._faults.choose(push)
         if fault is None:
             push.send()

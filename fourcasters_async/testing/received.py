@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from attrs import define
 
@@ -10,7 +11,11 @@ from fourcasters_async.testing.answers import Body, body_of
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Fault
 
+Transport = Literal["http", "websocket"]
+
 _REMEMBERED = 100_000
+# So many of the requests are listed in the text of an error.
+_LISTED = 20
 # The names of games and orders in requests, over both transports.
 _GAME_KEYS = ("gameID", "gameId")
 _ORDER_ID_KEYS = ("sessionID", "orderID", "orderId")
@@ -24,7 +29,7 @@ class Received:
     A message has the method `WS`, its type as its path, its payload as its content, and the
     headers of the handshake. `account` is `None` if the token is not known. `games` are the games
     that it is about: those that it names, and those of the orders that it names. `fault` is what
-    struck it, if anything did.
+    struck it, if anything did. `at` is when it came, in seconds of the exchange's clock.
     """
 
     method: str
@@ -34,42 +39,104 @@ class Received:
     account: str | None
     games: frozenset[str] = frozenset()
     fault: Fault | None = None
+    at: float = 0.0
 
     @property
     def endpoint(self) -> str:
-        """The last segment of the path."""
+        """The last segment of the path, or the type of a message."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def transport(self) -> Transport:
+        """`http`, or `websocket` for a message. A handshake comes over `http`."""
+        return "websocket" if self.method == "WS" else "http"
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The JSON object in the content, and an empty one if there is none."""
+        return body_of(self.content)
 
     @property
     def game_id(self) -> object:
         """The `gameID` or `gameId` at the top of the body."""
-        body = body_of(self.content)
+        body = self.body
         return body.get("gameID", body.get("gameId"))
 
     def fits(self, endpoint: str | None, game_id: str | None) -> bool:
         """Whether it went to an endpoint and is about a game. `None` fits all."""
         return endpoint in (None, self.endpoint) and (game_id is None or game_id in self.games)
 
+    def __str__(self) -> str:
+        """Say when it came, over which transport and where to, and what struck it."""
+        struck = "" if self.fault is None else f", struck by {self.fault}"
+        return f"{self.at:.3f} s: {self.endpoint} over {self.transport}{struck}"
+
+
+class Requests(deque[Received]):
+    """What was received, oldest first. `str()` lists the last of them, one in a line."""
+
+    def to(
+        self,
+        endpoint: str | None = None,
+        *,
+        game_id: str | None = None,
+        transport: Transport | None = None,
+    ) -> list[Received]:
+        """Return those to an endpoint, about a game and over a transport. `None` takes all."""
+        return [
+            each
+            for each in self
+            if each.fits(endpoint, game_id) and transport in (None, each.transport)
+        ]
+
+    def __str__(self) -> str:
+        """List the last of them."""
+        if not self:
+            return "nothing was received"
+        listed = [str(each) for each in list(self)[-_LISTED:]]
+        left_out = [f"… {len(self) - _LISTED} before"] if len(self) > _LISTED else []
+        return "\n  ".join(["received:", *left_out, *listed])
+
 
 class ReceivedLog:
-    """All that was received. `requests` are the last hundred thousand of it, oldest first."""
+    """All that was received. `requests` are the last hundred thousand of it, oldest first.
 
-    def __init__(self) -> None:
-        self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
+    `now` is the clock that says when. Whoever waits for `news` is woken by each request and by
+    `tell`.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.requests = Requests(maxlen=_REMEMBERED)
+        self._now = now
         self._counts: Counter[tuple[str, str | None]] = Counter()
         self._news = asyncio.Event()
 
     def add(self, received: Received) -> None:
-        """Note a request."""
+        """Note a request, which came now."""
+        received.at = self._now()
         self.requests.append(received)
         self._counts.update((received.endpoint, game_id) for game_id in (None, *received.games))
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake all who wait for news."""
         self._news.set()
         self._news = asyncio.Event()
 
-    async def wait_for(self, endpoint: str, count: int, game_id: str | None) -> None:
-        """Wait until so many requests were received since the exchange was made."""
-        while self._counts[endpoint, game_id] < count:
+    async def news(self, within: float | None = None) -> None:
+        """Wait for news, or until so many seconds have passed."""
+        if within is None:
             await self._news.wait()
+            return
+        look = asyncio.get_running_loop().call_later(within, self.tell)
+        try:
+            await self._news.wait()
+        finally:
+            look.cancel()
+
+    def count(self, endpoint: str, game_id: str | None) -> int:
+        """Count what was received since the exchange was made."""
+        return self._counts[endpoint, game_id]
 
 
 def games_of(fields: Body, book: Book) -> frozenset[str]:
