@@ -21,7 +21,7 @@ from attrs import frozen
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from fourcasters_async import AsyncSession, CancelResult, OrdersSocket, RateLimit
+from fourcasters_async import AsyncSession, CancelResult, OrdersSocket, RateLimit, SessionEvent
 
 CONNECTIONS = 100
 HEADINGS = ("median ms", "fastest", "slowest", "x ideal", "CPU us/request")
@@ -62,8 +62,10 @@ Timings = dict[tuple[str, int], list[Timing]]
 
 
 @asynccontextmanager
-async def library_session(server: Server) -> AsyncIterator[AsyncSession]:
-    """Give a session of the library, with all of its features on."""
+async def library_session(
+    server: Server, on_event: Callable[[SessionEvent], object] | None = None
+) -> AsyncIterator[AsyncSession]:
+    """Give a session of the library, with all of its features on, and a hook if one is given."""
     async with AsyncExitStack() as stack:
         client = None
         if server.tls is not None:
@@ -80,6 +82,7 @@ async def library_session(server: Server) -> AsyncIterator[AsyncSession]:
                 client_session=client,
                 # All rounds together send more in a minute than the exchange allows.
                 rate_limit=RateLimit(requests=10**9, reserve=0),
+                on_event=on_event,
             )
         )
 

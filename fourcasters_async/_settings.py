@@ -1,8 +1,8 @@
 """The settings of a session: where the exchange is, and what the environment says."""
 
 import os
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 import aiohttp
 from yarl import URL
@@ -12,6 +12,10 @@ from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import hidden
 from fourcasters_async.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    # A session without a hook should not wait until the events are imported.
+    from fourcasters_async.events import SessionEvent
 
 BASE_URL = "https://api.4casters.io"
 ORDERS_URL = "wss://orders-api.4casters.io/orders/ws"
@@ -41,6 +45,7 @@ class SessionOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     rate_limit: RateLimit | None
     on_token: OnToken | None
+    on_event: "Callable[[SessionEvent], object] | None"
     late_effect: float
     read_lag: float
 

@@ -7,10 +7,13 @@ from typing import Protocol
 from attrs import evolve
 from yarl import URL
 
+from fourcasters_async import models
 from fourcasters_async._core.auth import Auth
+from fourcasters_async._core.outcome import AttemptStatus
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.tasks import HomeLoop
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.client import HttpClient
 from fourcasters_async._http.pool import Pool
@@ -28,6 +31,7 @@ from fourcasters_async.models import CancelResult
 from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.models.unread import RESULTS
 from fourcasters_async.orders.beats import Beats
+from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import heartbeat_policy
 
 # Seconds in which a connection may say nothing at all to what it was asked.
@@ -37,6 +41,9 @@ _CANCELLED = (CancelResult, list[CancelResult], RESULTS)
 
 class _Closing(Protocol):
     """What sends: it is told to send nothing more, and then closed."""
+
+    @property
+    def in_flight(self) -> int: ...
 
     def end(self) -> None: ...
 
@@ -67,6 +74,7 @@ class Transports:
         max_connections: int,
         retry: RetryPolicy,
         rate_limit: RateLimit,
+        telemetry: Telemetry,
     ) -> None:
         for each in (address, orders_address, streaming_address):
             if each is not None:
@@ -79,16 +87,28 @@ class Transports:
         self._clients = clients
         self._timeout = timeout
         self._retry = retry
-        self._rate_limit = rate_limit
-        self._home = HomeLoop()
+        self.rate_limit = rate_limit
+        self.telemetry = telemetry
+        self.home = HomeLoop()
         self.http = self._http(max_connections, timeout=timeout, retry=retry, rate_limit=rate_limit)
         self._more: set[_Closing] = set()
         self._beats: dict[int, Beats] = {}
         self._closed = False
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer yet."""
+        return sum(each.in_flight for each in (self.http, *tuple(self._more)))
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, those of WebSockets included."""
+        sockets = (each for each in tuple(self._more) if getattr(each, "connected", False))
+        return self._clients.open_connections + sum(1 for _ in sockets)
+
     async def close(self) -> None:
         """Close all of them. Raises `InvalidRequestError` in another event loop."""
-        self._home.enter()
+        self.home.enter()
         self._closed = True
         senders = (self.http, *self._more)
         # First of all: to close takes a while, in which nothing is to leave or to be opened.
@@ -109,7 +129,7 @@ class Transports:
         self.http.ensure_usable()
         line = self._beats.get(timeout)
         if line is None:
-            line = Beats(timeout, self._rate_limit, self._http_for_beats)
+            line = Beats(timeout, self.rate_limit, self._http_for_beats)
             self._beats[timeout] = line
         line.users += 1
         try:
@@ -121,7 +141,7 @@ class Transports:
                 await line.stack.aclose()
 
     def _http_for_beats(self, stack: AsyncExitStack, timeout: float, places: int) -> HttpClient:
-        share = self._rate_limit.share(places)
+        share = self.rate_limit.share(places)
         http = self._http(
             1,
             timeout=timeout,
@@ -144,9 +164,10 @@ class Transports:
         client = WebSocketClient(
             connections,
             self._auth,
-            self._home,
+            self.home,
             timeout=self._timeout,
             retry=self._retry,
+            telemetry=self.telemetry,
             lent=self._clients.lent,
         )
         async with AsyncExitStack() as stack:
@@ -192,7 +213,7 @@ class Transports:
             address=address.with_scheme(scheme),
             timeout=self._timeout,
             retry=evolve(self._retry, max_attempts=1),
-            rate_limit=self._rate_limit,
+            rate_limit=self.rate_limit,
         )
         async with AsyncExitStack() as stack:
             self._close_with(stack, http)
@@ -203,10 +224,11 @@ class Transports:
             address,
             self._clients,
             self._auth,
-            self._home,
+            self.home,
             timeout=self._timeout,
             retry=self._retry,
-            rate_limit=self._rate_limit,
+            rate_limit=self.rate_limit,
+            telemetry=self.telemetry,
         )
 
     def _read_frame(self, frame: bytes) -> frames.Answer | None:
@@ -231,7 +253,13 @@ class Transports:
     ) -> HttpClient:
         pool = Pool(address or self.address, self._clients, max_connections=max_connections)
         return HttpClient(
-            pool, self._auth, self._home, timeout=timeout, retry=retry, rate_limit=rate_limit
+            pool,
+            self._auth,
+            self.home,
+            timeout=timeout,
+            retry=retry,
+            rate_limit=rate_limit,
+            telemetry=self.telemetry,
         )
 
 
@@ -241,3 +269,26 @@ def _known(address: URL | None, name: str) -> URL:
             f"{name}: not set, though base_url is; give that of the same exchange as well"
         )
     return address
+
+
+def stats_of(transports: Transports, gate: Gate) -> "models.SessionStats":
+    """Return what a session has done and what it is at, in numbers."""
+    told, limit, halted = transports.telemetry, transports.rate_limit, gate.halted
+    now = transports.home.time()
+    return models.SessionStats(
+        answered=told.attempts[AttemptStatus.ANSWERED],
+        refused=told.attempts[AttemptStatus.REFUSED],
+        unknown=told.attempts[AttemptStatus.UNKNOWN],
+        not_sent=told.attempts[AttemptStatus.NOT_SENT],
+        burst_messages=told.messages,
+        retries=told.retries,
+        holds=told.holds,
+        token_renewals=told.renewals,
+        in_flight=transports.in_flight,
+        waiting=limit.waiting,
+        connections=transports.connections,
+        remaining=limit.remaining_at(now),
+        undecided_orders=gate.unknown_at(now),
+        halted_games=len(halted.games),
+        halted_everything=halted.everything,
+    )

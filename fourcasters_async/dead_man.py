@@ -12,6 +12,8 @@ from typing import Self
 
 from attrs import frozen
 
+from fourcasters_async._core.callbacks import tell
+from fourcasters_async._core.telemetry import Observer
 from fourcasters_async._core.validation import check_callback, check_count
 from fourcasters_async.errors import FourcastersError, InvalidRequestError, OutcomeUnknownError
 
@@ -136,6 +138,7 @@ class DeadManSwitch:
         least: int = 1,
         on_change: Callable[[DeadManState], object] | None = None,
         clock: Callable[[], float] = seconds_awake_or_asleep,
+        observer: Observer | None = None,
     ) -> None:
         check_count(timeout, "timeout", least)
         if on_change is not None:
@@ -149,6 +152,7 @@ class DeadManSwitch:
         self._beat: Beat | None = None
         self._resources = AsyncExitStack()
         self._on_change = on_change
+        self._observer = observer
         self._clock = clock
         self._asked = timeout
         self._acknowledged: float | None = None
@@ -261,10 +265,9 @@ class DeadManSwitch:
             self.last_error,
         )
         if self._on_change is not None:
-            try:
-                self._on_change(state)
-            except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
-                _log.exception("on_change failed for state %s", state)
+            tell(self._on_change, state, "on_change failed for state %s", state)
+        if self._observer is not None:
+            self._observer.switch_changed(state, self.timeout, self.last_error)
 
 
 def _failure(error: BaseException) -> FourcastersError:

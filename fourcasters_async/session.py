@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from signal import Signals
 from typing import TYPE_CHECKING, NoReturn, Self, Unpack
 
 import aiohttp
-from attrs import fields
 
 from fourcasters_async import models
-from fourcasters_async._core.auth import Auth, Credentials, OnToken
+from fourcasters_async._core.auth import Auth, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
-from fourcasters_async._core.secret import Secret, hidden
+from fourcasters_async._core.secret import hidden
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._core.validation import (
     check_count,
     check_flag,
@@ -32,16 +32,11 @@ from fourcasters_async._settings import (
     beside,
     settings_from_env,
 )
-from fourcasters_async._sign_in import (
-    check_credentials,
-    login_answer,
-    login_request,
-    logout_request,
-)
-from fourcasters_async._transports import Transports, prepare_to_cancel
+from fourcasters_async._sign_in import SignIn, check_credentials, login_answer
+from fourcasters_async._transports import Transports, prepare_to_cancel, stats_of
 from fourcasters_async.account import me_request
 from fourcasters_async.dead_man import DeadManState, DeadManSwitch
-from fourcasters_async.errors import AuthenticationError, InvalidRequestError
+from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.feeds.session_feeds import FeedParts, SessionFeeds
 from fourcasters_async.flatten import FlatOnExit
 from fourcasters_async.orders.gate import Gate
@@ -50,20 +45,22 @@ from fourcasters_async.orders.socket import OrdersSocket, OverRest
 
 if TYPE_CHECKING:
     # A session that only cancels should not wait until the records of the markets are imported.
+    from fourcasters_async._events import Events, OnEvent
     from fourcasters_async.markets import Markets
 
 _LEAST_HEARTBEAT = 6
 
 
-class AsyncSession(HaltingOrders, SessionFeeds):
+class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
     """An account at the exchange, and the pool of connections to it.
 
     `token` authorises every request. With `username` and `password` beside it or in its place,
     the session logs in when it first has to and when a token dies, once for all requests that
     wait. A login that the exchange refused is not repeated until `login` is called, after a
     challenge (428) for five minutes. `on_token` is called with every new token, also one that the
-    exchange sends in place of an old one: a function, or a coroutine function. What it raises is
-    logged and has no other effect.
+    exchange sends in place of an old one: a function, or a coroutine function. `on_event` is a
+    plain function that is called with a `SessionEvent` for whatever happens, and must not block.
+    What either raises is logged and has no other effect.
 
     `base_url` is the REST address, `orders_url` that of the Orders WebSocket, and `streaming_url`
     that of the feeds, without a path: `https` and `wss`, unless they are on this machine. By
@@ -108,6 +105,7 @@ class AsyncSession(HaltingOrders, SessionFeeds):
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
         on_token: OnToken | None = None,
+        on_event: "OnEvent | None" = None,
         late_effect: float = 120.0,
         read_lag: float = 1.0,
     ) -> None:
@@ -121,12 +119,15 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             raise InvalidRequestError("username, password: one is of no use without the other")
         if on_token is not None and not callable(on_token):
             raise InvalidRequestError("on_token: must be a function or a coroutine function")
+        events = None if on_event is None else _events_for(on_event)
+        telemetry = Telemetry(events)
         retry = RetryPolicy() if retry is None else check_kind(retry, RetryPolicy, "retry")
         self._auth = Auth(
             None if token is None else check_token(token),
             None if username is None else check_credentials(username, password),
             log_in=self._log_in,
             on_token=on_token,
+            telemetry=telemetry,
         )
         address = check_url(base_url, "base_url", "https")
         orders_url = beside(address, orders_url, ORDERS_URL)
@@ -148,11 +149,13 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             rate_limit=RateLimit()
             if rate_limit is None
             else check_kind(rate_limit, RateLimit, "rate_limit"),
+            telemetry=telemetry,
         )
         self._http = self._transports.http
         gate = Gate(
             late_effect=check_seconds(late_effect, "late_effect"),
             read_lag=check_seconds(read_lag, "read_lag"),
+            observer=events,
         )
         super().__init__(self._http, gate, max_in_flight=max_connections)
         self._feeds = FeedParts(
@@ -182,6 +185,16 @@ class AsyncSession(HaltingOrders, SessionFeeds):
     def base_url(self) -> str:
         """The REST address of the exchange."""
         return str(self._transports.address).rstrip("/")
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """The rate limit of the session, which other sessions may share."""
+        return self._transports.rate_limit
+
+    @property
+    def stats(self) -> "models.SessionStats":
+        """What the session has done since it was made, in numbers. Any thread may ask."""
+        return stats_of(self._transports, self._gate)
 
     @classmethod
     def from_env(cls, **options: Unpack[SessionOptions]) -> Self:
@@ -215,32 +228,6 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             stack.push_async_callback(self._reads.close)
             stack.push_async_callback(self._gate.close)
             stack.push_async_callback(self._transports.close)
-
-    async def login(
-        self, username: str, password: str, *, deadline: float | None = None
-    ) -> "models.User":
-        """Log in, and use the token and these credentials from now on: `POST /user/login`.
-
-        Returns the account. Raises `AuthenticationError` for a wrong user name or password,
-        `ForbiddenError` for an account that is banned, locked or closed, `RateLimitedError` for
-        too many attempts, and otherwise as every read.
-        """
-        password = hidden(password)
-        credentials = check_credentials(username, password)
-        user = await self._http.call(login_request(credentials), deadline=deadline)
-        self._auth.use(credentials, check_token(user.auth))
-        # The record that goes out has no token to be pickled or printed.
-        return models.User(**{each.name: getattr(user, each.name) for each in fields(models.User)})
-
-    async def logout(self, *, deadline: float | None = None) -> None:
-        """End the token in use, at the exchange and here: `POST /user/logout`.
-
-        With credentials, the next verb logs in again. A token that is dead already counts as
-        ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
-        orders socket that is open stays open, as long as the exchange lets it.
-        """
-        with suppress(AuthenticationError):
-            await self._http.call(logout_request(), deadline=deadline)
 
     async def warm_up(self, connections: int) -> int:
         """Open connections, so that a burst does not have to: that many `GET /user/getMe` at once.
@@ -277,6 +264,7 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             timeout=timeout,
             least=_LEAST_HEARTBEAT,
             on_change=on_change,
+            observer=self._http.telemetry.observer,
         )
 
     @asynccontextmanager
@@ -319,5 +307,8 @@ class AsyncSession(HaltingOrders, SessionFeeds):
             lambda: self.flatten(deadline=deadline), shut=self._gate.shut, signals=signals
         )
 
-    async def _log_in(self, credentials: Credentials) -> Secret:
-        return check_token((await self._http.call(login_request(credentials))).auth)
+
+def _events_for(hook: "OnEvent") -> "Events":
+    from fourcasters_async._events import Events  # noqa: PLC0415  # as above
+
+    return Events(hook)

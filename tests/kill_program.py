@@ -1,10 +1,10 @@
 """A bot whose package is gone from the disk once it runs: it stops, and says what it had to load.
 
-    python tests/kill_program.py URL ORDERS_URL TOKEN USERNAME PASSWORD GAME…
+    [HOOK=1] python tests/kill_program.py URL ORDERS_URL TOKEN USERNAME PASSWORD GAME…
 
-It makes a session, and from then on nothing of the package or of what it depends on can be
-imported. Then it stops its trading in each way. It prints as JSON what it tried to import, and what
-code was compiled, from then on.
+It makes a session, with `HOOK` one that tells what happens. From then on nothing of the package or
+of what it depends on can be imported. Then it stops its trading in each way. It prints as JSON what
+it tried to import, and what code was compiled, from then on.
 """
 
 import asyncio
@@ -91,6 +91,7 @@ async def main() -> None:
         orders_url=orders_url,
         timeout=SECONDS,
         retry=RetryPolicy(attempt_timeout=0.2, backoff_cap=0.1),
+        on_event=repr if "HOOK" in os.environ else None,
     )
     gone = Gone()
     compiled: list[str] = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +30,9 @@ KILLS = ("cancelAllOrdersForGame", "cancelAllOrders", "cancelAllByGame", "getUnm
 pytestmark = pytest.mark.real_time
 
 
-async def stops(exchange: FakeExchange, *, username: str = "", password: str = "") -> None:
+async def stops(
+    exchange: FakeExchange, *, username: str = "", password: str = "", **environment: str
+) -> None:
     """Let the program stop its trading, and hold that it had all that it needed."""
     games = [exchange.add_game(orders=3).game_id for _ in range(2)]
     process = await asyncio.create_subprocess_exec(
@@ -37,6 +40,7 @@ async def stops(exchange: FakeExchange, *, username: str = "", password: str = "
         *(username, password, *games),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
     )
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
@@ -49,12 +53,15 @@ async def test_a_kill_that_succeeds_loads_nothing(fake_exchange: FakeExchange) -
     assert not fake_exchange.open_orders()
 
 
-async def test_a_kill_that_meets_every_fault_loads_nothing(fake_exchange: FakeExchange) -> None:
+@pytest.mark.parametrize("environment", [{}, {"HOOK": "1"}], ids=["alone", "with a hook"])
+async def test_a_kill_that_meets_every_fault_loads_nothing(
+    fake_exchange: FakeExchange, environment: dict[str, str]
+) -> None:
     for _ in range(3):
         for fault in ONE_OF_EACH:
             for endpoint in ("ws", None):
                 fake_exchange.inject(fault, endpoint=endpoint)
-    await stops(fake_exchange)
+    await stops(fake_exchange, **environment)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from fourcasters_async._core.in_flight import InFlight
 from fourcasters_async._core.redaction import Redactor
 from fourcasters_async._core.secret import Secret, hidden
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._core.validation import check_token
 from fourcasters_async._version import __version__
 from fourcasters_async.errors import (
@@ -73,10 +74,12 @@ class Auth:
         *,
         log_in: LogIn,
         on_token: OnToken | None,
+        telemetry: Telemetry,
     ) -> None:
         self._credentials = credentials
         self._log_in = log_in
         self._on_token = on_token
+        self._telemetry = telemetry
         self._redactor = Redactor()
         # Bound once, not once per request.
         self.redact: Callable[[str], str] = self._redactor.redact
@@ -131,7 +134,7 @@ class Auth:
             return
         if used is not None and used == self.token and token != used:
             self._rotated = used, token
-            self._set(token)
+            self._set(token, rotated=True)
 
     def forget(self, used: Secret | None) -> None:
         """Drop a token that was logged out."""
@@ -245,8 +248,11 @@ class Auth:
             else {**_ANONYMOUS, "Authorization": Secret(f"Bearer {token}")}
         )
 
-    def _set(self, token: Secret) -> None:
+    def _set(self, token: Secret, *, rotated: bool = False) -> None:
         self._replace(token)
+        self._telemetry.renewals += 1
+        if self._telemetry.observer is not None:
+            self._telemetry.observer.renewed(rotated=rotated)
         if self._login is not None and self._login is not asyncio.current_task():
             # Nobody needs it any more.
             self._login.cancel()

@@ -20,6 +20,9 @@ class AttemptStatus(Enum):
     ANSWERED = "answered"
     UNKNOWN = "unknown"
 
+    # As for `Kind`: each attempt is counted by it.
+    __hash__ = object.__hash__
+
 
 @final
 @frozen

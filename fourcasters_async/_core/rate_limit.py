@@ -35,6 +35,32 @@ class RateLimit(SlidingWindow["asyncio.Future[None]"]):
         self._timer: asyncio.TimerHandle | None = None
         super().__init__(requests, self.window, reserve)
 
+    @property
+    def remaining(self) -> int:
+        """How many requests could be sent now without a wait, of those that may not be cancels.
+
+        The reserve is apart: of this many, none is taken from it. It is 0 while requests wait.
+        """
+        return self.remaining_at(time_now())
+
+    @property
+    def remaining_for_cancels(self) -> int:
+        """How many cancels could be sent now without a wait: the reserve, and what `remaining` has.
+
+        `remaining` is not beside it but in it: what others send takes places from both.
+        """
+        return max(0, self._free(time_now())[0])
+
+    def remaining_at(self, now: float) -> int:
+        """Return what `remaining` is at a loop time. Any thread can ask."""
+        free, ordinary = self._free(now)
+        return 0 if self.anyone_waiting else max(0, min(free, ordinary - self._reserve))
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a place."""
+        return sum(map(len, self._waiting.values()))
+
     @contextmanager
     def share(self, requests: int) -> Iterator["RateLimit"]:
         """Set `requests` of the limit aside inside the block, as a limit of their own.

@@ -16,6 +16,7 @@ from fourcasters_async._core.outcome import (
 )
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.secret import Secret
+from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._core.validation import check_count, check_seconds
 from fourcasters_async.errors import ApiError, DecodeError, RateLimitedError
 
@@ -114,7 +115,8 @@ class Attempts(Generic[T]):
     was asked for because of a 401, which is done once. `refused` is the last refusal.
     `timed_out` says that the last attempt was not answered in time, and `unusable` that its answer
     could not be the answer to this request. `begun` returns the result of a first attempt that was
-    made before, or `None` if it was not made, as long as nobody has asked for it.
+    made before, or `None` if it was not made, as long as nobody has asked for it. `moments` are
+    those of the last attempt, if anybody is told of them.
     """
 
     request: Request[T]
@@ -131,6 +133,7 @@ class Attempts(Generic[T]):
     _rows: tuple[Any, ...] = ()
     _last: AttemptResult[T] | None = None
     refused: AttemptResult[T] | None = None
+    moments: Moments | None = None
 
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""

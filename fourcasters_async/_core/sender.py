@@ -5,38 +5,37 @@ It reads from the outside in, and each layer can be read alone:
 - `send` repeats attempts until one decides the request or its time is up;
 - `_authorised` has a token before an attempt, and another one after a 401;
 - `_limited` keeps to the limit that its kind of request has of its own, if it has one;
-- `_admitted` waits until the exchange and the rate limit let an attempt go;
+- `_admitted` waits until the exchange and the rate limit let an attempt go (`admission.py`);
 - `_attempt` is one attempt, over a transport. It is the only part that a transport has to write.
 """
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
+from fourcasters_async._core.admission import Admission, give_back, not_sent
 from fourcasters_async._core.auth import Auth
-from fourcasters_async._core.holds import Holds
 from fourcasters_async._core.outcome import (
     AttemptResult,
     AttemptStatus,
     RequestOutcome,
     not_attempted,
 )
-from fourcasters_async._core.rate_limit import RateLimit, time_now
+from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.tasks import Closable, HomeLoop
+from fourcasters_async._core.telemetry import Moments, Observer, Telemetry, Transport
 from fourcasters_async._core.validation import check_seconds
-from fourcasters_async._core.waits import Waits
 from fourcasters_async.errors import (
     ApiError,
     AuthenticationError,
     FourcastersError,
     InvalidRequestError,
-    NotSentError,
     RateLimitedError,
     SessionClosedError,
 )
@@ -45,17 +44,20 @@ T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
 
+# To read a member of an enumeration takes as long as ten other names.
+_NOT_SENT, _UNKNOWN = AttemptStatus.NOT_SENT, AttemptStatus.UNKNOWN
 # Seconds in which no attempt is worth while any more.
 _TOO_LATE = 0.005
 
 
-class Sender(Waits, ABC):
+class Sender(Admission):
     """Sends requests until they are decided.
 
-    `timeout` is the seconds that one request may take. Without a `rate_limit` nothing is counted.
+    `timeout` is the seconds that one request may take. Without a `rate_limit` nothing is limited.
     """
 
-    _CLOSED = "the session is closed; make a new AsyncSession"
+    transport: ClassVar[Transport]
+    """What it is called where it is told of."""
     # Turns of the loop in which what came in on idle connections is read before any is used.
     _CATCH_UP_TURNS = 0
 
@@ -67,26 +69,17 @@ class Sender(Waits, ABC):
         timeout: float,
         retry: RetryPolicy,
         rate_limit: RateLimit | None,
+        telemetry: Telemetry,
         lent: Closable | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(rate_limit, lent)
         self.timeout = timeout
-        self._lent = lent
+        self.telemetry = telemetry
+        """What is counted, and whom it tells what happens."""
+        self._observer, self._counted = telemetry.observer, telemetry.attempts
         self._auth = auth
         self._home = home
         self._retry = retry
-        self._rate_limit = rate_limit
-        # They are per account, which a sender has one of.
-        self._own_limits = {
-            kind: RateLimit(*rules.limit, reserve=0)
-            for kind, rules in RULES.items()
-            if rules.limit is not None and rate_limit is not None
-        }
-        self._holds = Holds()
-
-    def is_closed(self) -> bool:
-        """Whether nothing can be sent any more: it was closed, or the caller's client was."""
-        return self._closed or (self._lent is not None and self._lent.closed)
 
     async def close(self) -> None:
         """Send nothing any more, and close what belongs to this sender."""
@@ -164,13 +157,13 @@ class Sender(Waits, ABC):
             asked = attempts.policy.asked(result.error)
             if _is_refused(result, RateLimitedError):
                 others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
-                self._holds.hold(request.kind, loop.time() + others)
+                self._hold(request, others)
             elif pause is not None:
                 # A pause of the library's own leaves time for another attempt.
                 pause = max(asked, min(pause, left / 2))
             if pause is None or pause >= left or left < _TOO_LATE:
                 return attempts.outcome()
-            _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, result.error)
+            self._note_retry(attempts, pause, result)
             await self._rest(loop.time() + pause)
 
     async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
@@ -192,6 +185,7 @@ class Sender(Waits, ABC):
         if unable is None:
             attempts.renewed = True
             attempts.note(result)
+            self._note_retry(attempts, 0.0, result)
             return await self._limited(attempts)
         # A login that was refused is as final as the 401; one that failed is not.
         attempts.refused, attempts.renewed = result, isinstance(unable, ApiError)
@@ -201,56 +195,71 @@ class Sender(Waits, ABC):
     def _limited(self, attempts: Attempts[T]) -> Awaitable[AttemptResult[T]]:
         """Make an attempt within the limit that its kind has of its own, if it has one."""
         limit = self._own_limits.get(attempts.request.kind)
-        return self._admitted(attempts) if limit is None else self._within(limit, attempts)
+        made = self._admitted(attempts) if limit is None else self._within(limit, attempts)
+        return made if self._observer is None else self._observed(self._observer, attempts, made)
+
+    async def _observed(
+        self, observer: Observer, attempts: Attempts[T], attempt: Awaitable[AttemptResult[T]]
+    ) -> AttemptResult[T]:
+        """Make an attempt, and tell how it ended, however that was."""
+        request, number = attempts.request, attempts.made + 1
+        attempts.moments = moments = Moments()
+        try:
+            result = await attempt
+        except (Exception, asyncio.CancelledError) as error:
+            observer.attempted(request, self.transport, number, moments, error)
+            raise
+        observer.attempted(request, self.transport, number, moments, result)
+        return result
 
     async def _within(self, limit: RateLimit, attempts: Attempts[T]) -> AttemptResult[T]:
-        if not await self._place(limit, attempts):
-            if self.is_closed():
-                closed = f"{attempts.request.endpoint}: {self._CLOSED}"
-                return not_attempted(SessionClosedError(closed))
-            own = f"its own limit of {limit.requests} requests in {limit.window:g} s"
-            return not_attempted(
-                _not_sent(attempts.request, f"{own} left no place before the deadline")
-            )
+        stopped = await self._place_of_its_own(limit, attempts)
+        if stopped is not None:
+            self._counted[_NOT_SENT] += 1
+            return not_attempted(stopped)
         counted = True
         try:
             result = await self._admitted(attempts)
             counted = result.status is not AttemptStatus.NOT_SENT
             return result
         finally:
-            _give_back(limit, attempts, counted=counted)
+            give_back(limit, attempts, counted=counted)
 
     async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt once it may go, and give its place in the rate limit back."""
-        if attempts.begun is not None:
-            begun, attempts.begun = attempts.begun, None
-            if (made := await begun(attempts)) is not None:
-                return made
-        stopped = await self._admit(attempts)
-        if stopped is not None:
-            return not_attempted(stopped)
-        if self._lacks_token(attempts.request):
-            self._leave(attempts, counted=False)
-            logged_out = _not_sent(attempts.request, "the token was logged out meanwhile")
-            return AttemptResult(AttemptStatus.NOT_SENT, error=logged_out)
-        now = asyncio.get_running_loop().time()
-        if attempts.deadline is None:
-            attempts.deadline = now + self.timeout
-        ends = now + attempts.time_for_next(attempts.deadline - now)
-        counted = True
+        status = _NOT_SENT
         try:
-            result = await self._attempt(attempts, ends)
-            counted = result.status is not AttemptStatus.NOT_SENT
+            if attempts.begun is not None:
+                begun, attempts.begun = attempts.begun, None
+                status = _UNKNOWN
+                if (made := await begun(attempts)) is not None:
+                    status = made.status
+                    return made
+                status = _NOT_SENT
+            stopped = await self._admit(attempts)
+            if stopped is not None:
+                return not_attempted(stopped)
+            if self._lacks_token(attempts.request):
+                self._leave(attempts, counted=False)
+                logged_out = not_sent(attempts.request, "the token was logged out meanwhile")
+                return AttemptResult(_NOT_SENT, error=logged_out)
+            now = asyncio.get_running_loop().time()
+            if attempts.moments is not None:
+                attempts.moments.admitted = now
+            if attempts.deadline is None:
+                attempts.deadline = now + self.timeout
+            ends = now + attempts.time_for_next(attempts.deadline - now)
+            status = _UNKNOWN
+            try:
+                result = await self._attempt(attempts, ends)
+                status = result.status
+            finally:
+                self._leave(attempts, counted=status is not _NOT_SENT)
         finally:
-            self._leave(attempts, counted=counted)
-        if result.status is AttemptStatus.NOT_SENT and attempts.request.come_back is not None:
+            self._counted[status] += 1
+        if status is _NOT_SENT and attempts.request.come_back is not None:
             attempts.request.come_back(None)
         return result
-
-    def _leave(self, attempts: Attempts[T], *, counted: bool) -> None:
-        """Give the place of an attempt in the rate limit back."""
-        if self._rate_limit is not None:
-            _give_back(self._rate_limit, attempts, counted=counted)
 
     @abstractmethod
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
@@ -278,49 +287,22 @@ class Sender(Waits, ABC):
         """Get another token than the refused one. Return why there is none."""
         return await self._auth.renew(attempts.token, attempts.deadline)
 
-    async def _admit(self, attempts: Attempts[T]) -> FourcastersError | None:
-        """Wait until an attempt may go. Return why it may not go before its deadline, if so."""
-        request, deadline = attempts.request, attempts.deadline
-        clock = asyncio.get_running_loop().time
-        while True:
-            if self.is_closed():
-                return SessionClosedError(f"{request.endpoint}: {self._CLOSED}")
-            now, held_until = clock(), self._holds.get(request.kind, float("-inf"))
-            if deadline is not None and now >= deadline:
-                return _not_sent(request, "the deadline had passed")
-            if deadline is not None and held_until >= deadline:
-                wait = f"{held_until - now:.1f} s"
-                return _not_sent(request, f"the exchange asked to wait {wait}, past the deadline")
-            if held_until > now:
-                await self._rest(held_until)
-                continue
-            rate_limit, urgent = self._rate_limit, RULES[request.kind].uses_reserve
-            if rate_limit is None or rate_limit.admit(urgent=urgent, now=now):
-                return None
-            if await self._place(rate_limit, attempts):
-                if not self.is_closed() and self._holds.get(request.kind, now) <= clock():
-                    return None
-                self._leave(attempts, counted=False)
-            elif not self.is_closed():
-                return _not_sent(request, "the rate limit left no place before the deadline")
+    def _note_retry(self, attempts: Attempts[T], pause: float, after: AttemptResult[T]) -> None:
+        """Record that another attempt follows in `pause` seconds."""
+        request, error = attempts.request, after.error
+        _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, error)
+        self.telemetry.retries += 1
+        if self._observer is not None:
+            self._observer.retrying(request, self.transport, attempts.made, pause, error)
 
-    async def _place(self, rate_limit: RateLimit, attempts: Attempts[T]) -> bool:
-        """Wait for a place in the rate limit; `False` if there was none before the deadline."""
-        urgent = RULES[attempts.request.kind].uses_reserve
-        with self._waiting() as place:
-            return await rate_limit.wait(place, urgent=urgent, until=attempts.deadline)
-        return False
-
-
-def _give_back(limit: RateLimit, attempts: Attempts[T], *, counted: bool) -> None:
-    urgent = RULES[attempts.request.kind].uses_reserve
-    if limit.leave(urgent=urgent, now=time_now(), counted=counted):
-        limit.serve()
+    def _hold(self, request: Request[T], seconds: float) -> None:
+        """Hold back what the 429 to a request can be about."""
+        self._holds.hold(request.kind, asyncio.get_running_loop().time() + seconds)
+        self.telemetry.holds += 1
+        if self._observer is not None:
+            kinds = RULES[request.kind].holds_back
+            self._observer.held(request, self.transport, kinds, seconds)
 
 
 def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:
     return result.status is AttemptStatus.REFUSED and isinstance(result.error, kind)
-
-
-def _not_sent(request: Request[T], reason: str) -> NotSentError:
-    return NotSentError(f"{request.endpoint}: not sent: {reason}")

@@ -101,6 +101,19 @@ class SlidingWindow(Generic[_Ticket]):
             return None
         return self._ended[0][0] + self._window
 
+    def _free(self, now: float) -> tuple[int, int]:
+        """Return how many places are free for all, and for requests that are not urgent.
+
+        The second is before the reserve is taken off. It changes nothing, so that any thread can
+        ask.
+        """
+        held = dict(self._held)
+        for left, urgent in tuple(self._ended):
+            if left + self._window > now:
+                break
+            held[urgent] -= 1
+        return self._limit - held[True] - held[False], self._limit - held[False]
+
     def _expire(self, now: float) -> None:
         while self._ended and self._ended[0][0] + self._window <= now:
             self._held[self._ended.popleft()[1]] -= 1

@@ -1,6 +1,7 @@
 """What asyncio does not say in one word of its own: who was cancelled, and whose loop this is."""
 
 import asyncio
+import time
 from typing import Protocol
 
 from fourcasters_async.errors import InvalidRequestError
@@ -52,6 +53,12 @@ class HomeLoop:
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
+
+    def time(self) -> float:
+        """Return its time. Any thread can ask, and also before and after it runs."""
+        if self.loop is None or self.loop.is_closed():
+            return time.monotonic()
+        return self.loop.time()
 
     def enter(self) -> None:
         """Raise `InvalidRequestError` unless the running event loop is this one."""

@@ -100,6 +100,13 @@ class AiohttpClients:
         """The connections over which a request was sent."""
         self._environment: dict[URL, tuple[URL, aiohttp.BasicAuth | None] | None] = {}
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open over which a request was sent."""
+        # A list is made of the references at once, so that any thread can ask.
+        used = (reference() for reference in list(vars(self.used)["data"]))
+        return sum(1 for each in used if each is not None and each.is_connected())
+
     def proxy_of_environment(self, address: URL) -> tuple[URL, aiohttp.BasicAuth | None] | None:
         """Return the proxy that the environment names for an address, if the client trusts it.
 

@@ -8,6 +8,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.secret import SecretBytes
+from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._http.aiohttp_clients import Connections, connection_of, holds_unread_bytes
 
 UNREAD_BYTES = "the connection holds bytes that nobody asked for"
@@ -20,10 +21,12 @@ class Body(aiohttp.Payload):
     aiohttp holds the headers back until the body is written: before that, nothing has reached the
     exchange. Bytes that a server sent after its last answer would be taken for the answer to this
     request, so a connection that holds some is refused. Bytes that arrive after this request was
-    written cannot be distinguished from its answer.
+    written cannot be distinguished from its answer. `moments` are told when it leaves.
     """
 
-    def __init__(self, request: Request[Any], used: Connections) -> None:
+    def __init__(
+        self, request: Request[Any], used: Connections, moments: Moments | None = None
+    ) -> None:
         content = b"" if request.body is None else orjson.dumps(request.body)
         rules = RULES[request.kind]
         if not rules.quotable:
@@ -33,6 +36,7 @@ class Body(aiohttp.Payload):
         self._leave = request.leave
         self._repeatable = rules.repeatable
         self._used = used
+        self._moments = moments
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request with it."""
         self.guarded = False
@@ -96,3 +100,5 @@ class Body(aiohttp.Payload):
         if not self.reused:
             self._used.add(connection)
         await writer.write(self._content)
+        if self._moments is not None:
+            self._moments.written = self._moments.clock()

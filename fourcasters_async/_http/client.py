@@ -10,6 +10,7 @@ from fourcasters_async._core.request import RULES, Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._http.pool import Pool
 from fourcasters_async._http.response import Response, classify
 from fourcasters_async.errors import AuthenticationError, ForbiddenError, RateLimitedError
@@ -22,6 +23,7 @@ _CHALLENGE = b"CHALLENGE_REQUIRED"
 class HttpClient(Sender):
     """Sends requests to one address over HTTP, as one account."""
 
+    transport = "rest"
     # After the loop was blocked, an answer to no request may still be in the socket's buffer. The
     # first turn finds it, after the callbacks that were ready; the second reads it.
     _CATCH_UP_TURNS = 2
@@ -35,11 +37,23 @@ class HttpClient(Sender):
         timeout: float,
         retry: RetryPolicy,
         rate_limit: RateLimit,
+        telemetry: Telemetry,
     ) -> None:
         super().__init__(
-            auth, home, timeout=timeout, retry=retry, rate_limit=rate_limit, lent=pool.lent
+            auth,
+            home,
+            timeout=timeout,
+            retry=retry,
+            rate_limit=rate_limit,
+            telemetry=telemetry,
+            lent=pool.lent,
         )
         self._pool = pool
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._pool.in_flight
 
     async def close(self) -> None:
         """Close the pool for good, unless it is the caller's."""
@@ -61,6 +75,7 @@ class HttpClient(Sender):
                 ends=ends,
                 redact=auth.redact,
                 fresh=fresh,
+                moments=attempts.moments,
             )
             if rules.authorised and isinstance(observed, Response):
                 # Those who wait for the last attempt find the token that it brought.

@@ -11,6 +11,7 @@ from yarl import URL
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
 from fourcasters_async._core.request import Request, limit_of
+from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._core.time_limits import TimeLimits
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, before_hooks
 from fourcasters_async._http.body import UNREAD_BYTES, Body
@@ -57,6 +58,12 @@ class Pool:
         # When an answer was last received, in loop time.
         self._heard = float("-inf")
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        generations = {self._generation, self._fresh, *tuple(self._retired)}
+        return sum(each.in_flight for each in generations)
+
     async def close(self) -> None:
         """Close the connections, unless they are the caller's."""
         for generation in (self._generation, self._fresh, *self._retired):
@@ -75,6 +82,7 @@ class Pool:
         ends: float,
         redact: Callable[[str], str],
         fresh: bool = False,
+        moments: Moments | None = None,
     ) -> Response | NoResponse:
         """Send `request` once and read the answer, by the loop time `ends`.
 
@@ -91,13 +99,14 @@ class Pool:
             )
         generation.in_flight += 1
         client, tries = generation.client, self._max_connections + 1
+        body: Body | None = None
         try:
             while True:
                 tries -= 1
                 # Only it knows its bytes: a traceback shows the locals here, and they hold a
                 # password.
-                body = Body(request, self._clients.used)
-                round_trip = self._round_trip(client, request, body, headers)
+                body = Body(request, self._clients.used, moments)
+                round_trip = self._round_trip(client, request, body, headers, moments)
                 observed = await observe(
                     round_trip, self._limits, ends=ends, body=body, redact=redact
                 )
@@ -105,6 +114,8 @@ class Pool:
                     break
         finally:
             generation.in_flight -= 1
+            if moments is not None and body is not None:
+                moments.left = body.left
             if generation.retired:
                 await self._close_if_done(generation)
         if isinstance(observed, Response):
@@ -149,6 +160,7 @@ class Pool:
         request: Request[Any],
         body: Body,
         headers: Mapping[str, str],
+        moments: Moments | None,
     ) -> Response:
         method, url = self._targets.get(request.endpoint) or self._target(request.endpoint)
         # Only a client of the caller's has hooks.
@@ -168,6 +180,8 @@ class Pool:
         finally:
             if hooks is not None:
                 before_hooks.reset(hooks)
+        if moments is not None:
+            moments.answered, moments.status = moments.clock(), response.status
         try:
             if body.left is False:
                 # It answers no request, unless a middleware of the caller answers for the exchange.
@@ -181,6 +195,8 @@ class Pool:
             response.close()
             raise
         response.release()
+        if moments is not None:
+            moments.read = moments.clock()
         return Response(response.status, response.headers, content)
 
 

@@ -89,6 +89,12 @@ class Burst(Generic[T]):
         self._answered = answered
         self._undecided = undecided
         self._count = self._left = count
+        self.given_up = 0
+        """How many were withdrawn without an answer, and not gone on with."""
+        self.began = asyncio.get_running_loop().time()
+        """When they began to leave, as a loop time."""
+        # Of those that have ended, how many did not tell an answer.
+        self._unanswered = 0
         self._pending: list[_One] = []
         self._handed_over = False
         # Of requests that were handed over before their first attempt was decided.
@@ -110,6 +116,11 @@ class Burst(Generic[T]):
             # They hold the burst, and it them: the collector would have to find them.
             self._pending = []
 
+    @property
+    def told(self) -> int:
+        """How many first attempts have told their answer."""
+        return self._count - self._left - self._unanswered
+
     def hand_over(self) -> None:
         """Hand over every request that is not decided yet. Its attempt goes on."""
         self._handed_over = True
@@ -121,7 +132,9 @@ class Burst(Generic[T]):
         try:
             if first is not None:
                 first.end(how)
+                self._unanswered += not first.answered
             elif not self.answer(index, how):
+                self._unanswered += 1
                 self._undecided(index, FirstAttempt(self, index, how))
         except BaseException as error:
             if not self._over.done():
@@ -180,7 +193,9 @@ class Burst(Generic[T]):
         if not one.done:
             one.done = True
             self.connection.forget(one)
-            self._waiting.pop(one.index, None)
+            first = self._waiting.pop(one.index, None)
+            self.given_up += first is None or not first.is_awaited
+            self._unanswered += 1
             self._left -= 1
             if not self._left:
                 self._finish()
@@ -210,6 +225,9 @@ class FirstAttempt(Generic[T]):
         Returns `None` if it was not made.
         """
         attempts.deadline = self._burst.deadline
+        if attempts.moments is not None:
+            # What was written when is not kept: there are thousands.
+            attempts.moments.began, attempts.moments.left = self._burst.began, None
         if self._how is None:
             self._ended = asyncio.get_running_loop().create_future()
             try:
@@ -219,9 +237,16 @@ class FirstAttempt(Generic[T]):
         else:
             how = self._how
         if how is HELD_BACK:
+            if attempts.moments is not None:
+                attempts.moments.left = False
             return None
         attempts.token = self._burst.connection.token
         return self._burst.judge(how)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody goes on from it."""
+        return self._ended is not None
 
     def end(self, how: Document | NoResponse) -> None:
         """Take its end. An answer for which nobody waits is told at once."""

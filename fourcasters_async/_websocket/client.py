@@ -20,6 +20,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import Closable, HomeLoop
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._websocket.burst import Burst, FirstAttempt
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
@@ -47,6 +48,7 @@ class WebSocketClient(Sender):
     as not sent.
     """
 
+    transport = "socket"
     _CLOSED = "the orders socket is closed; open another"
     # The first turn finds what came while the loop was blocked, and the second reads it. In the
     # third the reader takes it: a close frame may be in it.
@@ -60,9 +62,18 @@ class WebSocketClient(Sender):
         *,
         timeout: float,
         retry: RetryPolicy,
+        telemetry: Telemetry,
         lent: Closable | None = None,
     ) -> None:
-        super().__init__(auth, home, timeout=timeout, retry=retry, rate_limit=None, lent=lent)
+        super().__init__(
+            auth,
+            home,
+            timeout=timeout,
+            retry=retry,
+            rate_limit=None,
+            telemetry=telemetry,
+            lent=lent,
+        )
         self._connections = connections
         self._renewed_at = float("-inf")
         self._renewing: Secret | None = None
@@ -73,6 +84,12 @@ class WebSocketClient(Sender):
     def connected(self) -> bool:
         """Whether there is a connection now."""
         return self._connections.current is not None
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for an answer."""
+        current = self._connections.current
+        return 0 if current is None else current.in_flight
 
     async def open(self) -> None:
         """Make the first connection, and keep one open from now on. Raises if there is none."""
@@ -140,8 +157,14 @@ class WebSocketClient(Sender):
 
     async def send_burst(self, burst: Burst[T]) -> None:
         """Make the first attempts of a burst."""
-        with self._sending_over(burst.connection):
-            await burst.run()
+        try:
+            with self._sending_over(burst.connection):
+                await burst.run()
+        finally:
+            # One that somebody goes on from is counted there.
+            self._counted[AttemptStatus.ANSWERED] += burst.told
+            self._counted[AttemptStatus.UNKNOWN] += burst.given_up
+            self.telemetry.messages += burst.told
 
     def _leave_to(self, kind: Kind, connection: Connection) -> Callable[[float], bool]:
         """Return what says of a loop time whether requests may leave over a connection then."""
@@ -162,6 +185,8 @@ class WebSocketClient(Sender):
             if (stopped := await self._admit(attempts)) is not None:
                 return not_attempted(stopped)
             now = asyncio.get_running_loop().time()
+            if attempts.moments is not None:
+                attempts.moments.admitted = now
             ends = now + attempts.time_for_next((attempts.deadline or ends) - now)
         return result
 
@@ -191,7 +216,7 @@ class WebSocketClient(Sender):
         may_leave = self._leave_to(request.kind, connection)
         with self._sending_over(connection):
             document = await connection.ask(
-                partial(encode, request), ends, may_leave, request.leave
+                partial(encode, request), ends, may_leave, request.leave, attempts.moments
             )
         if document is HELD_BACK:
             return None

@@ -11,6 +11,7 @@ import aiohttp
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import NoResponse
+from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.frames import Answer, Document
 from fourcasters_async._websocket.pending import Asked, Pending
@@ -89,21 +90,29 @@ class Connection:
         ends: float,
         may_leave: Callable[[float], bool],
         leave: Callable[[], Exception | None] | None = None,
+        moments: Moments | None = None,
     ) -> Document | NoResponse:
         """Send the frame that `encode` makes with an id; return its answer by loop time `ends`.
 
         Right before the write `may_leave` is asked with the loop time, and `leave`, which returns
         why the frame may not leave, or `None`. Returns `HELD_BACK` if `may_leave` says no.
+        `moments` are told when it left, and when the answer came.
         """
         if self.lost.done():
             return NoResponse(self.lost.result(), not_sent=True, stale=True)
         (request_id,) = self.new_ids(1)
         answer: asyncio.Future[Document | NoResponse] = self._loop.create_future()
-        self.ask_all([Asked(request_id, ends, encode(request_id), answer, may_leave, leave)])
+        asked = Asked(request_id, ends, encode(request_id), answer, may_leave, leave)
+        self.ask_all([asked])
         try:
-            return await answer
+            document = await answer
+            if moments is not None and type(document) is not NoResponse:
+                moments.answered = moments.read = moments.clock()
+            return document
         finally:
             self._pending.pop(request_id, None)
+            if moments is not None:
+                moments.written, moments.left = asked.left, asked.left is not None
 
     def ask_all(self, asked: Sequence[Pending]) -> None:
         """Send all at once; each is told its answer, or why there is none.
@@ -119,6 +128,11 @@ class Connection:
             self._pending[pending.request_id] = pending
         self._unwritten.extend(asked)
         self._awake(min([pending.ends for pending in asked]))
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for an answer."""
+        return len(self._pending)
 
     def forget(self, pending: Pending) -> None:
         """Let an answer be nobody's."""

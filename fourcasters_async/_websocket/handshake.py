@@ -17,6 +17,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
+from fourcasters_async._core.telemetry import Telemetry
 from fourcasters_async._core.time_limits import TimeLimits
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.middleware import send_once
@@ -48,6 +49,8 @@ _REFUSAL_TIMEOUT = 1.0
 class Handshake(Sender):
     """Makes connections to the WebSocket at one address, one at a time."""
 
+    transport = "handshake"
+
     def __init__(
         self,
         address: URL,
@@ -58,9 +61,16 @@ class Handshake(Sender):
         timeout: float,
         retry: RetryPolicy,
         rate_limit: RateLimit,
+        telemetry: Telemetry,
     ) -> None:
         super().__init__(
-            auth, home, timeout=timeout, retry=retry, rate_limit=rate_limit, lent=clients.lent
+            auth,
+            home,
+            timeout=timeout,
+            retry=retry,
+            rate_limit=rate_limit,
+            telemetry=telemetry,
+            lent=clients.lent,
         )
         self._address = address
         self._clients = clients
@@ -81,6 +91,9 @@ class Handshake(Sender):
 
     async def _attempt(self, attempts: Attempts[T], ends: float) -> AttemptResult[T]:
         token = attempts.token = self._auth.token
+        if attempts.moments is not None:
+            # aiohttp does not say when a handshake leaves.
+            attempts.moments.left = None
         connecting = self._connect(Secret(token or ""))
         self._connecting = True
         try:
@@ -92,6 +105,8 @@ class Handshake(Sender):
         if isinstance(observed, NoResponse):
             return unanswered(attempts.request, observed)
         answer = observed.response if isinstance(observed, BufferedWebSocket) else observed
+        if attempts.moments is not None:
+            attempts.moments.status = answer.status
         self._auth.learn(token, answer.headers.get("X-Auth-Token"))
         if isinstance(observed, BufferedWebSocket):
             self._auth.accept(token)

@@ -66,6 +66,7 @@ class Reconnecting(Generic[C]):
         self._wanted = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self._crashes = 0
+        self._observer = handshake.telemetry.observer
         self.closed = False
         """Whether `close` was called."""
 
@@ -74,6 +75,16 @@ class Reconnecting(Generic[C]):
         """The open connection, `None` while there is none."""
         current = self._current
         return None if current is None or current.lost.done() else current
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for an answer: none of its own."""
+        return 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self.current is not None
 
     def asked(self, error: FourcastersError) -> float:
         """Return the seconds for which a refusal asks to be left alone, as far as that is obeyed.
@@ -95,7 +106,7 @@ class Reconnecting(Generic[C]):
             raise SessionClosedError("the session was closed before there was a connection")
         if made.error is not None:
             raise without_connection(request.endpoint, made.error)
-        self._current = self._carry(cast(BufferedWebSocket, made.value))
+        self._current = self._carried_by(made.value)
         self._keeping = asyncio.create_task(self._keep())
 
     def begin(self) -> None:
@@ -181,7 +192,7 @@ class Reconnecting(Generic[C]):
                 made = await self._handshake.send(self._handshake.request, retry=self._once)
                 error = made.error
                 if error is None:
-                    carried = self._carry(cast(BufferedWebSocket, made.value))
+                    carried = self._carried_by(made.value)
             if carried is None:
                 _log.debug("no connection: %s", error)
                 self._wanted.clear()
@@ -192,12 +203,21 @@ class Reconnecting(Generic[C]):
                 reason = await self._use(carried)
                 carried = None
                 _log.debug("the connection was lost: %s", reason)
+                if self._observer is not None:
+                    self._observer.disconnected(self._handshake.request.endpoint, reason)
                 if clock() - since >= _STEADY:
                     failures = 0
                 pauses = failures - 1
             if pauses > 0:
                 await asyncio.sleep(self._retry.backoff(pauses))
                 await self._idle(pauses, error)
+
+    def _carried_by(self, socket: BufferedWebSocket | None) -> C:
+        """Return what uses a new connection, and tell of it."""
+        carried = self._carry(cast(BufferedWebSocket, socket))
+        if self._observer is not None:
+            self._observer.connected(self._handshake.request.endpoint)
+        return carried
 
     async def _idle(self, failures: int, error: FourcastersError | None) -> None:
         """Wait until a request wants a connection, or it is time to try without one."""

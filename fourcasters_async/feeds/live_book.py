@@ -2,15 +2,13 @@
 
 import asyncio
 import copy
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from fourcasters_async._core.callbacks import tell
 from fourcasters_async.errors import FourcastersError
 from fourcasters_async.feeds.order_book import KeptBook, Side, best_of
 from fourcasters_async.models import BookEntry, MarketType, OrderBook
-
-_log = logging.getLogger("fourcasters_async")
 
 
 class Pulse(Protocol):
@@ -150,10 +148,7 @@ class LiveBook:
         if current:
             self._wake()
         if self.on_stale is not None:
-            try:
-                self.on_stale(self)
-            except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
-                _log.exception("on_stale failed for game %s", self.game_id)
+            tell(self.on_stale, self, "on_stale failed for game %s", self.game_id)
 
     @property
     def told(self) -> bool:

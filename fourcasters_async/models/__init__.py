@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         OutcomeStatus,
         ProofSource,
     )
+    from fourcasters_async.models.stats import SessionStats
     from fourcasters_async.models.undecided import Halted, UndecidedOrder
     from fourcasters_async.models.user import User, UserType
     from fourcasters_async.models.user_event import (
@@ -128,6 +129,7 @@ __all__ = [
     "PriceEvent",
     "ProofSource",
     "ReconciledOrder",
+    "SessionStats",
     "SingleOrderBook",
     "UndecidedOrder",
     "UnmatchedOffer",
@@ -175,6 +177,7 @@ _HOMES = homes_of(
         "price_event": ("GameUpdate", "MatchedVolumeUpdate", "OrderUpdate", "PriceEvent"),
         "reconcile": ("OrderFate", "ReconciledOrder"),
         "report": ("CancelReport", "FlatReport", "GameOutcome", "OutcomeStatus", "ProofSource"),
+        "stats": ("SessionStats",),
         "undecided": ("Halted", "UndecidedOrder"),
         "user": ("User", "UserType"),
         "user_event": (

@@ -1,12 +1,12 @@
 """One cancel over many games: one outcome for each. Knows no endpoint and no transport."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 
 from attrs import evolve
 
+from fourcasters_async._core.callbacks import tell
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
 from fourcasters_async._core.tasks import Cancellation
 from fourcasters_async.errors import (
@@ -32,8 +32,6 @@ FanOut = Callable[
     [Sequence[GameMarket], float | None, OnOutcome | None], Awaitable[list[GameOutcome]]
 ]
 """Cancels on many games by a loop time, and says what came of each, in their order."""
-
-_log = logging.getLogger("fourcasters_async")
 
 _UNANSWERED = {
     AttemptStatus.NOT_SENT: OutcomeStatus.NOT_SENT,
@@ -145,7 +143,7 @@ class Outcomes:
         outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
         self._known[index] = outcome
         if self._on_outcome is not None:
-            _tell(self._on_outcome, outcome)
+            tell(self._on_outcome, outcome, "on_outcome failed for game %s", outcome.game_id)
 
     async def settle_with(
         self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
@@ -243,11 +241,3 @@ def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence
 def _not_begun(market: GameMarket) -> RequestOutcome[Sequence[CancelResult]]:
     error = NotSentError(f"{market}: not sent: its task was cancelled")
     return RequestOutcome(AttemptStatus.NOT_SENT, attempts=0, error=error)
-
-
-def _tell(on_outcome: OnOutcome, outcome: GameOutcome) -> None:
-    try:
-        on_outcome(outcome)
-    except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
-        # The games that are still to be cancelled matter more than the caller's callback.
-        _log.exception("on_outcome failed for game %s", outcome.game_id)

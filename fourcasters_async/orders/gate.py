@@ -1,19 +1,19 @@
-"""The gate: what is halted, and which of the session's own places and edits are undecided.
+"""The gate: it knows what is halted, and which own places and edits of the session are undecided.
 
 It does not know the orders of other sessions and processes on the same account.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from attrs import evolve
 
 from fourcasters_async._core.text import folded
 from fourcasters_async.errors import HaltedError, OutcomeUnknownError, SessionClosedError
 from fourcasters_async.models import (
     CancelResult,
-    Halted,
     OpenOrder,
     UndecidedOrder,
     UnmatchedOffer,
@@ -22,29 +22,26 @@ from fourcasters_async.orders.acknowledged import Acknowledged
 from fourcasters_async.orders.answers import cancelled_orders, may_be_left
 from fourcasters_async.orders.changes import Changes
 from fourcasters_async.orders.follower import Follower, tell_failed, tell_gone
-from fourcasters_async.orders.periods import Periods
+from fourcasters_async.orders.halts import GateObserver, Halts
 from fourcasters_async.orders.tickets import OwnOrder, Recent, Ticket
 
 
-class Gate:
+class Gate(Halts):
     """What may be placed, and what is undecided. Times are loop times, games in lower case.
 
     `late_effect` is the seconds after which a request that left can no longer take effect.
     `read_lag` is the seconds by which a read of the open orders may trail the book.
     """
 
-    def __init__(self, *, late_effect: float, read_lag: float) -> None:
+    def __init__(
+        self, *, late_effect: float, read_lag: float, observer: GateObserver | None = None
+    ) -> None:
+        super().__init__(observer)
         self._late_effect = late_effect
         # Reads may lack an order for `read_lag` after it came into the book.
         self._undecided_for = late_effect + read_lag
         self.read_lag = read_lag
         """The seconds by which a read of the open orders may trail the book."""
-        self.halted = Halted()
-        """The games on which nothing is placed until they are resumed."""
-        self._shut = 0
-        self._periods = Periods()
-        # The games that were halted with their periods.
-        self._with_periods: set[str] = set()
         self.tickets: dict[Ticket, None] = {}
         """The own places and edits that are undecided, in the order of the calls."""
         self._sending: set[asyncio.Task[Any]] = set()
@@ -55,74 +52,6 @@ class Gate:
         self._decided: Recent[tuple[str | None, str | None], None] = Recent()
         self.follower: Follower | None = None
         """What is told of every answer about own orders, if anything is."""
-
-    # What may be placed.
-
-    def halt(self, games: Iterable[str] | None, *, periods: bool = False) -> None:
-        """Let nothing more be placed on the games. `None` stands for all games.
-
-        With `periods`, nothing is placed on their periods either, also if they get known later.
-        """
-        if games is None:
-            self.halted = Halted(everything=True)
-        else:
-            named, halted = frozenset(map(str.casefold, games)), self.halted
-            if periods:
-                self._with_periods |= named
-                named = self.with_periods(named)
-            self.halted = Halted(halted.everything, halted.games | named, halted.resumed - named)
-        self._withdraw()
-
-    def resume(self, games: Iterable[str] | None) -> None:
-        """Let orders be placed again on the games. `None` stands for all games."""
-        if games is None:
-            self.halted = Halted()
-            self._with_periods.clear()
-            return
-        named, halted = frozenset(map(str.casefold, games)), self.halted
-        named |= self.with_periods(named & self._with_periods)
-        self._with_periods -= named
-        resumed = halted.resumed | named if halted.everything else frozenset[str]()
-        self.halted = Halted(halted.everything, halted.games - named, resumed)
-
-    def learn_periods(self, open_orders: Iterable[OpenOrder]) -> None:
-        """Remember the periods that open orders are on. Halt those whose game is halted."""
-        for game, period in self._periods.learn(open_orders):
-            if game in self._with_periods:
-                self.halt([period])
-
-    def with_periods(self, games: Iterable[str]) -> frozenset[str]:
-        """Return the games and those of their periods that are known."""
-        return self._periods.and_their_games(games)
-
-    def shut(self) -> None:
-        """Let nothing be placed any more, on any game, for good."""
-        self._shut += 1
-        self._withdraw()
-
-    @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Let nothing be placed inside the block, on any game."""
-        self.shut()
-        try:
-            yield
-        finally:
-            self._shut -= 1
-
-    def refusal(self, orders: tuple[OwnOrder, ...]) -> HaltedError | None:
-        """Return why orders may not be placed now."""
-        if self._shut:
-            return HaltedError("everything is being cancelled, and nothing is placed")
-        if not self.halted:
-            return None
-        for order in orders:
-            if order.game is None:
-                return HaltedError(
-                    "some games are halted, and the game of this order is not known; pass game_id=…"
-                )
-            if order.game in self.halted:
-                return HaltedError(f"game {order.game} is halted; resume it first")
-        return None
 
     def _withdraw(self) -> None:
         """End the places and edits that wait to be sent and may not be sent any more."""
@@ -153,6 +82,8 @@ class Gate:
         self._note_change(ticket)
         if ticket.left is not None and isinstance(error, OutcomeUnknownError):
             ticket.unknown = True
+            if self._observer is not None and ticket in self.tickets:
+                self._observer.undecided(self._as_undecided([ticket]))
             # Nobody may ever ask what is undecided.
             self._expire(_now())
         else:
@@ -199,19 +130,19 @@ class Gate:
 
     def undecided(self, games: frozenset[str] | None = None) -> tuple[UndecidedOrder, ...]:
         """Return the own orders that may rest on the games now or later."""
-        now, utc = _now(), datetime.now(UTC)
-        self._expire(now)
-        return tuple(
-            UndecidedOrder(
-                order.game,
-                order.user_reference,
-                utc - timedelta(seconds=now - ticket.since),
-                order.order_id,
-            )
-            for ticket in self.tickets
-            if ticket.is_on(games)
-            for order in ticket.orders
-            if games is None or order.game is None or order.game in games
+        self._expire(_now())
+        return self._as_undecided(self.tickets, games)
+
+    def unknown_at(self, now: float) -> int:
+        """Return how many own orders ended unknown and can still come into the book.
+
+        It changes nothing, so that any thread can ask.
+        """
+        expired = now - self._undecided_for
+        return sum(
+            len(ticket.orders)
+            for ticket in tuple(self.tickets)
+            if ticket.unknown and (ticket.left or ticket.since) > expired
         )
 
     async def answered(self, games: frozenset[str] | None, *, until: float) -> None:
@@ -281,6 +212,7 @@ class Gate:
             ticket.orders = tuple(order for order in ticket.orders if order not in this)
             if not ticket.orders:
                 del self.tickets[ticket]
+            self._tell_decided(ticket, this, expired=False)
 
     def can_still_land(
         self, user_reference: str | None, game: str | None, *, asked_at: float
@@ -311,11 +243,35 @@ class Gate:
             if (ticket.left or ticket.since) + self._undecided_for <= now:
                 self._remove(ticket)
                 self._note_change(ticket)
+                self._tell_decided(ticket, ticket.orders, expired=True)
 
     def _remove(self, ticket: Ticket) -> None:
         if ticket in self.tickets:
             del self.tickets[ticket]
             self._remember(ticket.orders)
+
+    def _tell_decided(self, ticket: Ticket, orders: Sequence[OwnOrder], *, expired: bool) -> None:
+        if self._observer is not None and ticket.unknown:
+            decided = evolve(ticket, orders=tuple(orders))
+            self._observer.decided(self._as_undecided([decided]), expired=expired)
+
+    @staticmethod
+    def _as_undecided(
+        tickets: Iterable[Ticket], games: frozenset[str] | None = None
+    ) -> tuple[UndecidedOrder, ...]:
+        now, utc = _now(), datetime.now(UTC)
+        return tuple(
+            UndecidedOrder(
+                order.game,
+                order.user_reference,
+                utc - timedelta(seconds=now - ticket.since),
+                order.order_id,
+            )
+            for ticket in tickets
+            if ticket.is_on(games)
+            for order in ticket.orders
+            if games is None or order.game is None or order.game in games
+        )
 
     def _remember(self, decided: Iterable[OwnOrder]) -> None:
         for order in decided:

@@ -182,7 +182,12 @@ class OrdersSocket(Orders):
         Like `AsyncSession.dead_man_switch`, with `heartbeat` messages on this connection. `timeout`
         is in whole seconds, at least 1. If the connection is lost, a beat is sent on the next one.
         """
-        return DeadManSwitch(lambda: self._beats(timeout), timeout=timeout, on_change=on_change)
+        return DeadManSwitch(
+            lambda: self._beats(timeout),
+            timeout=timeout,
+            on_change=on_change,
+            observer=self._sender.telemetry.observer,
+        )
 
     @asynccontextmanager
     async def _beats(self, after: int) -> AsyncIterator[Beat]:

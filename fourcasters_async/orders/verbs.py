@@ -68,6 +68,8 @@ class Orders(ABC):
         self._gate = gate
         self._reads = reads
         self._max_in_flight = max_in_flight
+        if (observer := sender.telemetry.observer) is not None:
+            observer.follow(self, sender.transport)
 
     async def cancel(self, order_id: str, *, deadline: float | None = None) -> CancelResult:
         """Cancel one order: `POST /session/cancel`, or `cancelById` over the Orders WebSocket.

@@ -1,0 +1,36 @@
+"""What a session has done, in numbers."""
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class SessionStats:
+    """What a session has done since it was made, and what it is at now, as plain numbers.
+
+    `answered`, `refused`, `unknown` and `not_sent` are attempts by how they ended, over all
+    transports, messages of a fan-out and handshakes included. One that the caller gave up counts as
+    unknown. `burst_messages` are those among the answered that left in a fan-out over the Orders
+    WebSocket: they have no event of their own.
+
+    `in_flight` and `connections` are requests without an answer and open connections, of REST and
+    of WebSockets. `waiting` and `remaining` are of the rate limit, which other sessions may share:
+    requests that wait, and `RateLimit.remaining`. `undecided_orders` are own orders whose place or
+    edit ended unknown and that may still be in the book. `halted_games` are the games that are
+    halted by name; with `halted_everything` all are, but for those that were resumed.
+    """
+
+    answered: int = 0
+    refused: int = 0
+    unknown: int = 0
+    not_sent: int = 0
+    burst_messages: int = 0
+    retries: int = 0
+    holds: int = 0
+    token_renewals: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+    connections: int = 0
+    remaining: int = 0
+    undecided_orders: int = 0
+    halted_games: int = 0
+    halted_everything: bool = False
