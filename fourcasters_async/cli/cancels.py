@@ -13,6 +13,7 @@ from fourcasters_async.cli.display import show_orders, show_results, to_json, ve
 from fourcasters_async.cli.exits import ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN, run, tell_source
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import console_of, say, say_json, whoever_reads
+from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.wording import counted, number
 from fourcasters_async.cli.words import ask, given_ids, json_option
 from fourcasters_async.errors import FourcastersError
@@ -185,8 +186,9 @@ async def _act(
     verify: bool,
 ) -> tuple[object, list[OpenOrder] | None]:
     async with session:
-        done = await act(session)
-        return done, await _still_open(session, wanted) if verify else None
+        with waiting():
+            done = await act(session)
+            return done, await _still_open(session, wanted) if verify else None
 
 
 async def _still_open(session: AsyncSession, wanted: Wanted) -> list[OpenOrder] | None:
