@@ -20,9 +20,10 @@ from rich.text import Text
 
 from fourcasters_async import AsyncSession, CancelReport
 from fourcasters_async.cli.display import show_outcomes
+from fourcasters_async.cli.drawing import drawn_line
 from fourcasters_async.cli.exits import exit_status
 from fourcasters_async.cli.sessions import name_of
-from fourcasters_async.cli.terminal import headline
+from fourcasters_async.cli.wording import summary
 from fourcasters_async.testing import FakeExchange, faults
 
 DOCS = Path(__file__).parent
@@ -69,8 +70,9 @@ def one_unknown() -> str:
         record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, highlight=False
     )
     command(console, f"fourcasters cancel-games --deadline {DEADLINE:g} - < games")
+    console.print(f"on the {exchange}")
     show_outcomes(console, report.outcomes)
-    headline(console, f"{exchange}: {report}")
+    console.print(drawn_line(summary(report), "bold red"))
     command(console, "echo $?")
     console.print(exit_status(report))
     return svg(console, "one_unknown")

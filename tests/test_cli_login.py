@@ -63,8 +63,8 @@ async def test_a_login_keeps_a_token_that_the_other_commands_use(
     fake_exchange: FakeExchange, run: Run
 ) -> None:
     ran = await run("login", stdin=f"{NAME}\n{PASSWORD}\n")
-    assert ran.status == 0
-    assert PASSWORD not in ran.out + ran.err
+    assert (ran.status, ran.out) == (0, "")
+    assert PASSWORD not in ran.err
     assert (await run("orders")).status == 0
     assert fake_exchange.received("login") == 1
 

@@ -24,7 +24,7 @@ async def test_games_are_cancelled_over_the_socket(fake_exchange: FakeExchange, 
     games = [fake_exchange.add_game(orders=2).game_id for _ in range(3)]
     ran = await run("cancel-games", *games, "--verify", **both(fake_exchange))
     assert ran.status == 0
-    assert "3 games: 3 confirmed; 6 orders cancelled; verified clear" in ran.out
+    assert "3 games: 3 confirmed; 6 orders cancelled; verified clear" in ran.err
     assert (fake_exchange.received(WS), fake_exchange.received(REST)) == (3, 0)
 
 
@@ -87,7 +87,7 @@ async def test_a_socket_where_nobody_listens_costs_nothing(
     nowhere = f"ws://127.0.0.1:{unused_tcp_port}/orders/ws"
     ran = await run("cancel-games", *games, FOURCASTERS_ORDERS_URL=nowhere)
     assert ran.status == 0
-    assert [row.split("\t")[-1] for row in ran.out.splitlines()[:-1]] == ["yes"] * 3
+    assert [row.split("\t")[-1] for row in ran.out.splitlines()] == ["yes"] * 3
     assert fake_exchange.received(REST) == 3
 
 
@@ -188,5 +188,5 @@ async def test_an_interrupted_command_over_the_socket_prints_what_is_known(
     out, err = await process.communicate()
     assert process.returncode == 3
     rows = [line.split("\t")[:2] for line in out.decode().splitlines()[:2]]
-    assert rows == [[answered, "confirmed"], [hangs, "unknown"]]
+    assert rows == [[hangs, "unknown"], [answered, "confirmed"]]
     assert b"Traceback" not in err

@@ -106,8 +106,11 @@ def test_both_servers_of_the_pages_have_tests_of_their_own() -> None:
 async def test_a_command_of_a_page_ends_well(
     page: str, line: str, run: Run, example: Any, fake_exchange: FakeExchange
 ) -> None:
-    ran = await run(*line.split()[1:])
-    assert ran.status == 0, ran.err
+    out = ""
+    for command in line.split(" | "):
+        ran = await run(*command.split()[1:], stdin=out)
+        assert ran.status == 0, ran.err
+        out = ran.out
 
 
 @pytest.mark.real_time

@@ -3,13 +3,13 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
+from shapes import mistakes
 from support import QUICK, Ran, Run
 from test_terminal import EVIL, has_danger
 
@@ -408,51 +408,6 @@ async def test_the_account_is_shown_with_what_is_known_of_it(
     assert "default offer" not in shown
 
 
-SHAPES = {
-    name: json.loads(shape)
-    for name, shape in re.findall(
-        r"^### `(\S+)`\n\n```json\n(.*?)```",
-        (Path(__file__).parents[1] / "docs" / "cli.md").read_text(),
-        re.DOTALL | re.MULTILINE,
-    )
-}
-TYPES: dict[str, Callable[[Any], bool]] = {
-    "string": lambda value: type(value) is str,
-    "number": lambda value: type(value) in (int, float),
-    "boolean": lambda value: type(value) is bool,
-    "object": lambda value: type(value) is dict,
-    "time": lambda value: datetime.fromisoformat(value).tzinfo is not None,
-}
-
-
-def fields_of(name: str) -> dict[str, str]:
-    shape = dict(SHAPES[name])
-    base = shape.pop("...", None)
-    return shape if base is None else fields_of(base) | shape
-
-
-def mistakes(value: Any, kind: str, at: str = "$") -> Iterator[str]:
-    """Yield where a value has not the documented type."""
-    if kind.endswith("?"):
-        if value is not None:
-            yield from mistakes(value, kind[:-1], at)
-    elif kind.endswith("[]"):
-        assert isinstance(value, list), at
-        for index, each in enumerate(value):
-            yield from mistakes(each, kind[:-2].strip("()"), f"{at}[{index}]")
-    elif " | " in kind:
-        found = [list(mistakes(value, each, at)) for each in kind.split(" | ")]
-        yield from min(found, key=len)
-    elif kind in TYPES:
-        if not TYPES[kind](value):
-            yield f"{at}: {value!r} is no {kind}"
-    else:
-        shape = fields_of(kind)
-        yield from (f"{at}: {name}" for name in value.keys() ^ shape.keys())
-        for name in value.keys() & shape.keys():
-            yield from mistakes(value[name], shape[name], f"{at}.{name}")
-
-
 @pytest.mark.parametrize(
     "words", [*READS, ["orders"], ["cancel-games", "GAME", "NONE", "--verify"]], ids=" ".join
 )
@@ -468,7 +423,7 @@ async def test_the_json_of_a_command_has_the_documented_shape(
     assert document[
         {"book": "child_games", "cancel-games": "outcomes", "me": "user"}.get(words[0], words[0])
     ]
-    assert not list(mistakes(document, words[0]))
+    assert not mistakes(document, words[0])
 
 
 SPARSE = {
@@ -492,7 +447,7 @@ async def test_records_of_which_nothing_is_known_are_shown_and_have_the_document
     assert (await run(*words)).status == 0
     assert (await run(*words, **AT_80_COLUMNS)).status == 0
     document = json.loads((await run(*words, "--json")).out)
-    assert not list(mistakes(document, words[0]))
+    assert not mistakes(document, words[0])
 
 
 @pytest.mark.parametrize("words", READS, ids=" ".join)
@@ -510,16 +465,17 @@ async def test_nothing_to_show_is_said_on_standard_error(
     assert (await run(*words, "--json")).status == 0
 
 
+@pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.parametrize("words", [*READS, ["orders"]], ids=" ".join)
-async def test_at_80_columns_ids_are_whole_and_nothing_is_cut(
-    fake_exchange: FakeExchange, run: Run, words: list[str]
+async def test_at_40_and_at_80_columns_ids_are_whole_and_nothing_is_cut(
+    fake_exchange: FakeExchange, run: Run, words: list[str], width: int
 ) -> None:
     game, done = furnish(fake_exchange)
     words = [game.game_id if word == "GAME" else word for word in words]
-    ran = await run(*words, **AT_80_COLUMNS)
+    ran = await run(*words, **AT_80_COLUMNS | {"COLUMNS": str(width)})
     shown = on_screen(ran)
     rows = [line for line in shown.splitlines() if not line.startswith("65b0")]
-    assert max(map(len, rows)) <= 80
+    assert max(map(len, rows)) <= width
     assert "…" not in shown
     wanted = {"graded": done.game_id, "me": "5f" * 12}.get(words[0], game.game_id)
     assert wanted in shown

@@ -36,9 +36,11 @@ NOT_FOR_A_KILL = {
     "fourcasters_async.testing",
 }
 OTHER_COMMANDS = {
+    "fourcasters_async.cli.book",
     "fourcasters_async.cli.demo",
     "fourcasters_async.cli.follow",
     "fourcasters_async.cli.login",
+    "fourcasters_async.cli.reading",
     "fourcasters_async.cli.reads",
     "fourcasters_async.cli.sandbox",
     "fourcasters_async.cli.watch",
@@ -158,9 +160,9 @@ async def test_a_kill_from_the_command_line_imports_no_table_and_no_other_comman
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment(fake_exchange)},
     )
-    out, err = await process.communicate()
+    _, err = await process.communicate()
     imported = {line.rpartition("|")[2].strip() for line in err.decode().splitlines()}
-    assert b"1 confirmed" in out
+    assert b"1 confirmed" in err
     assert "fourcasters_async.session" in imported
     assert not imported & {*NOT_FOR_A_KILL, *OTHER_COMMANDS, "rich"}
 

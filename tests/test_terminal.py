@@ -171,5 +171,5 @@ async def test_a_command_prints_what_the_exchange_says_without_its_line_breaks(
         ["cancel-games", "688c0516fbc14da0c202d426"],
         env={"FOURCASTERS_TOKEN": fake_exchange.token, "FOURCASTERS_BASE_URL": fake_exchange.url},
     )
-    assert len(result.stdout.splitlines()) == 2
+    assert len(result.stdout.splitlines()) == 1
     assert not has_danger(result.output.replace("\n", "").replace("\t", ""))

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from shapes import mistakes
 from support import QUICK, JumpingLoop, Run, environment, until
-from test_read_commands import mistakes
 from test_terminal import EVIL, has_danger
 
 from fourcasters_async import (
@@ -804,7 +804,7 @@ class Terminal:
 
 @asynccontextmanager
 async def on_terminal(
-    exchange: FakeExchange, *words: str
+    exchange: FakeExchange, *words: str, **more: str
 ) -> AsyncIterator[tuple[Terminal, asyncio.subprocess.Process]]:
     import fcntl  # noqa: PLC0415  # Windows does not have it
     import pty  # noqa: PLC0415  # as above
@@ -813,7 +813,7 @@ async def on_terminal(
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    env = {**variables(exchange), "TERM": "xterm", "NO_COLOR": "1"}
+    env = {**variables(exchange), "TERM": "xterm", "NO_COLOR": "1", **more}
     for name in ("COLUMNS", "LINES"):
         env.pop(name, None)
     process = await asyncio.create_subprocess_exec(

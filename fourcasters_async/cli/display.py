@@ -1,5 +1,6 @@
 """What the command line prints: tables on a terminal, otherwise lines with tabs."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ import attrs
 import orjson
 
 from fourcasters_async.cli.columns import Columns, Row
-from fourcasters_async.cli.terminal import headline, say_row
+from fourcasters_async.cli.terminal import console_of, headline, say, say_row
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
@@ -19,7 +20,32 @@ if TYPE_CHECKING:
     from fourcasters_async.cli.demo import DemoResult
 
 ORDERS = Columns(
-    ("game", "league", "teams", "orders", "offered", "filled", "remaining"), range(3, 7)
+    ("game", "league", "teams", "orders", "offered", "filled", "remaining"),
+    range(3, 7),
+    spare=frozenset({"offered"}),
+)
+OUTCOMES = Columns(
+    (
+        "game",
+        "status",
+        "cancelled",
+        "not cancelled",
+        "open",
+        "attempts",
+        "ms",
+        "error",
+        "complete",
+    ),
+    range(2, 7),
+    spare=frozenset({"attempts", "ms"}),
+    status="status",
+    note="error",
+)
+RESULTS = Columns(
+    ("order", "cancelled", "remaining", "order text", "reason"),
+    range(2, 3),
+    status="cancelled",
+    note="reason",
 )
 _ROWS_SHOWN = 12
 
@@ -44,40 +70,20 @@ def progress(console: "Console | None", games: int) -> Iterator[Callable[[GameOu
 
 
 def show_rows(
-    console: "Console | None",
-    heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    numbers: range,
+    console: "Console | None", columns: Columns, rows: Sequence[Row], *, err: bool = False
 ) -> None:
-    """Print a table on a terminal, otherwise lines with tabs.
-
-    `numbers` are aligned right, and have no thousands separators in lines with tabs. Nothing is
-    ever cut on a terminal: long texts are folded, and an id stays whole. A row that is too wide for
-    that is printed in several lines.
-    """
+    """Print a table on a terminal, otherwise lines with tabs; `err` is for standard error."""
     if console is not None and console.is_terminal:
         from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
 
-        console.print(drawn_rows(console.width, heads, rows, numbers=numbers))
+        console.print(drawn_rows(console.width, columns, rows))
         return
     for row in rows:
-        say_row(row, numbers=numbers)
+        say_row(row, numbers=columns.numbers, err=err)
 
 
 def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) -> None:
-    """Print one row per game."""
-    heads = (
-        "game",
-        "status",
-        "cancelled",
-        "not cancelled",
-        "open",
-        "attempts",
-        "ms",
-        "error",
-        "complete",
-    )
+    """Print one row per game: those first that are not known to be clear."""
     rows = [
         (
             str(outcome.market),
@@ -90,28 +96,33 @@ def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) ->
             "" if outcome.unsettled is None else str(outcome.unsettled),
             "yes" if outcome.complete else "no",
         )
-        for outcome in outcomes
+        for outcome in sorted(outcomes, key=_settled)
     ]
-    show_rows(console, heads, rows, numbers=range(2, 7))
+    show_rows(console, OUTCOMES, rows)
 
 
-def interrupted_line(report: CancelReport, *, verify: bool) -> str:
-    """Say how far a fan-out came that was interrupted."""
-    total = f"{len(report.confirmed):,} of {len(report.outcomes):,} confirmed"
-    others = (
-        (len(report.partial), "partial"),
-        (len(report.refused), "refused"),
-        (len(report.not_sent), "not sent"),
-        (len(report.unknown), "not known"),
-    )
-    parts = [total, *(f"{count:,} {name}" for count, name in others if count)]
-    return f"interrupted: {', '.join([*parts, 'not verified'] if verify else parts)}"
+def _settled(outcome: GameOutcome) -> int:
+    """Return how well a game is settled: not, by the answer alone, or by proof."""
+    if outcome.resting == []:
+        return 2
+    return 1 if outcome.unsettled is None else 0
+
+
+def verdict(text: str, *, good: bool) -> None:
+    """Print on standard error what a command came to."""
+    console = console_of(sys.stderr)
+    if console is None:
+        say(text, err=True)
+        return
+    from fourcasters_async.cli.drawing import drawn_line  # noqa: PLC0415  # as above
+
+    console.print(drawn_line(text, f"bold {'green' if good else 'red'}"))
 
 
 def show_demo(console: "Console", result: "DemoResult") -> None:
     """Print what the demo did, and how long each way took."""
     outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
-    show_outcomes(console, outcomes[:_ROWS_SHOWN])
+    show_outcomes(console, sorted(outcomes, key=_settled)[:_ROWS_SHOWN])
     if more > 0:
         console.print(f"… and {more:,} more games")
     headline(console, f"sandbox: {result.report}")
@@ -132,8 +143,7 @@ def show_demo(console: "Console", result: "DemoResult") -> None:
 
 
 def show_results(console: "Console | None", results: Iterable[CancelResult]) -> None:
-    """Print one row per order that was to be cancelled."""
-    heads = ("order", "cancelled", "remaining", "order text", "reason")
+    """Print one row per order that was to be cancelled: those first that were not."""
     rows = [
         (
             result.order_id or "?",
@@ -142,15 +152,17 @@ def show_results(console: "Console | None", results: Iterable[CancelResult]) -> 
             result.description or "",
             result.reason or "",
         )
-        for result in results
+        for result in sorted(results, key=lambda result: result.success)
     ]
-    show_rows(console, heads, rows, numbers=range(2, 3))
+    show_rows(console, RESULTS, rows)
 
 
-def show_orders(console: "Console | None", orders: Sequence[OpenOrder]) -> None:
+def show_orders(
+    console: "Console | None", orders: Sequence[OpenOrder], *, err: bool = False
+) -> None:
     """Print one row per game with open orders, and the totals."""
     rows = [*order_rows(orders), ("total", "", "", *order_totals(orders))]
-    show_rows(console, ORDERS.heads, rows, numbers=ORDERS.numbers)
+    show_rows(console, ORDERS, rows, err=err)
 
 
 def order_rows(orders: Iterable[OpenOrder]) -> list[Row]:

@@ -2,8 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
+
+import click
 
 from fourcasters_async.cli.sessions import token_source
 from fourcasters_async.cli.terminal import say, usage_error
@@ -17,8 +20,40 @@ from fourcasters_async.models import CancelReport, OutcomeStatus
 
 T = TypeVar("T")
 
-# 2 is click's own, for wrong usage.
-ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN = 0, 1, 3
+ALL_CONFIRMED, NOT_CANCELLED, WRONG_USAGE, NOT_KNOWN, ABORTED = range(5)
+
+STATUSES = {
+    ALL_CONFIRMED: (
+        (
+            "everything is confirmed; with `cancel-games --verify`, every game is proved clear, "
+            "whatever became of the requests"
+        ),
+        "the exchange answered; `watch`, `book --follow` and `sandbox` at Ctrl-C",
+    ),
+    NOT_CANCELLED: (
+        "something was refused or not cancelled",
+        "it refused, such as for a game that it does not know; or nobody reads the output any more",
+    ),
+    WRONG_USAGE: (
+        "wrong usage, which is also that there is no id on standard input: nothing was sent",
+        "wrong usage",
+    ),
+    NOT_KNOWN: (
+        (
+            "something is unknown or was not sent, or the command was interrupted; `cancel-league` "
+            "without `--verify`"
+        ),
+        "no usable answer came, or the command was interrupted",
+    ),
+    ABORTED: (
+        (
+            "nobody said yes: the answer was another, or Ctrl-C, or standard input is closed or no "
+            "terminal; nothing was sent"
+        ),
+        "a question was not answered: Ctrl-C, or standard input is closed",
+    ),
+}
+"""What each exit status says, of a command that cancels and of any other. 2 is click's own too."""
 
 _NOT_ANSWERED = (OutcomeStatus.UNKNOWN, OutcomeStatus.NOT_SENT)
 
@@ -42,12 +77,12 @@ def run(
         # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
         refused = isinstance(error, tuple(REFUSALS.values()))
         tell_source(error)
-        _fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
+        fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
     except KeyboardInterrupt:
         doubt = ": orders in flight may or may not be cancelled"
         message = f"interrupted{doubt if cancels else ''}"
         if interrupted is None:
-            _fail(message, NOT_KNOWN)
+            fail(message, NOT_KNOWN)
         say(message, err=True)
         return interrupted()
 
@@ -58,9 +93,28 @@ def tell_source(*errors: BaseException | None) -> None:
         say(f"the token is from {token_source().name}", err=True)
 
 
-def _fail(message: str, status: int) -> NoReturn:
+def fail(message: str, status: int) -> NoReturn:
+    """Say why a command ends on standard error, and exit."""
     say(message, err=True)
     sys.exit(status)
+
+
+@contextmanager
+def ends_told() -> Iterator[None]:
+    """Exit with a status if a question is not answered, or if the work is not at fault.
+
+    That is Ctrl-C before or after it, or an output that cannot be written.
+    """
+    try:
+        yield
+    except click.Abort:
+        fail("aborted: nothing was sent", ABORTED)
+    except KeyboardInterrupt:
+        fail("interrupted", NOT_KNOWN)
+    except BrokenPipeError:
+        raise  # nobody reads any more; click knows how to end then
+    except OSError as error:
+        fail(f"OSError: {error}", NOT_KNOWN)
 
 
 def exit_status(report: CancelReport, *, verify: bool = False) -> int:

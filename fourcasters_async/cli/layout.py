@@ -1,7 +1,7 @@
 """How wide the columns of a table are on a narrow terminal. No I/O."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from rich.cells import cell_len
 
@@ -11,7 +11,7 @@ _LONGEST_WORD, _LONGEST_ID = 12, 40
 
 
 def widths_in(
-    room: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: range
+    room: int, heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Container[int]
 ) -> list[int] | None:
     """Return the widths of columns that share so much room, `None` if there is too little of it.
 

@@ -34,7 +34,7 @@ def login(username: str | None) -> None:
         file.keep(tokens[-1])
     except OSError as error:
         raise click.ClickException(harmless(f"the token cannot be kept: {error}")) from None
-    say(f"logged in to the {name_of(session)}; the token is kept in {file.path}")
+    say(f"logged in to the {name_of(session)}; the token is kept in {file.path}", err=True)
     if given_token() is not None:
         say(f"{TOKEN} is set, and is used in place of it", err=True)
 
@@ -54,4 +54,4 @@ def logout() -> None:
         session = AsyncSession(token, base_url=each.exchange)
         run(in_session(session, session.logout), cancels=False)
         each.remove()
-        say(f"logged out of the {name_of(session)}")
+        say(f"logged out of the {name_of(session)}", err=True)

@@ -24,7 +24,7 @@ from fourcasters_async.models import (
     User,
 )
 
-GAMES = Columns(("game", "league", "start (UTC)", "live", "teams"), range(0))
+GAMES = Columns(("game", "league", "start (UTC)", "live", "teams"))
 BOOK = Columns(("game", "market", "line", "side", "odds", "amount", "orders", "own"), range(4, 8))
 # On a terminal, where the game is in the headline.
 PRICES = Columns(BOOK.heads[1:], range(3, 7))
@@ -33,7 +33,7 @@ BETS = Columns(("game", "teams", "what", "side", "odds", "risk", "win"), range(4
 GRADED = Columns(
     ("game", "settled (UTC)", "what", "side", "odds", "outcome", "result"), range(6, 7)
 )
-ME = Columns(("field", "value"), range(0))
+ME = Columns(("field", "value"))
 
 # The lists of a book, with the market and the side that each is of, in the order to show them.
 _SIDES = (

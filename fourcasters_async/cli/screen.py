@@ -35,7 +35,7 @@ def fitting(
         kept = [rows[place] for place in sorted(places[:count])]
         parts = []
         if kept:
-            parts.append(drawn_rows(console.width, columns.heads, kept, numbers=columns.numbers))
+            parts.append(drawn_rows(console.width, columns, kept))
         if left := len(rows) - count:
             parts.append(drawn_line(f"… and {left:,} more {more}"))
         return Group(*parts)

@@ -51,8 +51,11 @@ def token_source() -> TokenSource:
     return TokenSource(given, name, file)
 
 
-def make_session() -> AsyncSession:
-    """Make the session of a command, and say on standard error at which exchange it is."""
+def make_session(*, told: bool = False) -> AsyncSession:
+    """Make the session of a command, and say on standard error at which exchange it is.
+
+    With `told` that was said before.
+    """
     source = token_source()
     try:
         session = (
@@ -63,7 +66,8 @@ def make_session() -> AsyncSession:
     except InvalidRequestError as error:
         hint = ", or run `fourcasters login`" if str(error).startswith(f"{TOKEN}: not set") else ""
         raise usage_error(f"{error}{hint}") from None
-    say(f"on the {name_of(session)}", err=True)
+    if not told:
+        say(f"on the {name_of(session)}", err=True)
     return session
 
 

@@ -8,7 +8,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -51,9 +52,9 @@ def write_anything() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def console_of(stream: TextIO) -> "Console | None":
-    """Return what draws on a stream, `None` if it is no terminal."""
-    if not (stream.isatty() or _FORCING & os.environ.keys()):
+def console_of(stream: TextIO | None) -> "Console | None":
+    """Return what draws on a stream, `None` if it is no terminal, or closed."""
+    if stream is None or not (stream.isatty() or _FORCING & os.environ.keys()):
         return None
     from rich.console import Console  # noqa: PLC0415  # as above
 
@@ -76,10 +77,26 @@ def usage_error(error: Exception | str) -> click.UsageError:
     return click.UsageError(harmless(str(error)))
 
 
-def say_row(row: Sequence[str], *, numbers: range) -> None:
+@contextmanager
+def whoever_reads() -> Iterator[None]:
+    """Print in this block what a command came to, and let it go on if that cannot be written.
+
+    Whoever reads may want the first line alone, or a disk may be full: the exit status is to say
+    what became of the orders all the same.
+    """
+    try:
+        yield
+    except (BrokenPipeError, SystemExit):
+        # The reader has gone; the other is how rich says it.
+        pass
+    except OSError as error:
+        say(f"standard output cannot be written: {error.strerror}", err=True)
+
+
+def say_row(row: Sequence[str], *, numbers: range, err: bool = False) -> None:
     """Print one line with tabs, `numbers` without thousands separators."""
     cells = (cell.replace(",", "") if index in numbers else cell for index, cell in enumerate(row))
-    click.echo("\t".join(map(harmless, cells)))
+    click.echo("\t".join(map(harmless, cells)), err=err)
 
 
 def _harmless(character: str) -> str:

@@ -18,7 +18,7 @@ from fourcasters_async.models import Lagged, OpenOrder, OrderChange, OrderFilled
 _HEADS = ("event", "game", "order", "what", "side", "odds", "amount", "remaining", "note")
 CHANGES = Columns(("time (UTC)", *_HEADS), range(6, 9))
 # On a terminal, where three ids would leave no room.
-NEWEST = Columns(("time (UTC)", "event", "what happened"), range(0))
+NEWEST = Columns(("time (UTC)", "event", "what happened"))
 _NO_ORDER = ("",) * (len(_HEADS) - 2)
 
 

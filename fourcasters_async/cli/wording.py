@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from fourcasters_async import models
 from fourcasters_async.models import (
+    CancelReport,
     Game,
     MarketType,
     MatchedBet,
@@ -13,6 +14,8 @@ from fourcasters_async.models import (
 )
 
 UNKNOWN = "?"
+# The widest line that a terminal of 80 columns does not break.
+_LINE = 80
 
 
 def number(value: int) -> str:
@@ -29,6 +32,33 @@ def total(values: Iterable[float | None]) -> float | None:
     """Return the sum of some amounts, `None` if one of them is not known."""
     known = list(values)
     return None if None in known else sum(value or 0.0 for value in known)
+
+
+def counted(count: int, noun: str) -> str:
+    """Write how many there are of something."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def summary(report: CancelReport, *, verify: bool = False, interrupted: bool = False) -> str:
+    """Sum up a fan-out in one line.
+
+    It is the text of the report, without its time or with fewer words where that is too long.
+    """
+    seen = sum(len(outcome.resting or ()) for outcome in report.outcomes)
+    proved = all(outcome.resting is not None for outcome in report.outcomes)
+    begin = "interrupted: " if interrupted else ""
+    end = "" if proved or not verify else "; not verified"
+    for report_told in (str(report), str(report).rpartition("; ")[0]):
+        told = f"{begin}{report_told}{end}"
+        if len(told) <= _LINE:
+            return told
+    unsettled = sum(outcome.unsettled is not None for outcome in report.outcomes)
+    cancelled = sum(result.success for result in report.results)
+    clear = "; verified clear" if report.verified_clear else end
+    return (
+        f"{begin}{counted(len(report.outcomes), 'game')}, {number(unsettled)} unsettled; "
+        f"{number(cancelled)} cancelled{f'; {number(seen)} still open' if seen else clear}"
+    )
 
 
 def american(odds: float | None) -> str:
