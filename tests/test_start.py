@@ -25,6 +25,8 @@ from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.testing import FakeExchange
 
 NOT_FOR_A_KILL = {
+    "fourcasters_async._events",
+    "fourcasters_async.events",
     "fourcasters_async.exposure",
     "fourcasters_async.feeds.live_orders",
     "fourcasters_async.feeds.prices",
@@ -32,6 +34,7 @@ NOT_FOR_A_KILL = {
     "fourcasters_async.markets",
     "fourcasters_async.models.order_book",
     "fourcasters_async.models.price_event",
+    "fourcasters_async.models.stats",
     "fourcasters_async.models.user_event",
     "fourcasters_async.search",
     "fourcasters_async.testing",
