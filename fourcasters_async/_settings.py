@@ -2,20 +2,17 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import aiohttp
 from yarl import URL
 
+import fourcasters_async
 from fourcasters_async._core.auth import OnToken
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import hidden
 from fourcasters_async.errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    # A session without a hook should not wait until the events are imported.
-    from fourcasters_async.events import SessionEvent
 
 BASE_URL = "https://api.4casters.io"
 ORDERS_URL = "wss://orders-api.4casters.io/orders/ws"
@@ -45,7 +42,7 @@ class SessionOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     rate_limit: RateLimit | None
     on_token: OnToken | None
-    on_event: "Callable[[SessionEvent], object] | None"
+    on_event: "Callable[[fourcasters_async.SessionEvent], object] | None"
     late_effect: float
     read_lag: float
 

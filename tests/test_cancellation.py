@@ -20,6 +20,7 @@ from fourcasters_async import (
     SessionClosedError,
     UnsettledCancelsError,
 )
+from fourcasters_async._core.tasks import Cancellation
 from fourcasters_async._http.pool import Pool
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -304,3 +305,49 @@ async def test_a_place_whose_task_somebody_cancels_before_it_left_was_not_sent(
             await placing
         assert not session._gate.undecided()
     assert fake_exchange.received("place") == 0
+
+
+@pytest.mark.parametrize("opened", ["orders_socket", "user_feed", "price_feed", "live_orders"])
+async def test_a_signal_right_before_a_connection_is_opened_is_not_lost(
+    session: AsyncSession, opened: str
+) -> None:
+    async def interrupted() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        # So asyncio takes Ctrl-C: in the middle of what the task does.
+        task.cancel()
+        async with getattr(session, opened)():
+            pytest.fail("it was opened")
+
+    ended = asyncio.create_task(interrupted())
+    await asyncio.wait([ended])
+    assert ended.cancelled()
+
+
+async def test_a_cancel_that_a_task_is_not_told_of_yet_counts_as_one_that_comes() -> None:
+    async def interrupted() -> bool:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        cancellation = Cancellation()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return cancellation.requested
+        return False
+
+    assert await asyncio.create_task(interrupted())
+
+
+async def test_a_cancel_that_a_task_cleans_up_after_is_not_one_that_comes() -> None:
+    async def interrupted() -> bool:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return Cancellation().requested
+        return True
+
+    assert not await asyncio.create_task(interrupted())

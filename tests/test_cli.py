@@ -367,11 +367,11 @@ async def test_the_demo_runs_the_main_job_on_a_sandbox_of_its_own(
 ) -> None:
     ran = await run("demo", "--games", "5", "--orders", "3", "--latency", "1")
     assert ran.status == 0
-    assert ran.out.startswith("SANDBOX at http://127.0.0.1:")
+    assert ran.err.startswith("starting a sandbox exchange in another process\n")
     assert "5 games: 5 confirmed; 15 orders cancelled" in ran.out
-    assert "15 before, 0 after" in ran.out
+    assert "30 placed, 0 open at the end" in ran.out
     assert "one after another" in ran.out
-    assert "for as many other games: 5 confirmed" in ran.out
+    assert "ms  5 other games" in ran.out
     assert not fake_exchange.requests
 
 

@@ -184,9 +184,58 @@ async def test_a_refused_token_is_named_by_where_it_is_from(
 ) -> None:
     await log_in(run)
     fake_exchange.revoke(token_in(file))
-    assert f"the token is from {file.path}" in (await run(*command)).err
+    assert f"the token is from {file.path}; run `fourcasters login`" in (await run(*command)).err
     with_variable = await run(*command, FOURCASTERS_TOKEN="dead" * 10)
-    assert "the token is from FOURCASTERS_TOKEN" in with_variable.err
+    assert "the token is from FOURCASTERS_TOKEN; set FOURCASTERS_TOKEN to a" in with_variable.err
+
+
+async def test_a_refused_token_that_replaced_another_is_named_by_its_file_and_by_the_variable(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    given = fake_exchange.token
+    fake_exchange.move_clock(MONTH)
+    await run("orders", FOURCASTERS_TOKEN=given)
+    replacing = TokenFile.of(fake_exchange.url, replaced=given)
+    fake_exchange.revoke(token_in(replacing))
+    ran = await run("orders", FOURCASTERS_TOKEN=given)
+    assert ran.status == 1
+    assert f"the token is from {replacing.path}, which the exchange sent in place of" in ran.err
+    assert "set FOURCASTERS_TOKEN to a new one" in ran.err
+
+
+async def test_a_refused_login_of_a_command_is_named_by_its_variables_and_not_by_the_token(
+    fake_exchange: FakeExchange, run: Run
+) -> None:
+    wrong = {"FOURCASTERS_USERNAME": NAME, "FOURCASTERS_PASSWORD": "wrong"}
+    for token in ("", "dead" * 10):
+        ran = await run("orders", FOURCASTERS_TOKEN=token, **wrong)
+        assert ran.status == 1
+        assert "are from FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD; correct them" in ran.err
+        assert "the token is from" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("variables", "source"),
+    [
+        ({}, ""),
+        ({"FOURCASTERS_PASSWORD": "wrong"}, " (from FOURCASTERS_PASSWORD)"),
+        (
+            {"FOURCASTERS_USERNAME": NAME, "FOURCASTERS_PASSWORD": "wrong"},
+            " (from FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD)",
+        ),
+    ],
+    ids=["typed", "a password", "both"],
+)
+async def test_a_refused_log_in_says_where_what_was_refused_is_from(
+    run: Run, fake_exchange: FakeExchange, variables: dict[str, str], source: str
+) -> None:
+    # A token has nothing to do with it.
+    ran = await run(
+        "login", stdin=f"{NAME}\nwrong\n", FOURCASTERS_TOKEN=fake_exchange.token, **variables
+    )
+    assert ran.status == 1
+    assert f"refused the user name or the password{source}: 401\n" in ran.err
+    assert "the token is from" not in ran.err
 
 
 async def test_a_token_for_one_exchange_is_not_sent_to_another(run: Run) -> None:

@@ -19,11 +19,14 @@ import fourcasters_async
 from fourcasters_async import models
 from fourcasters_async._json import converter, forms
 from fourcasters_async.cli.commands import main
+from fourcasters_async.cli.exits import NOT_KNOWN
 from fourcasters_async.cli.terminal import console_of
 from fourcasters_async.models.order import OpenOrdersPage
 from fourcasters_async.testing import FakeExchange
 
 NOT_FOR_A_KILL = {
+    "fourcasters_async._events",
+    "fourcasters_async.events",
     "fourcasters_async.exposure",
     "fourcasters_async.feeds.live_orders",
     "fourcasters_async.feeds.prices",
@@ -31,13 +34,16 @@ NOT_FOR_A_KILL = {
     "fourcasters_async.markets",
     "fourcasters_async.models.order_book",
     "fourcasters_async.models.price_event",
+    "fourcasters_async.models.stats",
     "fourcasters_async.models.user_event",
     "fourcasters_async.search",
     "fourcasters_async.testing",
 }
 OTHER_COMMANDS = {
     "fourcasters_async.cli.book",
+    "fourcasters_async.cli.checks",
     "fourcasters_async.cli.demo",
+    "fourcasters_async.cli.doctor",
     "fourcasters_async.cli.follow",
     "fourcasters_async.cli.login",
     "fourcasters_async.cli.reading",
@@ -147,6 +153,23 @@ def test_the_command_says_at_once_which_extra_it_needs(missing: str) -> None:
     assert ended.stderr == (
         "The command line needs an extra: pip install 'fourcasters-async[cli]'\n"
     )
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_one_line() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'fourcasters_async.cli.exits':\n"
+        "            raise KeyboardInterrupt\n"
+        "from fourcasters_async.__main__ import main\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "main()\n"
+    )
+    ended = subprocess.run(  # noqa: S603  # code of this file
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (NOT_KNOWN, "interrupted\n")
 
 
 @pytest.mark.real_time

@@ -657,7 +657,7 @@ async def test_a_refused_token_is_exit_1_also_later(
         status, err = await command.end()
     assert status == 1
     source, error = err.splitlines()[-2:]
-    assert source == "the token is from FOURCASTERS_TOKEN"
+    assert source.startswith("the token is from FOURCASTERS_TOKEN; set FOURCASTERS_TOKEN to a new")
     assert error.startswith("AuthenticationError: ")
     async with program(fake_exchange, *words) as command:
         assert (await command.end())[0] == 1

@@ -10,6 +10,15 @@ from fourcasters_async.errors import InvalidRequestError
 T = TypeVar("T")
 
 
+def times_told_to_stop(task: "asyncio.Task[object]") -> int:
+    """Return how often a task was asked to stop, without what it has not been told of yet.
+
+    A signal comes while the task runs: what it asks for, the next `await` tells.
+    """
+    # Nothing public says whether something is on its way.
+    return task.cancelling() - bool(getattr(task, "_must_cancel", False))
+
+
 class Cancellation:
     """Whether somebody has asked the running task to stop since this was made.
 
@@ -21,7 +30,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._task = asyncio.current_task()
-        self._before = 0 if self._task is None else self._task.cancelling()
+        self._before = 0 if self._task is None else times_told_to_stop(self._task)
 
     @property
     def requested(self) -> bool:

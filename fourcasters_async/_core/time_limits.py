@@ -3,6 +3,8 @@
 import asyncio
 from math import inf
 
+from fourcasters_async._core.tasks import times_told_to_stop
+
 # Turns of the loop to read an answer that came while the loop was blocked.
 _CATCH_UP_TURNS = 6
 
@@ -20,7 +22,7 @@ class TimeLimit:
         self.is_due = False
         """Whether its loop time has come. Its task has some turns left then."""
         self.task = task
-        self._before = task.cancelling()
+        self._before = times_told_to_stop(task)
         self.reached = False
         """Whether its task was cancelled because its time was up."""
 

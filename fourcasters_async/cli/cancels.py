@@ -13,8 +13,9 @@ from fourcasters_async.cli.display import show_orders, show_results, to_json, ve
 from fourcasters_async.cli.exits import ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN, run, tell_source
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import console_of, say, say_json, whoever_reads
+from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.wording import counted, number
-from fourcasters_async.cli.words import FC, ask, given_ids, json_option
+from fourcasters_async.cli.words import Decorator, ask, given_ids, json_option
 from fourcasters_async.errors import FourcastersError
 from fourcasters_async.models import CancelResults, OpenOrder
 from fourcasters_async.session import AsyncSession
@@ -25,14 +26,9 @@ Wanted = Callable[[OpenOrder], bool | None]
 # Seconds.
 _VERIFY, _LOOK = 10.0, 5.0
 
-
-def dry_run_option(command: FC) -> FC:
-    """Give a command the option that sends nothing."""
-    return click.option(
-        "--dry-run", is_flag=True, help="Show the orders that would be cancelled; change nothing."
-    )(command)
-
-
+dry_run_option: Decorator = click.option(
+    "--dry-run", is_flag=True, help="Show the orders that would be cancelled; change nothing."
+)
 _verify = click.option("--verify", is_flag=True, help="Then read which orders are still open.")
 
 
@@ -190,8 +186,9 @@ async def _act(
     verify: bool,
 ) -> tuple[object, list[OpenOrder] | None]:
     async with session:
-        done = await act(session)
-        return done, await _still_open(session, wanted) if verify else None
+        with waiting():
+            done = await act(session)
+            return done, await _still_open(session, wanted) if verify else None
 
 
 async def _still_open(session: AsyncSession, wanted: Wanted) -> list[OpenOrder] | None:

@@ -16,9 +16,7 @@ from fourcasters_async.cli.cancels import (
     show_dry_run,
 )
 from fourcasters_async.cli.display import (
-    progress,
     report_document,
-    show_demo,
     show_outcomes,
     to_json,
     verdict,
@@ -28,7 +26,6 @@ from fourcasters_async.cli.exits import (
     NOT_KNOWN,
     ends_told,
     exit_status,
-    run,
     tell_source,
 )
 from fourcasters_async.cli.fanout import fan_out
@@ -51,6 +48,8 @@ from fourcasters_async.orders.arguments import check_markets
 _ELSEWHERE = {
     "bets": "reads",
     "book": "book",
+    "demo": "demo",
+    "doctor": "doctor",
     "games": "reads",
     "graded": "reads",
     "login": "login",
@@ -81,55 +80,10 @@ def main() -> None:
 
     The other commands show what is there: games, a game's book, orders, bets and positions.
 
-    Run `fourcasters login` once for the account, or set FOURCASTERS_TOKEN, which wins, or set
-    FOURCASTERS_USERNAME and FOURCASTERS_PASSWORD.
-
-    Commands that cancel exit with 0 if everything is confirmed, 1 if the exchange refused or did
-    not cancel something, 2 for wrong usage, 3 if something is unknown or was not sent, or if the
-    command was interrupted, 4 if a question was not answered with yes. With --verify, cancel-games
-    exits with 0 if every game is proved clear, whatever became of the requests.
-
-    Commands that read exit with 0 if the exchange answered, 1 if it refused, such as for a game
-    that it does not know, 2 for wrong usage, 3 if no usable answer came. `watch` and `book
-    --follow` go on until Ctrl-C, and then exit with 0.
+    Run `fourcasters login` once for the account, or set the variables below. `fourcasters doctor`
+    checks that all is there, and `fourcasters demo` shows it on a sandbox.
     """
     write_anything()
-
-
-@main.command()
-@click.option("--games", default=100, type=click.IntRange(1, 10_000), show_default=True)
-@click.option("--orders", default=10, type=click.IntRange(0, 1_000), show_default=True)
-@click.option(
-    "--latency",
-    default=20.0,
-    type=click.FloatRange(0, 10_000),
-    show_default=True,
-    help="Milliseconds that an answer takes.",
-)
-def demo(games: int, orders: int, latency: float) -> None:
-    """Cancel every order on many games of a sandbox exchange.
-
-    The sandbox runs on this machine, for as long as the command does. The command never contacts
-    the real exchange, whatever the environment says.
-    """
-    sys.exit(run(_demo(games=games, orders=orders, latency=latency)))
-
-
-async def _demo(*, games: int, orders: int, latency: float) -> int:
-    from rich.console import Console  # noqa: PLC0415  # it is slow to import
-
-    from fourcasters_async.cli import demo as demo_job  # noqa: PLC0415  # as above
-    from fourcasters_async.testing import process  # noqa: PLC0415  # as above
-
-    console = Console(highlight=False)
-    async with process.sandbox(
-        games=demo_job.games_needed(games), orders=orders, latency=latency
-    ) as fake:
-        console.print(f"SANDBOX at {fake.url}: an exchange on this machine, not the real one")
-        with progress(console, games) as advance:
-            result = await demo_job.run(fake, games, advance)
-    show_demo(console, result)
-    return exit_status(result.report)
 
 
 @main.command("cancel-games")

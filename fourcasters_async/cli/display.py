@@ -1,23 +1,20 @@
 """What the command line prints: tables on a terminal, otherwise lines with tabs."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import orjson
 
 from fourcasters_async.cli.columns import Columns, Row
-from fourcasters_async.cli.terminal import console_of, headline, say, say_row
+from fourcasters_async.cli.terminal import console_of, say, say_row
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
 
 if TYPE_CHECKING:
     # Commands that cancel should not wait until these are imported.
     from rich.console import Console
-
-    from fourcasters_async.cli.demo import DemoResult
 
 ORDERS = Columns(
     ("game", "league", "teams", "orders", "offered", "filled", "remaining"),
@@ -47,26 +44,6 @@ RESULTS = Columns(
     status="cancelled",
     note="reason",
 )
-_ROWS_SHOWN = 12
-
-
-@contextmanager
-def progress(console: "Console | None", games: int) -> Iterator[Callable[[GameOutcome], None]]:
-    """Show how many games have answered, on a terminal."""
-    if console is None or not console.is_terminal:
-        yield lambda _: None
-        return
-    from rich.progress import (  # noqa: PLC0415  # as above
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console) as shown:
-        task = shown.add_task("games answered", total=games)
-        yield lambda _: shown.advance(task)
 
 
 def show_rows(
@@ -96,12 +73,12 @@ def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) ->
             "" if outcome.unsettled is None else str(outcome.unsettled),
             "yes" if outcome.complete else "no",
         )
-        for outcome in sorted(outcomes, key=_settled)
+        for outcome in sorted(outcomes, key=settled)
     ]
     show_rows(console, OUTCOMES, rows)
 
 
-def _settled(outcome: GameOutcome) -> int:
+def settled(outcome: GameOutcome) -> int:
     """Return how well a game is settled: not, by the answer alone, or by proof."""
     if outcome.resting == []:
         return 2
@@ -117,29 +94,6 @@ def verdict(text: str, *, good: bool) -> None:
     from fourcasters_async.cli.drawing import drawn_line  # noqa: PLC0415  # as above
 
     console.print(drawn_line(text, f"bold {'green' if good else 'red'}"))
-
-
-def show_demo(console: "Console", result: "DemoResult") -> None:
-    """Print what the demo did, and how long each way took."""
-    outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
-    show_outcomes(console, sorted(outcomes, key=_settled)[:_ROWS_SHOWN])
-    if more > 0:
-        console.print(f"… and {more:,} more games")
-    headline(console, f"sandbox: {result.report}")
-    console.print(
-        f"orders open on these games: {result.resting_before:,} before, "
-        f"{result.resting_after:,} after, read from the account"
-    )
-    socket = result.socket_report
-    total, one, serial = result.report.elapsed, result.one_answer, result.one_by_one
-    how = "" if result.sample == len(outcomes) else f", measured on {result.sample}"
-    console.print(f"time to the last answer:  {total * 1000:9.1f} ms")
-    console.print(
-        f"over the Orders WebSocket: {socket.elapsed * 1000:8.1f} ms, for as many other games: "
-        f"{len(socket.confirmed):,} confirmed"
-    )
-    console.print(f"one answer of the server: {one * 1000:9.1f} ms, x {total / one:.1f}")
-    console.print(f"one after another:        {serial * 1000:9.1f} ms, x {serial / total:.1f}{how}")
 
 
 def show_results(console: "Console | None", results: Iterable[CancelResult]) -> None:

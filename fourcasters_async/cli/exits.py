@@ -8,8 +8,9 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from fourcasters_async.cli.sessions import token_source
+from fourcasters_async.cli.sessions import refused
 from fourcasters_async.cli.terminal import say, usage_error
+from fourcasters_async.cli.threads import in_time
 from fourcasters_async.errors import (
     REFUSALS,
     AuthenticationError,
@@ -70,14 +71,14 @@ def run(
     `cancels` is whether the job can have cancelled orders by then.
     """
     try:
-        return asyncio.run(job)
+        return asyncio.run(in_time(job))
     except InvalidRequestError as error:
         raise usage_error(error) from None
     except FourcastersError as error:
         # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
-        refused = isinstance(error, tuple(REFUSALS.values()))
+        is_refusal = isinstance(error, tuple(REFUSALS.values()))
         tell_source(error)
-        fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if refused else NOT_KNOWN)
+        fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if is_refusal else NOT_KNOWN)
     except KeyboardInterrupt:
         doubt = ": orders in flight may or may not be cancelled"
         message = f"interrupted{doubt if cancels else ''}"
@@ -88,9 +89,11 @@ def run(
 
 
 def tell_source(*errors: BaseException | None) -> None:
-    """Say where the token is from, if it is what the exchange refused."""
-    if any(isinstance(error, AuthenticationError) for error in errors):
-        say(f"the token is from {token_source().name}", err=True)
+    """Say where the token is from, if it is what the exchange refused, and what to do."""
+    for error in errors:
+        if isinstance(error, AuthenticationError):
+            say(refused(error), err=True)
+            return
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -1,16 +1,14 @@
 """The fan-out of `cancel-games`, and what is known of it if it is interrupted."""
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 from attrs import frozen
 
-from fourcasters_async.cli.display import progress
 from fourcasters_async.cli.exits import run
 from fourcasters_async.cli.sessions import has_socket
-from fourcasters_async.cli.terminal import console_of
+from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.errors import OutcomeUnknownError
 from fourcasters_async.models import CancelReport, GameMarket, GameOutcome, OutcomeStatus
 from fourcasters_async.session import AsyncSession
@@ -41,13 +39,11 @@ def fan_out(
     told: dict[GameMarket, GameOutcome] = {}
 
     async def cancel() -> FanoutResult:
-        console = console_of(sys.stderr)
         async with session:
-            with progress(console, len(markets)) as advance:
+            with waiting(lambda: f"{len(told):,} of {len(markets):,} games have answered"):
 
                 def on_outcome(outcome: GameOutcome) -> None:
                     told[outcome.market] = outcome
-                    advance(outcome)
 
                 options = _Options(deadline=deadline, verify=verify, on_outcome=on_outcome)
                 return FanoutResult(await _cancel(session, markets, options))

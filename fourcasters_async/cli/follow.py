@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime, timedelta
 
 import click
@@ -22,6 +22,7 @@ from fourcasters_async.cli.screen import fitting, lines_of
 from fourcasters_async.cli.sessions import make_session, name_of
 from fourcasters_async.cli.shown import Shown, Told, clock, make_shown, now
 from fourcasters_async.cli.terminal import harmless
+from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.watch_tables import doubt_since
 from fourcasters_async.errors import (
     BadRequestError,
@@ -121,7 +122,10 @@ async def keep_following(
     session: AsyncSession, game_id: str, stale_after: float, shown: Shown
 ) -> None:
     """Show a book until cancelled. Raises why it cannot go on."""
-    async with session, session.price_feed(games=[game_id]) as feed:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(session)
+        with waiting():
+            feed = await stack.enter_async_context(session.price_feed(games=[game_id]))
         with ExitStack() as until, warnings_told(shown.warn):
             follower = Follower(feed, game_id, stale_after, shown, session.base_url)
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from attrs import frozen
 
 from fourcasters_async._core.secret import Secret
 
-_OWNER_ALONE = 0o700
+_OWNER_ALONE, _OTHERS = 0o700, 0o077
 # Characters of the digest that names the file of a token that was replaced.
 _DIGEST = 32
 
@@ -47,6 +48,20 @@ class TokenFile:
             case {"exchange": self.exchange, "token": str(token)} if token:
                 return Secret(token)
         return None
+
+    def kept_at(self) -> datetime | None:
+        """Return when the token was written, `None` if nothing is there."""
+        try:
+            return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    def is_open_to_others(self) -> bool:
+        """Whether somebody else than the owner may read or change it, where that can be told."""
+        try:
+            return os.name == "posix" and bool(self.path.stat().st_mode & _OTHERS)
+        except OSError:
+            return False
 
     def keep(self, token: str) -> None:
         """Keep a token. A reader sees all of it or none.

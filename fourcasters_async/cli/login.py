@@ -1,19 +1,28 @@
 """Logging in and out on the command line."""
 
 import os
+from functools import partial
 
 import click
 
 from fourcasters_async._core.secret import hidden
 from fourcasters_async.cli.exits import run
-from fourcasters_async.cli.sessions import TOKEN, given_token, in_session, name_of, token_file
+from fourcasters_async.cli.sessions import (
+    PASSWORD,
+    TOKEN,
+    USERNAME,
+    given_token,
+    in_session,
+    name_of,
+    token_file,
+)
 from fourcasters_async.cli.terminal import harmless, say, usage_error
-from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.session import AsyncSession
 
 
 @click.command()
-@click.option("--username", envvar="FOURCASTERS_USERNAME", help="Or FOURCASTERS_USERNAME.")
+@click.option("--username", envvar=USERNAME, help=f"Or {USERNAME}.")
 def login(username: str | None) -> None:
     """Log in, and keep the token for the other commands.
 
@@ -22,14 +31,14 @@ def login(username: str | None) -> None:
     """
     file, tokens = token_file(), list[str]()
     username = username or click.prompt("User name", err=True)
-    password = hidden(os.environ.get("FOURCASTERS_PASSWORD")) or hidden(
+    password = hidden(os.environ.get(PASSWORD)) or hidden(
         click.prompt("Password", hide_input=True, err=True)
     )
     try:
         session = AsyncSession(base_url=file.exchange, on_token=tokens.append)
     except InvalidRequestError as error:
         raise usage_error(error) from None
-    run(in_session(session, lambda: session.login(username, password)), cancels=False)
+    run(in_session(session, partial(_log_in, session, username, password)), cancels=False)
     try:
         file.keep(tokens[-1])
     except OSError as error:
@@ -39,11 +48,22 @@ def login(username: str | None) -> None:
         say(f"{TOKEN} is set, and is used in place of it", err=True)
 
 
+async def _log_in(session: AsyncSession, username: str, password: str) -> None:
+    try:
+        await session.login(username, password)
+    except AuthenticationError as error:
+        names = [name for name in (USERNAME, PASSWORD) if os.environ.get(name)]
+        source = f" (from {' and '.join(names)})" if names else ""
+        text = f"the exchange refused the user name or the password{source}: {error.status}"
+        raise click.ClickException(harmless(text)) from None
+
+
 @click.command()
 def logout() -> None:
-    """End the token that `fourcasters login` keeps, at the exchange and here.
+    """End the token that `fourcasters login` keeps.
 
-    With FOURCASTERS_TOKEN set, also what the exchange gave in place of that token.
+    It ends at the exchange and is removed here. With FOURCASTERS_TOKEN set, so is what the exchange
+    gave in place of that token.
     """
     given, file = given_token(), token_file()
     files = [file] if given is None else [file, token_file(replaced=given)]

@@ -39,12 +39,12 @@ def _checked(_context: click.Context, _option: click.Parameter, token: str | Non
 def sandbox(
     port: int, token: str | None, games: int, seed: int, *, still: bool, as_json: bool
 ) -> None:
-    """Serve a sandbox exchange on this machine until Ctrl-C or SIGTERM.
+    """Serve a sandbox exchange on this machine.
 
-    It has a day of games in several leagues, the last of which ends some 15 hours later, and prices
-    that move. Standard output gets the lines that make the commands and bots of another terminal
-    use it, or with --json one JSON document with the same variables. The exit status is 0 at the
-    end, and 1 if the port cannot be used.
+    It serves until Ctrl-C or SIGTERM. It has a day of games in several leagues, the last of which
+    ends some 15 hours later, and prices that move. Standard output gets the lines that make the
+    commands and bots of another terminal use it, or with --json one JSON document with the same
+    variables. The exit status is 0 at the end, and 1 if the port cannot be used.
     """
     try:
         asyncio.run(_serve(port, token, games, seed, still=still, as_json=as_json))

@@ -2,21 +2,23 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from attrs import frozen
 
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.validation import is_local
-from fourcasters_async._settings import BASE_URL
+from fourcasters_async._settings import BASE_URL, SessionOptions
 from fourcasters_async.cli.kept_token import TokenFile
 from fourcasters_async.cli.terminal import say, usage_error
-from fourcasters_async.errors import InvalidRequestError
+from fourcasters_async.cli.waiting import waiting
+from fourcasters_async.errors import AuthenticationError, InvalidRequestError
 from fourcasters_async.session import AsyncSession
 
 T = TypeVar("T")
 
 TOKEN, USERNAME = "FOURCASTERS_TOKEN", "FOURCASTERS_USERNAME"  # the name of a variable
+PASSWORD = "FOURCASTERS_PASSWORD"  # noqa: S105  # as above
 
 
 @frozen
@@ -27,6 +29,8 @@ class TokenSource:
     name: str
     file: TokenFile
     """Where a token that replaces it is kept."""
+    mend: str
+    """What to do if the exchange refuses it."""
 
 
 def token_file(*, replaced: Secret | None = None) -> TokenFile:
@@ -45,10 +49,38 @@ def token_source() -> TokenSource:
     given = given_token()
     file = token_file(replaced=given)
     kept = file.read()
+    if given is not None:
+        mend = f"set {TOKEN} to a new one, or unset it and run `fourcasters login`"
+        if kept is None:
+            return TokenSource(given, TOKEN, file, mend)
+        name = f"{file.path}, which the exchange sent in place of that of {TOKEN}"
+        return TokenSource(kept, name, file, mend)
     if kept is not None:
-        return TokenSource(kept, str(file.path), file)
-    name = f"a login with {USERNAME}" if given is None else TOKEN
-    return TokenSource(given, name, file)
+        mend = "run `fourcasters login` for a new one"
+        return TokenSource(kept, str(file.path), file, mend)
+    mend = f"correct {USERNAME} and {PASSWORD}"
+    return TokenSource(None, f"a login with {USERNAME}", file, mend)
+
+
+def refused(error: AuthenticationError) -> str:
+    """Say where the credentials are from that the exchange refused, and what to do."""
+    if error.endpoint.endswith("/login"):
+        return (
+            f"the user name and the password are from {USERNAME} and {PASSWORD}; correct them, or "
+            "unset them and run `fourcasters login`"
+        )
+    source = token_source()
+    return f"the token is from {source.name}; {source.mend}"
+
+
+def session_of(source: TokenSource, **options: Unpack[SessionOptions]) -> AsyncSession:
+    """Make a session with a token, whose successors are kept.
+
+    Raises `InvalidRequestError` for settings that can only be a mistake.
+    """
+    if source.token is not None:
+        options = {**options, "token": source.token, "on_token": _keeper(source)}
+    return AsyncSession.from_env(**options)
 
 
 def make_session(*, told: bool = False) -> AsyncSession:
@@ -56,13 +88,8 @@ def make_session(*, told: bool = False) -> AsyncSession:
 
     With `told` that was said before.
     """
-    source = token_source()
     try:
-        session = (
-            AsyncSession.from_env()
-            if source.token is None
-            else AsyncSession.from_env(token=source.token, on_token=_keeper(source))
-        )
+        session = session_of(token_source())
     except InvalidRequestError as error:
         hint = ", or run `fourcasters login`" if str(error).startswith(f"{TOKEN}: not set") else ""
         raise usage_error(f"{error}{hint}") from None
@@ -108,6 +135,7 @@ def name_of(session: AsyncSession) -> str:
 
 
 async def in_session(session: AsyncSession, verb: Callable[[], Awaitable[T]]) -> T:
-    """Return what a verb returns, and close the session."""
+    """Return what a verb returns, and close the session. A wait is told on a terminal."""
     async with session:
-        return await verb()
+        with waiting():
+            return await verb()

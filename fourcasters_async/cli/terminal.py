@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from fourcasters_async.cli.waiting import take_back
+
 if TYPE_CHECKING:
     # Commands that cancel should not wait until it is imported, if no table is drawn.
     from rich.console import Console
@@ -35,6 +37,7 @@ def harmless(text: str) -> str:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print one line, on standard error with `err`."""
+    take_back()
     click.echo(harmless(text), err=err)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from fourcasters_async.cli.following import TICK, run_until_told, together, warn
 from fourcasters_async.cli.screen import fitting, lines_of
 from fourcasters_async.cli.sessions import make_session, name_of
 from fourcasters_async.cli.shown import Shown, Told, make_shown, now
+from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.watch_tables import (
     CHANGES,
     NEWEST,
@@ -58,7 +59,10 @@ def watch(*, fills_only: bool, as_json: bool) -> None:
 
 async def keep_watching(session: AsyncSession, shown: Shown, *, fills_only: bool) -> None:
     """Show own orders until cancelled. Raises why it cannot go on."""
-    async with session, session.live_orders() as orders:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(session)
+        with waiting():
+            orders = await stack.enter_async_context(session.live_orders())
         with ExitStack() as until, warnings_told(shown.warn):
             fills, changes = orders.fills(), None if fills_only else aiter(orders)
             watcher = Watcher(orders, shown, session.base_url)

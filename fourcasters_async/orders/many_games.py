@@ -26,6 +26,9 @@ from fourcasters_async.orders.prove_games import hear, hear_and_prove, undecided
 from fourcasters_async.orders.shared_reads import SharedReads
 from fourcasters_async.orders.verify import CancelById, GamesInDoubt
 
+Reporting = Coroutine[object, object, CancelReport]
+"""What cancels on many games once it is awaited."""
+
 # The part of a deadline that is kept for the proof.
 _FOR_THE_PROOF = 0.25
 
@@ -120,14 +123,14 @@ class ManyGames(ABC):
 
     def _stream(
         self,
-        cancel_games: Callable[..., Coroutine[object, object, CancelReport]],
+        cancel_games: Callable[..., Reporting],
         verify: bool,  # noqa: FBT001  # as `cancelling` got it
         periods: bool,  # noqa: FBT001  # as above
     ) -> OutcomeStream:
         """Return the stream of a call of `cancelling`, which is told of as that of every verb."""
         observer, transport = self._sender.telemetry.observer, self._sender.transport
 
-        def begin(tell: OnOutcome) -> Coroutine[object, object, CancelReport]:
+        def begin(tell: OnOutcome) -> Reporting:
             running = cancel_games(tell, verify=verify, periods=periods)
             if observer is None:
                 return running
@@ -145,7 +148,7 @@ class ManyGames(ABC):
         periods: bool,
         fan_out: FanOut | None = None,
         cancel_resting: CancelById | None = None,
-    ) -> Coroutine[object, object, CancelReport]:
+    ) -> Reporting:
         """Check the arguments at the call, and return what cancels."""
         if on_outcome is not None:
             check_callback(on_outcome, "on_outcome")

@@ -5,7 +5,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Iterable,
     Mapping,
     Sequence,
@@ -38,6 +37,7 @@ from fourcasters_async.orders.fanout import OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
 from fourcasters_async.orders.hedge import Cancelled, OverRest, elsewhere, hedged
+from fourcasters_async.orders.many_games import Reporting
 from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.rows import all_rows
 from fourcasters_async.orders.shared_reads import SharedReads
@@ -171,9 +171,7 @@ class OrdersSocket(Orders):
         markets, cancel_games = check_markets(games, type), self._hedging(hedge)
         return self._stream(partial(cancel_games, markets, deadline), verify, periods)
 
-    def _hedging(
-        self, hedge: float | None
-    ) -> Callable[..., Coroutine[object, object, CancelReport]]:
+    def _hedging(self, hedge: float | None) -> Callable[..., Reporting]:
         """Return what cancels on many games, with REST as the hedge."""
         after = None if hedge is None else check_seconds(hedge, "hedge")
         return partial(

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 from attrs import frozen
 
@@ -16,6 +17,8 @@ from fourcasters_async.testing.exchange import FakeExchange
 
 # The line that names the games is long if there are many.
 _LONGEST_LINE = 2**24
+# How often it is told how many games have their orders.
+_TOLD = 100
 # Seconds from one step of a sandbox that moves to the next.
 _STEP = 1.0
 
@@ -30,12 +33,23 @@ class Sandbox:
     games: list[str]
 
 
+class SandboxError(RuntimeError):
+    """The sandbox has ended before it served."""
+
+
 @asynccontextmanager
-async def sandbox(*, games: int, orders: int, latency: float) -> AsyncIterator[Sandbox]:
+async def sandbox(
+    *,
+    games: int,
+    orders: int,
+    latency: float,
+    on_placed: Callable[[int], object] | None = None,
+) -> AsyncIterator[Sandbox]:
     """Run an exchange in another process for the length of the block.
 
     It has `games` games with `orders` open orders on each, and answers after `latency`
-    milliseconds.
+    milliseconds. `on_placed` is called, now and then, with how many games have their orders.
+    Raises `SandboxError` if it cannot serve.
     """
     options = {"--games": games, "--orders": orders, "--latency": latency}
     process = await asyncio.create_subprocess_exec(
@@ -43,16 +57,34 @@ async def sandbox(*, games: int, orders: int, latency: float) -> AsyncIterator[S
         "-m",
         "fourcasters_async.testing",
         *[str(word) for option in options.items() for word in option],
+        *([] if on_placed is None else ["--progress"]),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
+        # Ctrl-C is for this process, which then ends that one.
+        start_new_session=True,
     )
     try:
-        ready = json.loads(await process.stdout.readline()) if process.stdout else {}
+        ready = await _ready(process, on_placed)
         yield Sandbox(ready["url"], ready["orders_url"], ready["token"], ready["games"])
     finally:
-        # The process ends when its standard input does.
+        # While it places orders, it does not see that its standard input has ended.
+        with suppress(ProcessLookupError):
+            process.terminate()
         await process.communicate(b"")
+
+
+async def _ready(
+    process: asyncio.subprocess.Process, on_placed: Callable[[int], object] | None
+) -> dict[str, Any]:
+    """Return what the process prints once it serves."""
+    while process.stdout is not None and (line := await process.stdout.readline()):
+        told: dict[str, Any] = json.loads(line)
+        if "placed" not in told:
+            return told
+        if on_placed is not None:
+            on_placed(told["placed"])
+    raise SandboxError("the sandbox has ended before it served")
 
 
 async def serve(
@@ -82,7 +114,8 @@ async def serve(
 def main() -> None:
     """Serve an exchange until standard input ends, or SIGINT or SIGTERM comes.
 
-    Prints one line of JSON first: `url`, `orders_url`, `token` and `games`. Standard input ends
+    Prints one line of JSON first: `url`, `orders_url`, `token` and `games`. With `--progress` there
+    are lines before it: `placed`, the number of games that have their orders. Standard input ends
     with the process that started this one, so the exchange never outlives it.
     """
     parser = argparse.ArgumentParser(
@@ -91,15 +124,20 @@ def main() -> None:
     parser.add_argument("--games", type=int, default=1, help="number of games")
     parser.add_argument("--orders", type=int, default=10, help="open orders on each game")
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds before an answer")
+    parser.add_argument("--progress", action="store_true", help="tell how many games have orders")
     options = parser.parse_args()
     # Ctrl-C before it serves.
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(games=options.games, orders=options.orders, latency=options.latency))
+        asyncio.run(_serve(**vars(options)))
 
 
-async def _serve(*, games: int, orders: int, latency: float) -> None:
+async def _serve(*, games: int, orders: int, latency: float, progress: bool) -> None:
     exchange = FakeExchange(latency=latency / 1000)
-    game_ids = [exchange.add_game(orders=orders).game_id for _ in range(games)]
+    game_ids = []
+    for placed in range(games):
+        if progress and not placed % max(1, games // _TOLD):
+            _print({"placed": placed})
+        game_ids.append(exchange.add_game(orders=orders).game_id)
 
     def announce() -> None:
         ready = {
@@ -108,10 +146,14 @@ async def _serve(*, games: int, orders: int, latency: float) -> None:
             "token": exchange.token,
             "games": game_ids,
         }
-        sys.stdout.write(f"{json.dumps(ready)}\n")
-        sys.stdout.flush()
+        _print(ready)
 
     await serve(exchange, announce, until_input_ends=True)
+
+
+def _print(document: dict[str, Any]) -> None:
+    sys.stdout.write(f"{json.dumps(document)}\n")
+    sys.stdout.flush()
 
 
 async def _repeat(step: Callable[[], object]) -> None:
