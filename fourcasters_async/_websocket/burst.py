@@ -36,9 +36,7 @@ class _One(Pending):
     done: bool = field(default=False, init=False)
 
     def frame(self, now: float) -> bytes | NoResponse:
-        """Make the frame, unless the time is up: to make those before it takes time."""
-        if now >= self.ends:
-            return NoResponse("TimeoutError: the time was up", not_sent=True)
+        """Make the frame, unless it may not leave any more."""
         burst = self.burst
         if not burst.may_leave(now):
             return HELD_BACK
