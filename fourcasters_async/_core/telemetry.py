@@ -1,7 +1,7 @@
 """What a session counts of its requests, and whom it tells of them."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
@@ -42,7 +42,9 @@ class Observer(Protocol):
     def follow(self, verbs: object, transport: Transport) -> None:
         """Tell of each call of the order verbs that an object has, from now on."""
 
-    async def until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
+    def until_finished(
+        self, name: str, transport: Transport, running: Awaitable[T]
+    ) -> Coroutine[object, object, T]:
         """Tell of an order verb that is running: that it has begun, and how it ends."""
         ...
 
