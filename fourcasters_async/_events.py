@@ -202,7 +202,7 @@ class Events:
     def until_finished(
         self, name: str, transport: Transport, running: Awaitable[T]
     ) -> Coroutine[object, object, T]:
-        """Tell of a verb that is running: that it has begun, and how it ends."""
+        """Await a call of a verb, and tell of its start and of its end."""
         return _Followed(self._until_finished(name, transport, running), running)
 
     async def _until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
