@@ -203,7 +203,7 @@ class Events:
         self, name: str, transport: Transport, running: Awaitable[T]
     ) -> Coroutine[object, object, T]:
         """Await a call of a verb, and tell of its start and of its end."""
-        return _Followed(self._until_finished(name, transport, running), running)
+        return _Followed(name, self._until_finished(name, transport, running), running)
 
     async def _until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
         clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), _CURRENT.get()
@@ -232,7 +232,9 @@ class _Followed(Coroutine[Any, Any, T]):
     verb, so it is closed.
     """
 
-    def __init__(self, telling: Coroutine[Any, Any, T], verb: Awaitable[T]) -> None:
+    def __init__(self, name: str, telling: Coroutine[Any, Any, T], verb: Awaitable[T]) -> None:
+        # The `repr` of a task shows it.
+        self.__name__ = name
         self._telling = telling
         self._verb = verb
         self._begun = False

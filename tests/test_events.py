@@ -474,6 +474,12 @@ async def test_a_verb_whose_task_is_cancelled_before_it_began_leaves_no_coroutin
     assert [str(each.message) for each in warned if each.category is RuntimeWarning] == []
 
 
+async def test_the_task_of_a_verb_shows_which_it_is(session: AsyncSession) -> None:
+    task = asyncio.create_task(session.halt(["a" * 24], deadline=SECOND))
+    assert "halt" in repr(task)
+    await task
+
+
 async def test_what_runs_at_the_same_time_is_told_apart(
     fake_exchange: FakeExchange, orders: Orders, transport: Transport, watched: Watched
 ) -> None:
