@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from itertools import count
@@ -199,8 +199,13 @@ class Events:
 
         return begun
 
-    async def until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
+    def until_finished(
+        self, name: str, transport: Transport, running: Awaitable[T]
+    ) -> Coroutine[object, object, T]:
         """Await a call of a verb, and tell of its start and of its end."""
+        return _Followed(name, self._until_finished(name, transport, running), running)
+
+    async def _until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
         clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), _CURRENT.get()
         started, call = clock(), next(_CALLS)
         of_the_call: Any = {"verb": name, "transport": transport, "call": call, "began": began}
@@ -218,6 +223,41 @@ class Events:
             return result
         finally:
             _CURRENT.set(before)
+
+
+class _Followed(Coroutine[Any, Any, T]):
+    """A coroutine that tells of a verb, and the coroutine of the verb.
+
+    If a task is cancelled before it began, neither runs. Python would warn that nobody awaited the
+    verb, so it is closed.
+    """
+
+    def __init__(self, name: str, telling: Coroutine[Any, Any, T], verb: Awaitable[T]) -> None:
+        # The `repr` of a task shows it.
+        self.__name__ = name
+        self._telling = telling
+        self._verb = verb
+        self._begun = False
+
+    def send(self, value: Any) -> Any:
+        self._begun = True
+        return self._telling.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        if not self._begun:
+            self._close_verb()
+        return self._telling.throw(*error)
+
+    def close(self) -> None:
+        self._telling.close()
+        self._close_verb()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._telling.__await__()
+
+    def _close_verb(self) -> None:
+        if isinstance(self._verb, Coroutine):
+            self._verb.close()
 
 
 def game_of(request: Request[Any]) -> str | None:

@@ -4,6 +4,7 @@ Handlers are set with `signal.signal`, not with `loop.add_signal_handler`, for t
 application gave to its loop stays there, and a forked child can tell that a signal is its own.
 """
 
+import asyncio
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from types import FrameType
 
+from fourcasters_async._core.tasks import times_told_to_stop
 from fourcasters_async._core.validation import check_list, shown
 from fourcasters_async.errors import InvalidRequestError
 
@@ -28,6 +30,28 @@ Tell = Callable[[signal.Signals, bool], bool]
 
 It is called inside the signal handler, between any two instructions of the main thread.
 """
+
+
+class Interruptions:
+    """The cancellations of the running task that signals cause, and that are taken back."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = 0 if self._task is None else times_told_to_stop(self._task)
+        self._count = 0
+
+    def interrupt(self) -> None:
+        """Cancel the task because of a signal."""
+        if self._task is not None and self._task.cancel():
+            self._count += 1
+
+    def take_back(self) -> bool:
+        """Withdraw what signals did to the task; return whether nobody else cancelled it."""
+        if self._task is None or not self._count:
+            return False
+        for _ in range(self._count):
+            self._task.uncancel()
+        return self._task.cancelling() <= self._before
 
 
 def check_signals(values: object, name: str) -> list[signal.Signals] | None:

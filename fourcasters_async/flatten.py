@@ -54,9 +54,7 @@ class FlatOnExit:
         self._signals = _signals.check_signals(signals, "signals")
         self._give_back: Callable[[], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[object] | None = None
-        self._cancelling_before = 0
-        self._interruptions = 0
+        self._interruptions: _signals.Interruptions | None = None
         self._ending = False
         self._flattening: asyncio.Future[FlatReport] | None = None
 
@@ -70,8 +68,7 @@ class FlatOnExit:
         if self._loop is not None:
             raise InvalidRequestError("this block was entered before; make another")
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self._cancelling_before = 0 if self._task is None else self._task.cancelling()
+        self._interruptions = _signals.Interruptions()
         self._give_back = _signals.watch(self._signals, self._hear)
         return self
 
@@ -93,7 +90,7 @@ class FlatOnExit:
             if self._give_back is not None:
                 self._give_back()
             # The signals' own cancellations end here, whatever else does.
-            by_signals_alone = self._take_back_cancellations()
+            by_signals_alone = self._interruptions is not None and self._interruptions.take_back()
         suppressed = by_signals_alone and isinstance(error, asyncio.CancelledError)
         leaving = None if suppressed else error
         if cancelled and not by_signals_alone and not isinstance(error, asyncio.CancelledError):
@@ -120,8 +117,8 @@ class FlatOnExit:
         if self._ending:
             return
         self._shut()
-        if not hosted and self._task is not None and self._task.cancel():
-            self._interruptions += 1
+        if not hosted and self._interruptions is not None:
+            self._interruptions.interrupt()
         self._begin_to_flatten()
 
     def _begin_to_flatten(self) -> "asyncio.Future[FlatReport]":
@@ -150,14 +147,6 @@ class FlatOnExit:
                 self.report = _report_of(flattening)
                 break
         return cancelled
-
-    def _take_back_cancellations(self) -> bool:
-        """Withdraw what signals did to the task; return whether nobody else cancelled it."""
-        if self._task is None or not self._interruptions:
-            return False
-        for _ in range(self._interruptions):
-            self._task.uncancel()
-        return self._task.cancelling() <= self._cancelling_before
 
     def _complain(self, leaving: BaseException | None) -> None:
         """Say that the book is not known to be flat, in the log and to whom the exception tells."""

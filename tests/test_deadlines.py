@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from aiohttp import web
@@ -15,6 +15,8 @@ from fourcasters_async import (
     InvalidRequestError,
     NotSentError,
     OutcomeUnknownError,
+    RequestFinished,
+    SessionEvent,
 )
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import BookOrder, FakeExchange, faults
@@ -254,6 +256,46 @@ async def test_a_read_that_was_answered_while_the_loop_was_blocked_is_proof(
     fake_exchange.inject(ThenBlock(5), endpoint="getUnmatched")
     report = await orders.cancel_all_orders_for_games([game], deadline=1, verify=True)
     assert report.verified_clear
+
+
+# Nothing leaves after its time.
+
+
+@pytest.mark.parametrize("turns", range(1, 13))
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("placing", [True, False])
+async def test_nothing_leaves_after_the_loop_was_blocked_past_its_deadline(
+    fake_exchange: FakeExchange, transport: Transport, turns: int, *, placing: bool, warm: bool
+) -> None:
+    game = fake_exchange.add_game().game_id
+    ended: list[RequestFinished] = []
+
+    def keep(event: SessionEvent) -> None:
+        if isinstance(event, RequestFinished) and event.endpoint.endswith(
+            (transport.place, transport.game)
+        ):
+            ended.append(event)
+
+    async with AsyncSession(
+        fake_exchange.token,
+        base_url=fake_exchange.url,
+        orders_url=fake_exchange.orders_url,
+        on_event=keep,
+    ) as session:
+        if warm:
+            await session.warm_up(1)
+        async with transport.open(session) as orders:
+            calling: asyncio.Task[object] = asyncio.create_task(
+                orders.place([quote(game)], deadline=1)
+                if placing
+                else orders.cancel_all_orders_for_game(game, deadline=1)
+            )
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            block(5)
+            with suppress(NotSentError, OutcomeUnknownError):
+                await calling
+    assert not [each for each in ended if (each.waited or 0) + (each.sending or 0) > 1]
 
 
 # Large answers take several turns of the loop to read.

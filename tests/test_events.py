@@ -1,7 +1,9 @@
 """What a session tells of itself: each thing once, in order, without a secret, at no risk."""
 
 import asyncio
+import gc
 import inspect
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
@@ -453,6 +455,29 @@ async def test_a_verb_that_raises_is_told_with_its_error(orders: Orders, watched
     (finished,) = watched.of(VerbFinished)
     assert finished.error is refused.value
     assert not finished.succeeded
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_verb_whose_task_is_cancelled_before_it_began_leaves_no_coroutine_behind(
+    session: AsyncSession, *, streamed: bool
+) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        if streamed:
+            await session.halting(["a" * 24]).aclose()
+        else:
+            task = asyncio.create_task(session.halt(["a" * 24]))
+            task.cancel()
+            await asyncio.wait([task])
+            del task
+        gc.collect()
+    assert [str(each.message) for each in warned if each.category is RuntimeWarning] == []
+
+
+async def test_the_task_of_a_verb_shows_which_it_is(session: AsyncSession) -> None:
+    task = asyncio.create_task(session.halt(["a" * 24], deadline=SECOND))
+    assert "halt" in repr(task)
+    await task
 
 
 async def test_what_runs_at_the_same_time_is_told_apart(

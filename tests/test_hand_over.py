@@ -155,6 +155,20 @@ async def test_what_the_socket_answers_before_rest_is_asked_is_not_asked_of_rest
     assert [(o.complete, o.attempts) for o in report.outcomes] == [(False, 2), *[(True, 1)] * 19]
 
 
+@pytest.mark.virtual_time
+async def test_an_answer_that_comes_right_as_its_game_is_handed_over_is_told_once(
+    fake_exchange: FakeExchange,
+) -> None:
+    games = games_of(fake_exchange, 200)
+    told: list[str] = []
+    fake_exchange.inject(faults.Slow(SECOND), endpoint=WS, times=None)
+    async with opened(fake_exchange, connections=100) as orders:
+        await orders.cancel_all_orders_for_games(
+            games, hedge=SECOND, on_outcome=lambda outcome: told.append(outcome.game_id)
+        )
+    assert sorted(told) == sorted(games)
+
+
 async def test_what_is_lost_before_rest_is_asked_is_asked_of_rest(
     fake_exchange: FakeExchange,
 ) -> None:

@@ -195,12 +195,12 @@ NOT_SENT = ended(AttemptStatus.NOT_SENT, NotSentError("no"), attempts=0)
 UNKNOWN = ended(AttemptStatus.UNKNOWN, OutcomeUnknownError("who knows"))
 REFUSED = ended(AttemptStatus.REFUSED, BadRequestError("no", status=400, endpoint="x"))
 LIMITED = ended(AttemptStatus.REFUSED, RateLimitedError("slow", status=429, endpoint="x"))
-UNITED: list[tuple[list[Cancelled | None], AttemptStatus, bool]] = [
+UNITED: list[tuple[list[Cancelled | int], AttemptStatus, bool]] = [
     ([answered()], AttemptStatus.ANSWERED, True),
     ([answered(), answered()], AttemptStatus.ANSWERED, True),
     ([answered(), answered(complete=False)], AttemptStatus.ANSWERED, False),
-    ([answered(), None], AttemptStatus.ANSWERED, False),
-    ([None, answered()], AttemptStatus.ANSWERED, False),
+    ([answered(), 1], AttemptStatus.ANSWERED, False),
+    ([1, answered()], AttemptStatus.ANSWERED, False),
     ([UNKNOWN, answered()], AttemptStatus.ANSWERED, False),
     ([NOT_SENT, answered()], AttemptStatus.ANSWERED, True),
     ([REFUSED, answered()], AttemptStatus.ANSWERED, True),
@@ -208,11 +208,12 @@ UNITED: list[tuple[list[Cancelled | None], AttemptStatus, bool]] = [
     ([UNKNOWN, NOT_SENT], AttemptStatus.UNKNOWN, False),
     ([UNKNOWN, REFUSED], AttemptStatus.UNKNOWN, False),
     ([NOT_SENT, UNKNOWN], AttemptStatus.UNKNOWN, False),
-    ([None, REFUSED], AttemptStatus.UNKNOWN, False),
-    ([None, NOT_SENT], AttemptStatus.UNKNOWN, False),
-    ([None, UNKNOWN], AttemptStatus.UNKNOWN, False),
-    ([None, None], AttemptStatus.UNKNOWN, False),
-    ([None], AttemptStatus.UNKNOWN, False),
+    ([1, REFUSED], AttemptStatus.UNKNOWN, False),
+    ([1, NOT_SENT], AttemptStatus.UNKNOWN, False),
+    ([1, UNKNOWN], AttemptStatus.UNKNOWN, False),
+    ([1, 1], AttemptStatus.UNKNOWN, False),
+    ([1], AttemptStatus.UNKNOWN, False),
+    ([0, answered()], AttemptStatus.ANSWERED, True),
     ([LIMITED, REFUSED], AttemptStatus.REFUSED, True),
     ([NOT_SENT, REFUSED], AttemptStatus.REFUSED, True),
     ([NOT_SENT, NOT_SENT], AttemptStatus.NOT_SENT, True),
@@ -221,7 +222,7 @@ UNITED: list[tuple[list[Cancelled | None], AttemptStatus, bool]] = [
 
 @pytest.mark.parametrize(("parts", "attempt", "complete"), UNITED)
 def test_two_ends_of_one_cancel_are_united(
-    parts: list[Cancelled | None], attempt: AttemptStatus, complete: bool
+    parts: list[Cancelled | int], attempt: AttemptStatus, complete: bool
 ) -> None:
     whole = united(parts)
     assert (whole.status, whole.complete) == (attempt, complete)
@@ -230,7 +231,7 @@ def test_two_ends_of_one_cancel_are_united(
 
 ORDERS = st.lists(st.builds(result, st.sampled_from("abc"), success=st.booleans()), max_size=4)
 PARTS = (
-    st.none()
+    st.integers(0, 3)
     | st.builds(
         lambda results, complete: answered(*results, complete=complete), ORDERS, st.booleans()
     )
@@ -239,24 +240,56 @@ PARTS = (
 
 
 @given(st.lists(PARTS, min_size=1, max_size=2))
-def test_what_is_united_claims_no_more_than_its_parts(parts: list[Cancelled | None]) -> None:
+def test_what_is_united_claims_no_more_than_its_parts(parts: list[Cancelled | int]) -> None:
     whole = united(parts)
-    doubtful = any(part is None or part.status is AttemptStatus.UNKNOWN for part in parts)
+    finished = [part for part in parts if not isinstance(part, int)]
+    given_up = sum(part for part in parts if isinstance(part, int))
+    doubtful = given_up or any(part.status is AttemptStatus.UNKNOWN for part in finished)
     if doubtful:
         assert whole.status in (AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN)
         assert not whole.complete
-    said = [r for part in parts if part is not None for r in part.value or []]
+    said = [r for part in finished for r in part.value or []]
     results = whole.value or []
     assert {r.order_id for r in results} == {r.order_id for r in said}
     assert len({r.order_id for r in results}) == len(results)
     cancelled = {r.order_id for r in said if r.success}
     assert {r.order_id for r in results if r.success} == cancelled
-    assert whole.attempts == sum(1 if part is None else part.attempts for part in parts)
+    assert whole.attempts == given_up + sum(part.attempts for part in finished)
 
 
 def test_results_that_name_no_order_are_all_kept() -> None:
     whole = united([answered(CancelResult(False)), answered(CancelResult(True))])
     assert [r.success for r in whole.value or []] == [False, True]
+
+
+@pytest.mark.virtual_time
+async def test_a_socket_that_is_given_up_before_anything_left_counts_as_no_attempt(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    async with opened(fake_exchange) as orders:
+        fake_exchange.inject(faults.Stall(), endpoint="ws", times=None)
+        connection = orders._socket._connections.current
+        assert connection is not None
+        connection.lose("tested")
+        report = await orders.cancel_all_orders_for_games([game], hedge=HEDGE)
+    assert [(each.attempts, each.complete) for each in report.outcomes] == [(1, True)]
+    assert not fake_exchange.received(WS)
+
+
+@pytest.mark.virtual_time
+async def test_each_attempt_of_a_socket_that_is_given_up_counts(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    fake_exchange.inject(faults.Unavailable(), endpoint=WS, times=None)
+    fake_exchange.inject(faults.Slow(2.0), endpoint=REST)
+    async with opened(fake_exchange, retry=RetryPolicy()) as orders:
+        report = await orders.cancel_all_orders_for_games([game], hedge=HEDGE)
+    sent = fake_exchange.received(WS) + fake_exchange.received(REST)
+    assert sent > 2
+    # The last may have waited for its turn when it was given up.
+    assert [(each.attempts, each.complete) for each in report.outcomes] == [(sent, False)]
 
 
 MARKET = GameMarket("f" * 24)
@@ -272,11 +305,11 @@ def test_an_order_has_one_result_whatever_the_case_of_its_id() -> None:
 async def test_both_may_answer_in_one_turn_and_their_results_are_united() -> None:
     both = asyncio.Event()
 
-    async def first(_: GameMarket, __: float | None) -> Cancelled:
+    async def first(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         await both.wait()
         return answered(result("a"))
 
-    async def second(_: GameMarket, __: float | None) -> Cancelled:
+    async def second(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         both.set()
         return answered(result("b"), result("a", success=False))
 
@@ -285,10 +318,10 @@ async def test_both_may_answer_in_one_turn_and_their_results_are_united() -> Non
 
 
 async def test_a_429_of_one_does_not_end_the_other() -> None:
-    async def first(_: GameMarket, __: float | None) -> Cancelled:
+    async def first(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         return LIMITED
 
-    async def second(_: GameMarket, __: float | None) -> Cancelled:
+    async def second(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         await asyncio.sleep(0)
         return answered(result("a"))
 
@@ -299,11 +332,11 @@ async def test_a_429_of_one_does_not_end_the_other() -> None:
 async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() -> None:
     refused = asyncio.Event()
 
-    async def first(_: GameMarket, __: float | None) -> Cancelled:
+    async def first(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         await refused.wait()
         return answered(result("a"))
 
-    async def second(_: GameMarket, __: float | None) -> Cancelled:
+    async def second(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         refused.set()
         return ended(AttemptStatus.REFUSED, NotFoundError("no", status=404, endpoint="x"))
 
@@ -312,10 +345,10 @@ async def test_a_refusal_by_one_does_not_end_the_other_which_may_still_answer() 
 
 
 async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
-    async def first(_: GameMarket, __: float | None) -> Cancelled:
+    async def first(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         raise ZeroDivisionError
 
-    async def second(_: GameMarket, __: float | None) -> Cancelled:
+    async def second(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)
@@ -331,10 +364,10 @@ async def test_a_crash_of_one_does_not_touch_the_answer_of_the_other() -> None:
     ids=lambda error: type(error).__name__,
 )
 async def test_a_refusal_that_is_the_sockets_own_is_asked_of_rest_at_once(error: ApiError) -> None:
-    async def first(_: GameMarket, __: float | None) -> Cancelled:
+    async def first(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         return ended(AttemptStatus.REFUSED, error)
 
-    async def second(_: GameMarket, __: float | None) -> Cancelled:
+    async def second(_: GameMarket, __: float | None, *_watch: object) -> Cancelled:
         return answered(result("a"))
 
     whole = await hedged(first, second, after=3600.0)(MARKET, None)

@@ -323,6 +323,28 @@ async def test_a_task_that_others_cancel_too_ends_cancelled(session: AsyncSessio
     assert end.exit_status == 0
 
 
+async def test_a_task_that_was_cancelled_right_before_the_block_ends_cancelled(
+    session: AsyncSession,
+) -> None:
+    end = session.flat_on_exit()
+
+    async def trade() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        # It is told of this by the next `await`, which is inside the block.
+        task.cancel()
+        async with end:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                send()
+                await until(lambda: task.cancelling() == 2)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(trade())
+    assert end.exit_status == 0
+
+
 # Which signals.
 
 

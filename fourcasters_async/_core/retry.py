@@ -116,7 +116,8 @@ class Attempts(Generic[T]):
     `timed_out` says that the last attempt was not answered in time, and `unusable` that its answer
     could not be the answer to this request. `begun` returns the result of a first attempt that was
     made before, or `None` if it was not made, as long as nobody has asked for it. `moments` are
-    those of the last attempt, if anybody is told of them.
+    those of the last attempt, if anybody is told of them. `under_way` says that there is an attempt
+    that may have left and that was not noted yet.
     """
 
     request: Request[T]
@@ -134,10 +135,17 @@ class Attempts(Generic[T]):
     _last: AttemptResult[T] | None = None
     refused: AttemptResult[T] | None = None
     moments: Moments | None = None
+    under_way: bool = False
+
+    @property
+    def tried(self) -> int:
+        """How many attempts were made, also if the last was given up before it was noted."""
+        return self.made + (self.under_way or self.begun is not None)
 
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""
         self._last = result
+        self.under_way = False
         self.made += 1
         if result.status is AttemptStatus.REFUSED:
             self.refused = result

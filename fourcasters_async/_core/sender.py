@@ -138,14 +138,18 @@ class Sender(Admission):
         deadline: float | None = None,
         retry: RetryPolicy | None = None,
         begun: Callable[[Attempts[T]], Awaitable[AttemptResult[T] | None]] | None = None,
+        watch: Callable[[Attempts[T]], object] | None = None,
     ) -> RequestOutcome[T]:
         """Send `request` until an attempt decides it, and say what all attempts prove.
 
         `deadline` is a loop time. Without one there are `timeout` seconds from the moment at which
         the first attempt is admitted. `retry` replaces the own policy. `begun`: see `Attempts`.
+        `watch` is given the attempts before the first, for whoever may give them up.
         """
         loop = asyncio.get_running_loop()
         attempts = Attempts(request, retry or self._retry, deadline, begun=begun)
+        if watch is not None:
+            watch(attempts)
         while True:
             result = await self._authorised(attempts)
             if result.final:
@@ -231,11 +235,11 @@ class Sender(Admission):
         try:
             if attempts.begun is not None:
                 begun, attempts.begun = attempts.begun, None
-                status = _UNKNOWN
+                status, attempts.under_way = _UNKNOWN, True
                 if (made := await begun(attempts)) is not None:
                     status = made.status
                     return made
-                status = _NOT_SENT
+                status, attempts.under_way = _NOT_SENT, False
             stopped = await self._admit(attempts)
             if stopped is not None:
                 return not_attempted(stopped)
@@ -249,7 +253,7 @@ class Sender(Admission):
             if attempts.deadline is None:
                 attempts.deadline = now + self.timeout
             ends = now + attempts.time_for_next(attempts.deadline - now)
-            status = _UNKNOWN
+            status, attempts.under_way = _UNKNOWN, True
             try:
                 result = await self._attempt(attempts, ends)
                 status = result.status

@@ -1,5 +1,6 @@
 """The body of a request, which knows whether it was sent."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -21,11 +22,17 @@ class Body(aiohttp.Payload):
     aiohttp holds the headers back until the body is written: before that, nothing has reached the
     exchange. Bytes that a server sent after its last answer would be taken for the answer to this
     request, so a connection that holds some is refused. Bytes that arrive after this request was
-    written cannot be distinguished from its answer. `moments` are told when it leaves.
+    written cannot be distinguished from its answer. After the loop time `ends` it does not leave:
+    the loop may have been blocked. `moments` are told when it leaves.
     """
 
     def __init__(
-        self, request: Request[Any], used: Connections, moments: Moments | None = None
+        self,
+        request: Request[Any],
+        used: Connections,
+        moments: Moments | None = None,
+        *,
+        ends: float,
     ) -> None:
         content = b"" if request.body is None else orjson.dumps(request.body)
         rules = RULES[request.kind]
@@ -37,6 +44,7 @@ class Body(aiohttp.Payload):
         self._repeatable = rules.repeatable
         self._used = used
         self._moments = moments
+        self._ends = ends
         self.left: bool | None = None
         """Whether the body was written; `None` until aiohttp has made a request with it."""
         self.guarded = False
@@ -94,6 +102,8 @@ class Body(aiohttp.Payload):
             raise ConnectionResetError(UNREAD_BYTES)
         if self.left and not self._repeatable:
             raise RuntimeError("a middleware repeats what must not take effect twice")
+        if asyncio.get_running_loop().time() >= self._ends:
+            raise TimeoutError
         if self._leave is not None and (refusal := self._leave()) is not None:
             raise refusal
         self.left = True

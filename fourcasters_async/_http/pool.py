@@ -105,7 +105,7 @@ class Pool:
                 tries -= 1
                 # Only it knows its bytes: a traceback shows the locals here, and they hold a
                 # password.
-                body = Body(request, self._clients.used, moments)
+                body = Body(request, self._clients.used, moments, ends=ends)
                 round_trip = self._round_trip(client, request, body, headers, moments)
                 observed = await observe(
                     round_trip, self._limits, ends=ends, body=body, redact=redact

@@ -36,9 +36,7 @@ class _One(Pending):
     done: bool = field(default=False, init=False)
 
     def frame(self, now: float) -> bytes | NoResponse:
-        """Make the frame, unless the time is up: to make those before it takes time."""
-        if now >= self.ends:
-            return NoResponse("TimeoutError: the time was up", not_sent=True)
+        """Make the frame, unless it may not leave any more."""
         burst = self.burst
         if not burst.may_leave(now):
             return HELD_BACK
@@ -216,7 +214,8 @@ class FirstAttempt(Generic[T]):
     _index: int
     _how: Document | NoResponse | None = None
     answered: bool = field(default=False, init=False)
-    """Whether its answer was told after it was handed over, before anybody waited for it."""
+    """Whether its answer was told after it was handed over, before anybody took it."""
+    _taken: bool = field(default=False, init=False)
     _ended: "asyncio.Future[None] | None" = field(default=None, init=False)
 
     async def __call__(self, attempts: Attempts[T]) -> AttemptResult[T] | None:
@@ -243,17 +242,22 @@ class FirstAttempt(Generic[T]):
         attempts.token = self._burst.connection.token
         return self._burst.judge(how)
 
+    def take(self) -> bool:
+        """Take it, to go on from it: its answer is not told any more. `False` if it was told."""
+        self._taken = True
+        return not self.answered
+
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody goes on from it."""
+        """Whether somebody waits for its end."""
         return self._ended is not None
 
     def end(self, how: Document | NoResponse) -> None:
-        """Take its end. An answer for which nobody waits is told at once."""
+        """Note its end. An answer is told at once, unless somebody has taken the attempt."""
         self._how = how
-        if self._ended is None:
+        if not self._taken:
             self.answered = self._burst.answer(self._index, how)
-        elif not self._ended.done():
+        elif self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
     def withdraw(self) -> Document | NoResponse:

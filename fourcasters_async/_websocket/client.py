@@ -195,7 +195,7 @@ class WebSocketClient(Sender):
     ) -> AttemptResult[T] | None:
         """Make one attempt by the loop time `ends`; return `None` if it was held back."""
         request, deadline = attempts.request, attempts.deadline or ends
-        attempts.token = None
+        attempts.token, attempts.under_way = None, False
         connection: Connection | FourcastersError | None = self._connections.current
         if connection is None or connection is self._retired:
             connection = await self._next_connection(deadline)
@@ -212,13 +212,14 @@ class WebSocketClient(Sender):
                 error=error,
                 final=isinstance(error, SessionClosedError),
             )
-        attempts.token = connection.token
+        attempts.token, attempts.under_way = connection.token, True
         may_leave = self._leave_to(request.kind, connection)
         with self._sending_over(connection):
             document = await connection.ask(
                 partial(encode, request), ends, may_leave, request.leave, attempts.moments
             )
         if document is HELD_BACK:
+            attempts.under_way = False
             return None
         if isinstance(document, NoResponse):
             return unanswered(request, document)

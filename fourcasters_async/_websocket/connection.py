@@ -20,6 +20,7 @@ from fourcasters_async._websocket.pending import Asked, Pending
 _log = logging.getLogger("fourcasters_async")
 
 _GIVEN_UP = "the connection was given up"
+_LATE = NoResponse("TimeoutError: the time was up", not_sent=True)
 # Seconds that the peer has to answer a close frame.
 _CLOSE_TIMEOUT = 1.0
 # Turns of the loop in which the reader takes frames that came while the loop was blocked.
@@ -184,7 +185,8 @@ class Connection:
             if pending.done:
                 continue
             now = self._loop.time()
-            frame = pending.frame(now)
+            # To make the frames before it takes time, and the loop may have been blocked.
+            frame = pending.frame(now) if now < pending.ends else _LATE
             if type(frame) is NoResponse:
                 self._end(pending, frame)
                 continue

@@ -102,6 +102,13 @@ def check_whole_games(games: object) -> list[GameMarket]:
     return list(dict.fromkeys(GameMarket(m.game_id) for m in check_markets(games, None)))
 
 
+def message_body(market: GameMarket) -> dict[str, object]:
+    """Return the body of a cancel on a game as the Orders WebSocket takes it."""
+    if market.type is None:
+        return {"gameId": market.game_id}
+    return {"gameId": market.game_id, "type": market.type}
+
+
 def order_document(order: NewOrder, game_key: str) -> dict[str, object]:
     """Return an order as it is sent. `game_key` is the key of its game id."""
     document = {

@@ -68,7 +68,7 @@ class _Undecided:
         """Take games in turn until none is left."""
         while self._todo:
             index, first, until = self._todo.popleft()
-            if first.answered:
+            if not first.take():
                 continue
             hedge_at = self._hedge_at
             hedge = None if hedge_at is None else max(hedge_at - self._clock(), 0.0)
@@ -83,7 +83,7 @@ class _Undecided:
         """Take what is known of the games that nobody goes on with."""
         while self._todo:
             index, first, _ = self._todo.popleft()
-            if first.answered:
+            if not first.take():
                 continue
             try:
                 settled = first.outcome()

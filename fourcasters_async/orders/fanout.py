@@ -24,9 +24,6 @@ from fourcasters_async.models import (
 from fourcasters_async.models.unread import UnreadResults
 from fourcasters_async.orders.answers import already_cancelled
 
-CancelGame = Callable[[GameMarket, float | None], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
-"""Cancels on one game by a loop time, and says what came of it."""
-
 OnOutcome = Callable[[GameOutcome], object]
 FanOut = Callable[
     [Sequence[GameMarket], float | None, OnOutcome | None], Awaitable[list[GameOutcome]]

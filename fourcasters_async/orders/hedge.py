@@ -1,11 +1,13 @@
 """A cancel over two transports: the second is used if the first does not decide in time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
 from attrs import frozen
 
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
+from fourcasters_async._core.retry import Attempts
 from fourcasters_async.errors import (
     AuthenticationError,
     NotFoundError,
@@ -13,10 +15,24 @@ from fourcasters_async.errors import (
     RateLimitedError,
 )
 from fourcasters_async.models import CancelResult, GameMarket
-from fourcasters_async.orders.fanout import CancelGame, crashed
+from fourcasters_async.orders.fanout import crashed
 from fourcasters_async.orders.verify import CancelById
 
 Cancelled = RequestOutcome[Sequence[CancelResult]]
+Watch = Callable[[Attempts[Any]], object]
+
+
+class CancelGame(Protocol):
+    """Cancels on one game by a loop time, and says what came of it.
+
+    `watch` is that of `Sender.send`.
+    """
+
+    def __call__(
+        self, market: GameMarket, deadline: float | None, watch: Watch | None = None, /
+    ) -> Awaitable[Cancelled]:
+        """Return the outcome of all attempts."""
+        ...
 
 
 @frozen
@@ -36,12 +52,22 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
     A request that has no answer by then is given up, and may still take effect.
     """
 
-    async def cancel(market: GameMarket, deadline: float | None) -> Cancelled:
-        tasks = [asyncio.ensure_future(_guarded(first, market, deadline))]
+    async def cancel(
+        market: GameMarket,
+        deadline: float | None,
+        watch: Watch | None = None,  # noqa: ARG001  # nobody gives up both
+        /,
+    ) -> Cancelled:
+        attempts: list[list[Attempts[Any]]] = [[], []]
+
+        def begin(cancel: CancelGame, made: list[Attempts[Any]]) -> "asyncio.Task[Cancelled]":
+            return asyncio.ensure_future(_guarded(cancel, market, deadline, made.append))
+
+        tasks = [begin(first, attempts[0])]
         try:
             await asyncio.wait(tasks, timeout=after)
             if not (tasks[0].done() and _is_final(_end_of(tasks[0], market))):
-                tasks.append(asyncio.ensure_future(_guarded(second, market, deadline)))
+                tasks.append(begin(second, attempts[1]))
             while not any(_answered(task, market) for task in tasks) and (
                 waiting := [t for t in tasks if not t.done()]
             ):
@@ -52,7 +78,12 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
                 task.cancel()
             if given_up:
                 await asyncio.wait(given_up)
-        return united([None if task in given_up else _end_of(task, market) for task in tasks])
+        return united(
+            [
+                _tried(made) if task in given_up else _end_of(task, market)
+                for task, made in zip(tasks, attempts, strict=False)
+            ]
+        )
 
     return cancel
 
@@ -66,12 +97,19 @@ async def elsewhere(
     return united([outcome, await _guarded(second, market, deadline)])
 
 
-async def _guarded(cancel: CancelGame, market: GameMarket, deadline: float | None) -> Cancelled:
+async def _guarded(
+    cancel: CancelGame, market: GameMarket, deadline: float | None, watch: Watch | None = None
+) -> Cancelled:
     """Keep a crash of one transport from affecting the other."""
     try:
-        return await cancel(market, deadline)
+        return await cancel(market, deadline, watch)
     except Exception as error:  # noqa: BLE001  # any crash leaves the outcome unknown
         return crashed(market, error)
+
+
+def _tried(made: Sequence[Attempts[Any]]) -> int:
+    """Return how many attempts a transport made that was given up; one, if nothing tells."""
+    return sum(each.tried for each in made) if made else 1
 
 
 def _end_of(task: "asyncio.Task[Cancelled]", market: GameMarket) -> Cancelled:
@@ -104,16 +142,18 @@ def _is_unknown_game(outcome: Cancelled) -> bool:
     )
 
 
-def united(parts: Sequence[Cancelled | None]) -> Cancelled:
-    """Unite the outcomes of one cancel over several transports; `None` was given up.
+def united(parts: Sequence[Cancelled | int]) -> Cancelled:
+    """Unite the outcomes of one cancel over several transports.
 
+    A number stands for one that was given up after so many attempts, which may take effect.
     An order that one of them cancelled is cancelled, whatever the others answered for it.
     """
-    finished = [part for part in parts if part is not None]
-    attempts = sum(part.attempts for part in finished) + parts.count(None)
+    finished = [part for part in parts if not isinstance(part, int)]
+    given_up = sum(part for part in parts if isinstance(part, int))
+    attempts = sum(part.attempts for part in finished) + given_up
     answered = [part for part in finished if part.status is AttemptStatus.ANSWERED]
     results = _union([result for part in finished for result in part.value or []])
-    doubtful = None in parts or any(part.status is AttemptStatus.UNKNOWN for part in finished)
+    doubtful = given_up > 0 or any(part.status is AttemptStatus.UNKNOWN for part in finished)
     if answered:
         complete = not doubtful and all(part.complete for part in answered)
         return RequestOutcome(AttemptStatus.ANSWERED, attempts, value=results, complete=complete)

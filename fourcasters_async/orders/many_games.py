@@ -20,7 +20,7 @@ from fourcasters_async.models import (
 from fourcasters_async.orders.arguments import check_markets
 from fourcasters_async.orders.fanout import FanOut, OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
-from fourcasters_async.orders.hedge import Cancelled
+from fourcasters_async.orders.hedge import Cancelled, Watch
 from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.prove_games import hear, hear_and_prove, undecided_on
 from fourcasters_async.orders.shared_reads import SharedReads
@@ -199,11 +199,17 @@ class ManyGames(ABC):
     async def _fan_out(
         self, markets: Sequence[GameMarket], until: float | None, on_outcome: OnOutcome | None
     ) -> list[GameOutcome]:
-        cancel, most = partial(self._send_cancel, deadline=until), self._max_in_flight
-        return await fan_out(markets, cancel, max_in_flight=most, on_outcome=on_outcome)
+        return await fan_out(
+            markets,
+            lambda market: self._send_cancel(market, until),
+            max_in_flight=self._max_in_flight,
+            on_outcome=on_outcome,
+        )
 
-    def _send_cancel(self, market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
-        return self._sender.send(self._cancel_game(market), deadline=deadline)
+    def _send_cancel(
+        self, market: GameMarket, deadline: float | None, watch: Watch | None = None, /
+    ) -> Awaitable[Cancelled]:
+        return self._sender.send(self._cancel_game(market), deadline=deadline, watch=watch)
 
     # How the transport says it.
 

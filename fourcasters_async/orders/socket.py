@@ -1,14 +1,7 @@
 """OrdersSocket: the order verbs over the Orders WebSocket."""
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -31,12 +24,17 @@ from fourcasters_async.models import (
     PlaceResult,
 )
 from fourcasters_async.models.unread import RESULTS
-from fourcasters_async.orders.arguments import check_market_type, check_markets, order_document
+from fourcasters_async.orders.arguments import (
+    check_market_type,
+    check_markets,
+    message_body,
+    order_document,
+)
 from fourcasters_async.orders.burst import burst
 from fourcasters_async.orders.fanout import OnOutcome, fan_out
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_message
-from fourcasters_async.orders.hedge import Cancelled, OverRest, elsewhere, hedged
+from fourcasters_async.orders.hedge import Cancelled, OverRest, Watch, elsewhere, hedged
 from fourcasters_async.orders.many_games import Reporting
 from fourcasters_async.orders.outcome_stream import OutcomeStream
 from fourcasters_async.orders.rows import all_rows
@@ -244,7 +242,7 @@ class OrdersSocket(Orders):
             self._socket,
             markets,
             self._cancel_game(markets[0]),
-            _body_of,
+            message_body,
             self._cancel_hedged,
             until=until,
             hedge=hedge,
@@ -281,14 +279,19 @@ class OrdersSocket(Orders):
         `hedge` is the seconds from now after which REST is asked too.
         """
 
-        def send(market: GameMarket, deadline: float | None) -> Awaitable[Cancelled]:
-            return self._socket.send(self._cancel_game(market), deadline=deadline, begun=first)
+        def send(
+            market: GameMarket, deadline: float | None, watch: Watch | None = None, /
+        ) -> Awaitable[Cancelled]:
+            request = self._cancel_game(market)
+            return self._socket.send(request, deadline=deadline, begun=first, watch=watch)
 
         if hedge is not None:
             return await hedged(send, self._rest.cancel, after=hedge)(market, until)
         return await elsewhere(await send(market, until), self._rest.cancel, market, until)
 
-    async def _send_cancel(self, market: GameMarket, deadline: float | None) -> Cancelled:
+    async def _send_cancel(
+        self, market: GameMarket, deadline: float | None, *_: object
+    ) -> Cancelled:
         return await self._cancel_hedged(market, until=deadline, hedge=None)
 
     def _cancel(self, order_id: str) -> Request[CancelResult]:
@@ -305,7 +308,7 @@ class OrdersSocket(Orders):
 
     def _cancel_game(self, market: GameMarket) -> Request[Sequence[CancelResult]]:
         return Request(
-            "cancelAllByGame", RESULTS, Kind.CANCEL, body=_body_of(market), unite=all_rows
+            "cancelAllByGame", RESULTS, Kind.CANCEL, body=message_body(market), unite=all_rows
         )
 
     def _cancel_everything(self) -> Request[list[CancelResult]]:
@@ -318,10 +321,3 @@ class OrdersSocket(Orders):
             Kind.PLACE,
             body={"orders": [order_document(order, "gameId") for order in orders]},
         )
-
-
-def _body_of(market: GameMarket) -> Mapping[str, object]:
-    """Return the body of a cancel on a game."""
-    if market.type is None:
-        return {"gameId": market.game_id}
-    return {"gameId": market.game_id, "type": market.type}
