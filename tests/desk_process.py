@@ -36,6 +36,7 @@ async def running_desk(
     *,
     port: int = 0,
     halt_deadline: float = 10.0,
+    flat_deadline: float = 10.0,
     by_uvicorn: bool = False,
 ) -> AsyncIterator[Desk]:
     """Run the desk until the end of the block, or until somebody ends it before.
@@ -50,6 +51,7 @@ async def running_desk(
         "FOURCASTERS_BASE_URL": exchange.url,
         "FOURCASTERS_STREAMING_URL": exchange.streaming_url,
         "DESK_HALT_DEADLINE": str(halt_deadline),
+        "DESK_FLAT_DEADLINE": str(flat_deadline),
         "PORT": str(port),
     }
     uvicorn = ["-m", "uvicorn", "desk:app", "--app-dir", PROGRAM.parent, "--port", str(port)]

@@ -231,5 +231,15 @@ async def test_a_signal_ends_the_streams_and_leaves_nothing(
         events = events_of(response)
         assert (await anext(events))[0] == "board"
         # uvicorn gives itself the signal again, once it has shut down.
-        assert await at.end() == -signal.SIGTERM
+        assert await at.end() == (-signal.SIGTERM if by_uvicorn else 0)
     assert not fake_exchange.open_orders()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_exit_status_is_3_if_it_is_not_known_that_nothing_rests(
+    fake_exchange: FakeExchange, number: signal.Signals
+) -> None:
+    game_with_orders(fake_exchange, "One")
+    async with running_desk(fake_exchange, flat_deadline=0.5) as at:
+        fake_exchange.inject(faults.Unavailable(), times=None)
+        assert await at.end(number) == 3

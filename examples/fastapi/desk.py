@@ -10,6 +10,8 @@ streams what is known of each game as it comes. `POST /resume` lets orders be pl
 
 import json
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,10 +50,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         AsyncSession.from_env(rate_limit=app.state.limit) as session,
         session.dead_man_switch(30) as app.state.switch,
         session.live_orders() as live,
-        session.flat_on_exit(deadline=FLAT_DEADLINE),
+        session.flat_on_exit(deadline=FLAT_DEADLINE) as app.state.end,
         Board(session, live) as app.state.board,
     ):
         yield
+    print(app.state.end.report, flush=True)
 
 
 app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -154,5 +157,8 @@ app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
 
 
 if __name__ == "__main__":
+    # Once it has ended, uvicorn gives itself the signal again, and that would be the exit status.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     # Only this machine: whoever reaches the page can stop the bot.
     uvicorn.run(app, host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))
+    sys.exit(app.state.end.exit_status)
