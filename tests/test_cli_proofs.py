@@ -117,6 +117,15 @@ async def test_an_order_that_is_proved_not_to_rest_is_settled_though_it_was_refu
     )
 
 
+async def test_a_league_that_the_exchange_does_not_know_is_not_settled_by_a_read(
+    fake_exchange: FakeExchange, run: Run, order: str
+) -> None:
+    # No order can be in a league of a mistyped name, and those that were meant rest.
+    ran = await run("cancel-league", "NBAA", "--verify")
+    assert (ran.status, len(fake_exchange.open_orders())) == (1, 1)
+    assert "400 Invalid league" in ran.err
+
+
 async def test_results_that_came_with_a_lost_one_are_shown(
     fake_exchange: FakeExchange, run: Run, order: str
 ) -> None:

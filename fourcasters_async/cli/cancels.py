@@ -25,8 +25,10 @@ from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.wording import counted, number
 from fourcasters_async.cli.words import ask, given_ids, json_option
 from fourcasters_async.errors import (
+    BadRequestError,
     FourcastersError,
     InvalidRequestError,
+    NotFoundError,
     NotSentError,
     OutcomeUnknownError,
 )
@@ -266,6 +268,9 @@ def _document(known: _Known) -> dict[str, object]:
 def _status(known: _Known, *, verify: bool) -> int:
     if known.interrupted:
         return NOT_KNOWN
+    if isinstance(known.error, BadRequestError | NotFoundError):
+        # It does not know what was named, so another name was meant: no read is about that.
+        return NOT_CANCELLED
     if known.resting == []:
         return ALL_CONFIRMED
     if known.error is not None:
