@@ -522,6 +522,20 @@ async def test_an_output_that_cannot_be_written_is_one_line(
 
 @pytest.mark.real_time
 @NEEDS_SH
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it has no full device")
+@by_words([["cancel-games", "GAME"], ["cancel", "ORDER"], ["cancel-all", "--yes"]])
+async def test_a_standard_error_that_cannot_be_written_keeps_nothing_from_being_cancelled(
+    fake_exchange: FakeExchange, words: list[str]
+) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    names = {"GAME": game, "ORDER": fake_exchange.open_orders()[0].order_id}
+    ran = await in_shell(fake_exchange, f"$fourcasters {' '.join(named(words, names))} 2>/dev/full")
+    assert (ran.status, fake_exchange.open_orders()) == (0, [])
+    assert ran.out
+
+
+@pytest.mark.real_time
+@NEEDS_SH
 @by_words([["cancel", "-"], ["cancel-games", "-"], ["cancel-all"]])
 async def test_a_standard_input_that_is_closed_sends_nothing(
     fake_exchange: FakeExchange, words: list[str]

@@ -1,7 +1,9 @@
 """What goes in and out of every command: ids, the answer to a question, the option for JSON."""
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import click
 
@@ -9,6 +11,20 @@ from fourcasters_async.cli.exits import ABORTED, fail
 from fourcasters_async.cli.terminal import harmless, say, usage_error
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+class Seconds(click.FloatRange):
+    """A finite number of seconds, more than 0."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return it, or raise what click prints."""
+        seconds: float = super().convert(value, param, ctx)
+        return seconds if math.isfinite(seconds) else self.fail("must be finite", param, ctx)
 
 
 def given_ids(words: Iterable[str], what: str) -> list[str]:
@@ -41,11 +57,12 @@ def ask(question: Callable[[], str]) -> None:
     try:
         click.echo(f"{harmless(question())} [y/N] ", nl=False, err=True)
         answer = sys.stdin.readline()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError):
+        # Or the terminal has gone.
         answer = ""
     if not answer.endswith("\n"):
         # The terminal's cursor is still behind the question.
-        click.echo(err=True)
+        say("", err=True)
     if answer.strip().casefold() not in ("y", "yes"):
         raise click.Abort
 
