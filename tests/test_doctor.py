@@ -491,6 +491,26 @@ async def test_no_token_is_shown(canary: FakeExchange, run: Run, echo: bytes) ->
 
 
 @pytest.mark.parametrize(
+    "address", ["https://me:secret@127.0.0.1:1", "http://127.0.0.1:1/?t=secret"]
+)
+@pytest.mark.parametrize("token", ["token", ""], ids=["token", "no token"])
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]], ids=" ".join)
+async def test_no_secret_of_an_address_is_shown(
+    run: Run, set_up: Callable[..., None], address: str, token: str, words: list[str]
+) -> None:
+    set_up()
+    ran = await run(*words, FOURCASTERS_TOKEN=token, FOURCASTERS_BASE_URL=address)
+    assert ran.status == 3
+    assert "secret" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+async def test_a_deadline_that_is_none_is_wrong_usage(run: Run, seconds: str) -> None:
+    assert (await run("doctor", "--deadline", seconds)).status == 2
+    assert (await run("book", "f" * 24, "--follow", "--stale-after", seconds)).status == 2
+
+
+@pytest.mark.parametrize(
     ("fault", "status"),
     [
         (None, 0),

@@ -34,6 +34,7 @@ from fourcasters_async.cli.surroundings import (
     given_address,
     look_up,
     versions,
+    without_secrets,
 )
 from fourcasters_async.cli.wording import UNKNOWN, amount, counted, number, total
 from fourcasters_async.errors import (
@@ -140,7 +141,7 @@ class Examination:
             if str(error).startswith(TOKEN):
                 to_do = f"run `fourcasters login`, or set {TOKEN}"
                 self._no_token = Finding("token", Grade.FAILED, str(error), to_do)
-                self._note("settings", Grade.OK, given_address())
+                self._note("settings", Grade.OK, without_secrets(given_address()))
             else:
                 self._note("settings", Grade.FAILED, str(error), "correct what it names")
             return None
