@@ -536,6 +536,26 @@ async def test_a_standard_error_that_cannot_be_written_keeps_nothing_from_being_
 
 @pytest.mark.real_time
 @NEEDS_SH
+@pytest.mark.parametrize(("command", "status"), [("orders", 1), ("cancel-all --yes", 0)])
+async def test_where_a_reader_of_both_outputs_has_gone_the_status_is_one_of_the_table(
+    fake_exchange: FakeExchange, command: str, status: int
+) -> None:
+    fake_exchange.add_game(orders=1)
+    reads, writes = os.pipe()
+    os.close(reads)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fourcasters_async", *command.split()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=writes,
+        stderr=writes,
+        env={**os.environ, **environment(fake_exchange)},
+    )
+    os.close(writes)
+    assert await process.wait() == status
+
+
+@pytest.mark.real_time
+@NEEDS_SH
 @by_words([["cancel", "-"], ["cancel-games", "-"], ["cancel-all"]])
 async def test_a_standard_input_that_is_closed_sends_nothing(
     fake_exchange: FakeExchange, words: list[str]

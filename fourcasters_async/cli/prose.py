@@ -1,5 +1,6 @@
 """Keeps prose that cannot be written from ending a command."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,5 @@ def unheard() -> Iterator[None]:
     try:
         yield
     except (OSError, SystemExit):  # the latter is how rich says it
-        # What is left in its buffer would fail again at the end, with another exit status. Python
-        # has none either where it is closed.
-        sys.stderr = None
+        # What is left in its buffer would fail again at the end, with another exit status.
+        sys.stderr = io.StringIO()
