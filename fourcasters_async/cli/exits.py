@@ -32,7 +32,7 @@ STATUSES = {
         "the exchange answered; `watch`, `book --follow` and `sandbox` at Ctrl-C",
     ),
     NOT_CANCELLED: (
-        "something was refused or not cancelled; with `--verify`, and is not proved to be gone",
+        "something was refused or not cancelled, and with `--verify` is not proved to be gone",
         "it refused, such as for a game that it does not know; or nobody reads the output any more",
     ),
     WRONG_USAGE: (
