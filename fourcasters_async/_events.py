@@ -200,7 +200,7 @@ class Events:
         return begun
 
     async def until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
-        """Tell of a verb that is running: that it has begun, and how it ends."""
+        """Await a call of a verb, and tell of its start and of its end."""
         clock, began, before = asyncio.get_running_loop().time, datetime.now(UTC), _CURRENT.get()
         started, call = clock(), next(_CALLS)
         of_the_call: Any = {"verb": name, "transport": transport, "call": call, "began": began}

@@ -19,6 +19,43 @@ if TYPE_CHECKING:
     from fourcasters_async.models.user import AuthenticatedUser
 
 
+class SignIn:
+    """Signing in and out; `AsyncSession` has it."""
+
+    _sender: Sender
+    _auth: Auth
+
+    async def login(
+        self, username: str, password: str, *, deadline: float | None = None
+    ) -> "models.User":
+        """Log in, and use the token and these credentials from now on: `POST /user/login`.
+
+        Returns the account. Raises `AuthenticationError` for a wrong user name or password,
+        `ForbiddenError` for an account that is banned, locked or closed, `RateLimitedError` for
+        too many attempts, and otherwise as every read.
+        """
+        password = hidden(password)
+        credentials = check_credentials(username, password)
+        user = await self._sender.call(login_request(credentials), deadline=deadline)
+        self._auth.use(credentials, check_token(user.auth))
+        # The record that goes out has no token to be pickled or printed.
+        return models.User(**{each.name: getattr(user, each.name) for each in fields(models.User)})
+
+    async def logout(self, *, deadline: float | None = None) -> None:
+        """End the token in use, at the exchange and here: `POST /user/logout`.
+
+        With credentials, the next verb logs in again. A token that is dead already counts as
+        ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
+        orders socket that is open stays open, as long as the exchange lets it. Raises otherwise as
+        every read.
+        """
+        with suppress(AuthenticationError):
+            await self._sender.call(logout_request(), deadline=deadline)
+
+    async def _log_in(self, credentials: Credentials) -> Secret:
+        return check_token((await self._sender.call(login_request(credentials))).auth)
+
+
 def check_credentials(username: str, password: str | None) -> Credentials:
     """Return a user name and a password, or refuse what can be none."""
     return Credentials(check_text(username, "username"), check_password(password))
@@ -61,40 +98,3 @@ def logout_request() -> Request[Acknowledged]:
         body={},
         check=unsuccessful,
     )
-
-
-class SignIn:
-    """Login and logout; `AsyncSession` has both."""
-
-    _auth: Auth
-    _sender: Sender
-
-    async def login(
-        self, username: str, password: str, *, deadline: float | None = None
-    ) -> "models.User":
-        """Log in, and use the token and these credentials from now on: `POST /user/login`.
-
-        Returns the account. Raises `AuthenticationError` for a wrong user name or password,
-        `ForbiddenError` for an account that is banned, locked or closed, `RateLimitedError` for
-        too many attempts, and otherwise as every read.
-        """
-        password = hidden(password)
-        credentials = check_credentials(username, password)
-        user = await self._sender.call(login_request(credentials), deadline=deadline)
-        self._auth.use(credentials, check_token(user.auth))
-        # The record that goes out has no token to be pickled or printed.
-        return models.User(**{each.name: getattr(user, each.name) for each in fields(models.User)})
-
-    async def logout(self, *, deadline: float | None = None) -> None:
-        """End the token in use, at the exchange and here: `POST /user/logout`.
-
-        With credentials, the next verb logs in again. A token that is dead already counts as
-        ended, and so does one that the exchange replaces meanwhile, with the one in its place. An
-        orders socket that is open stays open, as long as the exchange lets it. Raises otherwise as
-        every read.
-        """
-        with suppress(AuthenticationError):
-            await self._sender.call(logout_request(), deadline=deadline)
-
-    async def _log_in(self, credentials: Credentials) -> Secret:
-        return check_token((await self._sender.call(login_request(credentials))).auth)

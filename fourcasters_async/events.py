@@ -17,7 +17,7 @@ from attrs import define, frozen
 from fourcasters_async._core.telemetry import Transport
 from fourcasters_async.dead_man import DeadManState
 from fourcasters_async.errors import FourcastersError
-from fourcasters_async.models import CancelReport, CancelResults, Halted, UndecidedOrder
+from fourcasters_async.models import CancelReport, CancelResults, Halted, Record, UndecidedOrder
 
 
 class AttemptOutcome(StrEnum):
@@ -46,8 +46,8 @@ class GateChange(StrEnum):
 
 # Not frozen and not by keyword, unlike the others: that would take three times as long, and a
 # fan-out over REST makes thousands.
-@define
-class RequestFinished:
+@define(repr=False)
+class RequestFinished(Record):
     """One attempt of a request has ended: it was decided, failed, or was given up.
 
     `endpoint` is the method and the path, or the type of the message; `transport` is `rest`,
@@ -80,8 +80,8 @@ class RequestFinished:
     decoding: float | None = None
 
 
-@frozen(kw_only=True)
-class RetryPlanned:
+@frozen(kw_only=True, repr=False)
+class RetryPlanned(Record):
     """A request is sent again in `after` seconds, because its attempt ended with `error`.
 
     The deadline can still keep it from leaving.
@@ -96,8 +96,8 @@ class RetryPlanned:
     call: int | None = None
 
 
-@frozen(kw_only=True)
-class HoldBegun:
+@frozen(kw_only=True, repr=False)
+class HoldBegun(Record):
     """A 429 to a request at `endpoint` holds back `kinds` of requests for `seconds`.
 
     The kinds are words such as `cancel`, `read` and `place`.
@@ -109,15 +109,15 @@ class HoldBegun:
     seconds: float
 
 
-@frozen(kw_only=True)
-class TokenRenewed:
+@frozen(kw_only=True, repr=False)
+class TokenRenewed(Record):
     """The session uses a new token: after a login, or `rotated` by the exchange."""
 
     rotated: bool
 
 
-@frozen(kw_only=True)
-class ConnectionMade:
+@frozen(kw_only=True, repr=False)
+class ConnectionMade(Record):
     """There is a connection to a WebSocket: the first one, or one again after it was lost.
 
     `endpoint` is that of its handshake, such as `GET /v2/user`.
@@ -126,16 +126,16 @@ class ConnectionMade:
     endpoint: str
 
 
-@frozen(kw_only=True)
-class ConnectionLost:
+@frozen(kw_only=True, repr=False)
+class ConnectionLost(Record):
     """The connection to a WebSocket is lost, for this reason. The next one is being made."""
 
     endpoint: str
     reason: str
 
 
-@frozen(kw_only=True)
-class DeadManChanged:
+@frozen(kw_only=True, repr=False)
+class DeadManChanged(Record):
     """A dead-man switch has a new state. `error` is that of its last beat."""
 
     state: DeadManState
@@ -143,8 +143,8 @@ class DeadManChanged:
     error: FourcastersError | None = None
 
 
-@frozen(kw_only=True)
-class GateChanged:
+@frozen(kw_only=True, repr=False)
+class GateChanged(Record):
     """Other games than before are halted, or all of them. `games` are those named, `None` for all.
 
     `halted` is what is halted now.
@@ -155,15 +155,15 @@ class GateChanged:
     halted: Halted
 
 
-@frozen(kw_only=True)
-class OrdersUndecided:
+@frozen(kw_only=True, repr=False)
+class OrdersUndecided(Record):
     """A place or an edit ended unknown: its orders may be in the book, or may still come."""
 
     orders: tuple[UndecidedOrder, ...]
 
 
-@frozen(kw_only=True)
-class OrdersDecided:
+@frozen(kw_only=True, repr=False)
+class OrdersDecided(Record):
     """Orders that were undecided are decided.
 
     If `expired`, so much time has passed that the request can no longer take effect. That is told
@@ -174,8 +174,8 @@ class OrdersDecided:
     expired: bool
 
 
-@frozen(kw_only=True)
-class VerbStarted:
+@frozen(kw_only=True, repr=False)
+class VerbStarted(Record):
     """An order verb was called. `call` is its number in the process, and `began` is in UTC."""
 
     verb: str
@@ -184,8 +184,8 @@ class VerbStarted:
     began: datetime
 
 
-@frozen(kw_only=True)
-class VerbFinished:
+@frozen(kw_only=True, repr=False)
+class VerbFinished(Record):
     """An order verb has returned `result`, or raised `error`. `elapsed` is the seconds it took.
 
     `result` is what the caller got: of a fan-out its `CancelReport`, with the outcome of each game.

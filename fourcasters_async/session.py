@@ -47,8 +47,8 @@ from fourcasters_async.orders.hedge import OverRest
 from fourcasters_async.orders.socket import OrdersSocket
 
 if TYPE_CHECKING:
-    # A session that only cancels should not wait until the records of the markets are imported.
-    from fourcasters_async._events import Events
+    # A session without a hook should not wait until they are imported.
+    from fourcasters_async._events import Events, OnEvent
 
 _LEAST_HEARTBEAT = 6
 
@@ -321,7 +321,7 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         )
 
 
-def _events_for(hook: "Callable[[fourcasters_async.SessionEvent], object]") -> "Events":
+def _events_for(hook: "OnEvent") -> "Events":
     from fourcasters_async._events import Events  # noqa: PLC0415  # as above
 
     return Events(hook)

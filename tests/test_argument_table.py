@@ -262,6 +262,7 @@ SETTINGS: dict[str, list[Any]] = {
     "retry": [5, 0, False, "no", {}, RetryPolicy],
     "rate_limit": [5, 0, False, (10, 1.0), {}, RateLimit],
     "on_token": [5, "print", {}],
+    "on_event": [5, "print", {}],
     "late_effect": [None, *SECONDS],
     "read_lag": [None, *SECONDS],
     "token": [5, "", "a b", "a\nb", b"token"],

@@ -19,6 +19,9 @@ from fourcasters_async import (
     OutcomeStatus,
     OutcomeStream,
     SessionClosedError,
+    SessionEvent,
+    VerbFinished,
+    VerbStarted,
 )
 from fourcasters_async.orders.verbs import Orders
 from fourcasters_async.testing import FakeExchange, faults
@@ -382,13 +385,37 @@ async def test_a_halt_with_a_callback_that_is_none_closes_no_gate(session: Async
     assert not session.halted
 
 
-def session_on(exchange: FakeExchange) -> AsyncSession:
+async def test_a_hook_is_told_of_a_stream_as_of_every_verb(
+    fake_exchange: FakeExchange, transport: Transport, games: list[str]
+) -> None:
+    told: list[SessionEvent] = []
+    session = session_on(fake_exchange, on_event=told.append)
+    async with session, transport.open(session) as orders:
+        stream = orders.cancelling(games)
+        async for _ in stream:
+            pass
+        async for _ in session.halting(games):
+            pass
+    verbs = [each for each in told if isinstance(each, VerbStarted | VerbFinished)]
+    assert [(type(each), each.verb) for each in verbs] == [
+        (VerbStarted, "cancelling"),
+        (VerbFinished, "cancelling"),
+        (VerbStarted, "halt"),
+        (VerbFinished, "halt"),
+    ]
+    assert {each.transport for each in verbs[:2]} == {str(transport)}
+    assert isinstance(verbs[1], VerbFinished)
+    assert verbs[1].result is stream.report
+
+
+def session_on(exchange: FakeExchange, **options: Any) -> AsyncSession:
     return AsyncSession(
         exchange.token,
         base_url=exchange.url,
         orders_url=exchange.orders_url,
         streaming_url=exchange.streaming_url,
         retry=QUICK,
+        **options,
     )
 
 

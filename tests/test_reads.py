@@ -61,7 +61,8 @@ def request_of(endpoint: str) -> Request[Any]:
     async def ask() -> Request[Any]:
         with patch("fourcasters_async._transports.HttpClient", interceptor()):
             try:
-                await EVERY[endpoint](AsyncSession("token"), ARGUMENTS)
+                async with AsyncSession("token") as session:
+                    await EVERY[endpoint](session, ARGUMENTS)
             except InterceptedError as intercepted:
                 return intercepted.request
         raise AssertionError("it sends nothing")

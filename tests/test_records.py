@@ -38,6 +38,7 @@ from fourcasters_async import (
     OutcomeStatus,
     Participant,
     Record,
+    SessionEvent,
     SingleOrderBook,
     UndecidedOrder,
     User,
@@ -139,7 +140,9 @@ async def test_every_record_of_the_sandbox_is_plain_json_and_has_a_short_repr(
     assert len(kinds) > 25
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.__name__))
+@pytest.mark.parametrize(
+    "record", [*RECORDS, *get_args(SessionEvent)], ids=lambda record: str(record.__name__)
+)
 def test_every_public_record_is_one_of_these(record: type[Record]) -> None:
     assert issubclass(record, Record)
     assert not hasattr(record, "__dict__") or "__slots__" in vars(record)

@@ -70,6 +70,7 @@ def quick() -> list[Case]:
     return [
         *(Case("warm", games, 10, 20) for games in (1, 10, 100, 1000, 5000)),
         Case("cold", 100, 10, 20),
+        Case("idle", 100, 10, 20),
     ]
 
 

@@ -24,9 +24,9 @@ _ROOT = Path(__file__).parents[2]
 _WARM_UPS = 2
 # Rounds in which the time of each game is taken. They count for nothing else.
 _EACH = 2
-# A contestant whose first burst takes more seconds than this has fewer rounds.
-_SLOW, _ROUNDS_OF_SLOW = 2.0, 3
-_IDLE, _ROUNDS_OF_IDLE = 60.0, 5
+# A contestant whose first burst takes more seconds than this has one round.
+_SLOW, _ROUNDS_OF_SLOW = 2.0, 1
+_IDLE, _ROUNDS_OF_IDLE = 60.0, 3
 # Seconds after which some contestants close connections that nothing uses: fetch after 4, httpx
 # after 5, aiohttp after 15.
 _STALE = 3.0

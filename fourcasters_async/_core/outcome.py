@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from attrs import define, frozen
 
@@ -20,8 +20,13 @@ class AttemptStatus(Enum):
     ANSWERED = "answered"
     UNKNOWN = "unknown"
 
-    # As for `Kind`: each attempt is counted by it.
-    __hash__ = object.__hash__
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+
+    else:
+        # As for `Kind`: each attempt is counted by it.
+        __hash__ = object.__hash__
 
 
 @final

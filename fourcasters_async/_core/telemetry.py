@@ -1,7 +1,7 @@
 """What a session counts of its requests, and whom it tells of them."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus
@@ -30,8 +30,8 @@ class Moments:
     status: int | None
 
     def __init__(self) -> None:
-        self.clock = asyncio.get_running_loop().time
-        self.began = self.clock()
+        self.clock: Callable[[], float] = asyncio.get_running_loop().time
+        self.began: float = self.clock()
         self.admitted = self.written = self.answered = self.read = self.status = None
         self.left = False
 
@@ -42,8 +42,10 @@ class Observer(Protocol):
     def follow(self, verbs: object, transport: Transport) -> None:
         """Tell of each call of the order verbs that an object has, from now on."""
 
-    async def until_finished(self, name: str, transport: Transport, running: Awaitable[T]) -> T:
-        """Tell of an order verb that is running: that it has begun, and how it ends."""
+    def until_finished(
+        self, name: str, transport: Transport, running: Awaitable[T]
+    ) -> Coroutine[object, object, T]:
+        """Await a call of a verb, and tell of its start and of its end."""
         ...
 
     def attempted(
@@ -90,11 +92,11 @@ class Telemetry:
     __slots__ = ("attempts", "holds", "messages", "observer", "renewals", "retries")
 
     def __init__(self, observer: Observer | None = None) -> None:
-        self.observer = observer
-        self.attempts = dict.fromkeys(AttemptStatus, 0)
+        self.observer: Observer | None = observer
+        self.attempts: dict[AttemptStatus, int] = dict.fromkeys(AttemptStatus, 0)
         """How many attempts ended how. One that the caller gave up is unknown."""
-        self.messages = 0
+        self.messages: int = 0
         """How many of those that were answered were messages of a burst."""
-        self.retries = 0
-        self.holds = 0
-        self.renewals = 0
+        self.retries: int = 0
+        self.holds: int = 0
+        self.renewals: int = 0

@@ -1,7 +1,7 @@
 """Requests over HTTP: one attempt, for the send loop."""
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse
@@ -10,7 +10,7 @@ from fourcasters_async._core.request import RULES, Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
-from fourcasters_async._core.telemetry import Telemetry
+from fourcasters_async._core.telemetry import Telemetry, Transport
 from fourcasters_async._http.pool import Pool
 from fourcasters_async._http.response import Response, classify
 from fourcasters_async.errors import AuthenticationError, ForbiddenError, RateLimitedError
@@ -23,7 +23,7 @@ _CHALLENGE = b"CHALLENGE_REQUIRED"
 class HttpClient(Sender):
     """Sends requests to one address over HTTP, as one account."""
 
-    transport = "rest"
+    transport: ClassVar[Transport] = "rest"
     # After the loop was blocked, an answer to no request may still be in the socket's buffer. The
     # first turn finds it, after the callbacks that were ready; the second reads it.
     _CATCH_UP_TURNS = 2

@@ -89,9 +89,9 @@ class Burst(Generic[T]):
         self._answered = answered
         self._undecided = undecided
         self._count = self._left = count
-        self.given_up = 0
+        self.given_up: int = 0
         """How many were withdrawn without an answer, and not gone on with."""
-        self.began = asyncio.get_running_loop().time()
+        self.began: float = asyncio.get_running_loop().time()
         """When they began to leave, as a loop time."""
         # Of those that have ended, how many did not tell an answer.
         self._unanswered = 0

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.in_flight import InFlight
@@ -20,7 +20,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import Closable, HomeLoop
-from fourcasters_async._core.telemetry import Telemetry
+from fourcasters_async._core.telemetry import Telemetry, Transport
 from fourcasters_async._websocket.burst import Burst, FirstAttempt
 from fourcasters_async._websocket.connection import Connection
 from fourcasters_async._websocket.frames import classify, encode
@@ -48,7 +48,7 @@ class WebSocketClient(Sender):
     as not sent.
     """
 
-    transport = "socket"
+    transport: ClassVar[Transport] = "socket"
     _CLOSED = "the orders socket is closed; open another"
     # The first turn finds what came while the loop was blocked, and the second reads it. In the
     # third the reader takes it: a close frame may be in it.

@@ -4,7 +4,7 @@ import asyncio
 import copy
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 import aiohttp
 from yarl import URL
@@ -17,7 +17,7 @@ from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import HomeLoop
-from fourcasters_async._core.telemetry import Telemetry
+from fourcasters_async._core.telemetry import Telemetry, Transport
 from fourcasters_async._core.time_limits import TimeLimits
 from fourcasters_async._http.aiohttp_clients import AiohttpClients
 from fourcasters_async._http.middleware import send_once
@@ -49,7 +49,7 @@ _REFUSAL_TIMEOUT = 1.0
 class Handshake(Sender):
     """Makes connections to the WebSocket at one address, one at a time."""
 
-    transport = "handshake"
+    transport: ClassVar[Transport] = "handshake"
 
     def __init__(
         self,

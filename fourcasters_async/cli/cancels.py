@@ -23,7 +23,7 @@ from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import console_of, say, say_json, whoever_reads
 from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.wording import counted, number
-from fourcasters_async.cli.words import ask, given_ids, json_option
+from fourcasters_async.cli.words import Decorator, ask, given_ids, json_option
 from fourcasters_async.errors import (
     BadRequestError,
     FourcastersError,
@@ -41,10 +41,10 @@ Wanted = Callable[[OpenOrder], bool | None]
 # Seconds.
 _VERIFY, _LOOK = 10.0, 5.0
 
-dry_run_option = click.option(
+dry_run_option: Decorator = click.option(
     "--dry-run", is_flag=True, help="Show the orders that would be cancelled; change nothing."
 )
-_verify = click.option(
+_verify: Decorator = click.option(
     "--verify",
     is_flag=True,
     help="Then read which orders are still open, whatever became of the request.",

@@ -76,11 +76,11 @@ class Examination:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.findings: list[Finding] = []
-        self.requests = 0
+        self.requests: int = 0
         """How many requests were sent, handshakes included."""
-        self.now = "settings"
+        self.now: str = "settings"
         """The check that is being made."""
-        self.reached = False
+        self.reached: bool = False
         """Whether the exchange gave an answer of its own, which may be a refusal."""
         self._source = source
         self._tell = tell

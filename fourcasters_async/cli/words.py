@@ -10,7 +10,12 @@ import click
 from fourcasters_async.cli.exits import ABORTED, fail
 from fourcasters_async.cli.terminal import harmless, say, usage_error
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""What adds an option to a command."""
+
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document."
+)
 
 
 class Seconds(click.FloatRange):

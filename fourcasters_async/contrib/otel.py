@@ -25,11 +25,11 @@ try:
         get_tracer,
         set_span_in_context,
     )
-except ImportError as missing:
+except ImportError as _missing:
     raise ImportError(
         "fourcasters_async.contrib.otel needs opentelemetry-api: "
         "pip install 'fourcasters-async[otel]'"
-    ) from missing
+    ) from _missing
 
 _NS = 10**9
 # Verbs under way. Of one whose task was destroyed nothing is told any more.

@@ -19,11 +19,11 @@ try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.core import GaugeMetricFamily
     from prometheus_client.registry import Collector
-except ImportError as missing:
+except ImportError as _missing:
     raise ImportError(
         "fourcasters_async.contrib.prometheus needs prometheus-client: "
         "pip install 'fourcasters-async[prometheus]'"
-    ) from missing
+    ) from _missing
 
 # Seconds, from a fast answer over a warm connection to the time limit of a verb.
 _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)

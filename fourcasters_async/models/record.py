@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from datetime import date
-from decimal import Decimal
 from enum import Enum
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, SupportsFloat, cast
 
 from attrs import fields
 
@@ -113,7 +112,8 @@ _PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
     # A time is a date too.
     (date, lambda day: day.isoformat()),
     (BaseException, _document),
-    (Decimal, lambda number: plain(float(number))),
+    # A `Decimal`, which it would take a millisecond to import.
+    (SupportsFloat, lambda number: plain(float(number))),
     (Mapping, lambda each: {str(key): plain(value) for key, value in each.items()}),
     (AbstractSet, lambda each: sorted(map(plain, each), key=str)),
     (Iterable, lambda each: [plain(value) for value in each]),

@@ -143,7 +143,7 @@ class Outcomes:
         outcome = outcome_of(self._markets[index], settled, elapsed=elapsed)
         self._known[index] = outcome
         if self._on_outcome is not None:
-            tell_outcome(self._on_outcome, outcome)
+            tell(self._on_outcome, outcome, "on_outcome failed for game %s", outcome.game_id)
 
     async def settle_with(
         self, index: int, cancel: Callable[[], Awaitable[RequestOutcome[Sequence[CancelResult]]]]
@@ -241,8 +241,3 @@ def crashed(market: GameMarket, error: BaseException) -> RequestOutcome[Sequence
 def _not_begun(market: GameMarket) -> RequestOutcome[Sequence[CancelResult]]:
     error = NotSentError(f"{market}: not sent: its task was cancelled")
     return RequestOutcome(AttemptStatus.NOT_SENT, attempts=0, error=error)
-
-
-def tell_outcome(on_outcome: OnOutcome, outcome: GameOutcome) -> None:
-    """Tell the caller's code of an outcome. What that raises is logged."""
-    tell(on_outcome, outcome, "on_outcome failed for game %s", outcome.game_id)

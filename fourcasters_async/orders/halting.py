@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from attrs import evolve
 
 from fourcasters_async import models
+from fourcasters_async._core.callbacks import tell
 from fourcasters_async._core.request import Kind
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._core.tasks import Jobs
@@ -22,7 +23,7 @@ from fourcasters_async.models import (
     Proof,
 )
 from fourcasters_async.orders.arguments import check_whole_games
-from fourcasters_async.orders.fanout import OnOutcome, tell_outcome
+from fourcasters_async.orders.fanout import OnOutcome
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.halt import by_game, cancel_until_clear
 from fourcasters_async.orders.outcome_stream import OutcomeStream
@@ -188,7 +189,7 @@ class HaltingOrders(RestOrders):
         report = by_game(await self._cancel_until_clear(self._sender.until(deadline)))
         if on_outcome is not None:
             for outcome in report.outcomes:
-                tell_outcome(on_outcome, outcome)
+                tell(on_outcome, outcome, "on_outcome failed for game %s", outcome.game_id)
         return report
 
     async def _cancel_until_clear(self, until: float) -> FlatReport:

@@ -119,12 +119,22 @@ class ManyGames(ABC):
         Raises `InvalidRequestError` for the arguments, and `SessionClosedError`, both at the call.
         """
         markets = check_markets(games, type)
+        return self._stream(partial(self._cancel_games, markets, deadline), verify, periods)
+
+    def _stream(
+        self,
+        cancel_games: Callable[..., Reporting],
+        verify: bool,  # noqa: FBT001  # as `cancelling` got it
+        periods: bool,  # noqa: FBT001  # as above
+    ) -> OutcomeStream:
+        """Return the stream of a call of `cancelling`, which is told of as that of every verb."""
+        observer, transport = self._sender.telemetry.observer, self._sender.transport
 
         def begin(tell: OnOutcome) -> Reporting:
-            running = self._cancel_games(markets, deadline, tell, verify=verify, periods=periods)
-            if (observer := self._sender.telemetry.observer) is None:
+            running = cancel_games(tell, verify=verify, periods=periods)
+            if observer is None:
                 return running
-            return observer.until_finished("cancelling", self._sender.transport, running)
+            return observer.until_finished("cancelling", transport, running)
 
         return OutcomeStream(self._jobs, begin)
 

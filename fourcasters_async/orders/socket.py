@@ -169,10 +169,7 @@ class OrdersSocket(Orders):
         of this socket is left, what is in flight over it ends unknown. Raises at the call.
         """
         markets, cancel_games = check_markets(games, type), self._hedging(hedge)
-        return OutcomeStream(
-            self._jobs,
-            lambda tell: cancel_games(markets, deadline, tell, verify=verify, periods=periods),
-        )
+        return self._stream(partial(cancel_games, markets, deadline), verify, periods)
 
     def _hedging(self, hedge: float | None) -> Callable[..., Reporting]:
         """Return what cancels on many games, with REST as the hedge."""
