@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from fourcasters_async import (
     OutcomeStatus,
     OutcomeUnknownError,
 )
+from fourcasters_async.cli import fanout
 from fourcasters_async.cli.exits import exit_status
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -189,6 +191,20 @@ async def test_games_are_cancelled_and_the_exit_says_so(
     rows = [line.split("\t")[:3] for line in ran.out.splitlines()]
     assert rows == [[game, "confirmed", "2"] for game in games]
     assert "3 games: 3 confirmed; 6 orders cancelled" in ran.err.splitlines()[-1]
+
+
+async def test_a_wait_for_one_game_does_not_call_it_games(
+    fake_exchange: FakeExchange, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def noted(text: Callable[[], str]) -> AbstractContextManager[None]:
+        told.append(text())
+        return nullcontext()
+
+    monkeypatch.setattr(fanout, "waiting", noted)
+    await run("cancel-games", fake_exchange.add_game().game_id)
+    assert told == ["0 of 1 game answered"]
 
 
 async def test_ids_come_from_standard_input_too(fake_exchange: FakeExchange, run: Run) -> None:

@@ -176,6 +176,11 @@ async def test_an_error_is_prose_on_standard_error_and_a_status_with_json_too(
         # It has a document for whatever became of the requests.
         assert names["GAME"] in ran.out
         return
+    if "--verify" in words:
+        # So have the others with a read after it.
+        assert bool(ran.out) is bool(as_json)
+        assert said in ran.err.splitlines()[-2]
+        return
     assert ran.out == ""
     assert said in ran.err.splitlines()[-1]
 
@@ -513,6 +518,40 @@ async def test_an_output_that_cannot_be_written_is_one_line(
     assert ran.status == status
     assert "Traceback" not in ran.err
     assert len([line for line in ran.err.splitlines() if "No space left" in line]) == 1
+
+
+@pytest.mark.real_time
+@NEEDS_SH
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it has no full device")
+@by_words([["cancel-games", "GAME"], ["cancel", "ORDER"], ["cancel-all", "--yes"]])
+async def test_a_standard_error_that_cannot_be_written_keeps_nothing_from_being_cancelled(
+    fake_exchange: FakeExchange, words: list[str]
+) -> None:
+    game = fake_exchange.add_game(orders=1).game_id
+    names = {"GAME": game, "ORDER": fake_exchange.open_orders()[0].order_id}
+    ran = await in_shell(fake_exchange, f"$fourcasters {' '.join(named(words, names))} 2>/dev/full")
+    assert (ran.status, fake_exchange.open_orders()) == (0, [])
+    assert ran.out
+
+
+@pytest.mark.real_time
+@NEEDS_SH
+@pytest.mark.parametrize(("command", "status"), [("orders", 1), ("cancel-all --yes", 0)])
+async def test_where_a_reader_of_both_outputs_has_gone_the_status_is_one_of_the_table(
+    fake_exchange: FakeExchange, command: str, status: int
+) -> None:
+    fake_exchange.add_game(orders=1)
+    reads, writes = os.pipe()
+    os.close(reads)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fourcasters_async", *command.split()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=writes,
+        stderr=writes,
+        env={**os.environ, **environment(fake_exchange)},
+    )
+    os.close(writes)
+    assert await process.wait() == status
 
 
 @pytest.mark.real_time

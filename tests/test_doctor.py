@@ -23,7 +23,7 @@ from test_cli import Interrupts, interrupts
 from fourcasters_async.cli import surroundings
 from fourcasters_async.cli.checks import Examination
 from fourcasters_async.cli.clock_skew import ClockSkew
-from fourcasters_async.cli.findings import Finding, Grade, token_finding
+from fourcasters_async.cli.findings import Finding, Grade, failure, token_finding
 from fourcasters_async.cli.kept_token import TokenFile
 from fourcasters_async.cli.sessions import token_source
 from fourcasters_async.testing import FakeExchange, faults
@@ -196,7 +196,44 @@ async def test_without_a_token_it_still_says_whether_the_exchange_answers(
     found = await examine(FOURCASTERS_TOKEN="")
     assert grades(found, FAILED) == ["token"]
     assert "FOURCASTERS_TOKEN: not set" in found["token"].found
-    assert found["exchange"].found == "answered 404 to a request without a token"
+    assert found["exchange"].found == "answered 401 to a request without a token"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (faults.Html(502), 3),
+        (faults.Html(403), 3),
+        (faults.Html(200), 3),
+        (faults.Unavailable(), 3),
+        (faults.Close(), 3),
+        (faults.TooManyRequests("17"), 1),
+    ],
+    ids=str,
+)
+async def test_without_a_token_only_an_answer_of_the_exchange_is_taken_for_one(
+    fake_exchange: FakeExchange,
+    run: Run,
+    set_up: Callable[..., None],
+    fault: Fault,
+    status: int,
+) -> None:
+    fake_exchange.inject(fault, times=None)
+    set_up(FOURCASTERS_TOKEN="")
+    ran = await run("doctor", "--json", FOURCASTERS_TOKEN="")
+    checks = {each["check"]: each for each in json.loads(ran.out)["checks"]}
+    assert list(checks) == CHECKS
+    assert (ran.status, checks["exchange"]["grade"]) == (status, "failed")
+    assert checks["exchange"]["to_do"]
+
+
+@pytest.mark.virtual_time
+async def test_without_a_token_a_server_that_never_answers_is_said_not_to_answer_in_time(
+    examine: Examine,
+) -> None:
+    async with silent() as port:
+        found = await examine(FOURCASTERS_TOKEN="", FOURCASTERS_BASE_URL=f"http://127.0.0.1:{port}")
+    assert found["exchange"].found == "no answer in time"
 
 
 async def test_a_login_takes_the_place_of_a_token(
@@ -262,6 +299,7 @@ async def test_too_many_requests_say_how_long_to_wait(
     fake_exchange.inject(faults.TooManyRequests("17"), times=None)
     found = await examine()
     assert found["rate limit"].grade is found["exchange"].grade is FAILED
+    assert found["token"].found.endswith("not checked: the account cannot be read")
     assert "send nothing from this IP address for 17 s" in found["rate limit"].to_do
 
 
@@ -343,6 +381,8 @@ async def test_a_socket_without_an_address_is_a_warning(examine: Examine) -> Non
     found = await examine(FOURCASTERS_ORDERS_URL="", FOURCASTERS_STREAMING_URL="")
     assert grades(found, FAILED) == []
     assert "orders_url: not set" in found["orders socket"].found
+    assert found["orders socket"].to_do == "set FOURCASTERS_ORDERS_URL"
+    assert found["price feed"].to_do == "set FOURCASTERS_STREAMING_URL"
     assert "cancel-games goes over REST alone" in found["settings"].to_do
 
 
@@ -361,9 +401,21 @@ async def test_an_address_that_is_none_is_named(
 
 async def test_an_untrusted_certificate_is_named(examine: Examine) -> None:
     async with FakeExchange(tls=True) as exchange:
-        found = await examine(FOURCASTERS_BASE_URL=exchange.url)
+        found = await examine(
+            FOURCASTERS_BASE_URL=exchange.url,
+            FOURCASTERS_ORDERS_URL=exchange.orders_url,
+            FOURCASTERS_STREAMING_URL=exchange.streaming_url,
+        )
     assert "the certificate is not trusted" in found["connection"].found
-    assert "log in to nothing over this network" in found["connection"].to_do
+    for check in ("connection", *SOCKETS):
+        assert "log in to nothing over this network" in found[check].to_do
+
+
+@pytest.mark.parametrize(("code", "said"), [(9, True), (10, True), (20, False)])
+def test_a_certificate_of_another_time_may_be_the_fault_of_the_clock(code: int, said: bool) -> None:
+    error = ssl.SSLCertVerificationError("it is not trusted")
+    error.verify_code, error.verify_message = code, "it is not trusted"
+    assert ("this machine's clock" in failure("connection", error).to_do) is said
 
 
 async def test_a_trusted_certificate_is_told_with_its_days(
@@ -393,6 +445,17 @@ def test_a_kept_token_has_an_age_and_a_day_on_which_it_is_replaced(kept: TokenFi
     assert (found.grade, found.value) == (OK, 10.0)
     assert f"from {kept.path}; kept 10 days ago" in found.found
     assert "from 2027-02-04 on" in found.found
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(-1.0, "0 days"), (0.9, "0 days"), (1.0, "1 day"), (29.0, "29 days"), (29.9, "29 days")],
+)
+def test_the_age_of_a_token_is_in_whole_days(kept: TokenFile, days: float, said: str) -> None:
+    at = kept.kept_at()
+    assert at is not None
+    found = token_finding(token_source(), at.timestamp() + days * 86400.0)
+    assert f"; kept {said} ago;" in found.found
 
 
 def test_a_kept_token_that_others_can_read_is_a_warning(kept: TokenFile) -> None:
@@ -425,6 +488,26 @@ async def test_no_token_is_shown(canary: FakeExchange, run: Run, echo: bytes) ->
         )
         assert ran.status == 1
         assert CANARY[:12] not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:secret@127.0.0.1:1", "http://127.0.0.1:1/?t=secret"]
+)
+@pytest.mark.parametrize("token", ["token", ""], ids=["token", "no token"])
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]], ids=" ".join)
+async def test_no_secret_of_an_address_is_shown(
+    run: Run, set_up: Callable[..., None], address: str, token: str, words: list[str]
+) -> None:
+    set_up()
+    ran = await run(*words, FOURCASTERS_TOKEN=token, FOURCASTERS_BASE_URL=address)
+    assert ran.status == 3
+    assert "secret" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+async def test_a_deadline_that_is_none_is_wrong_usage(run: Run, seconds: str) -> None:
+    assert (await run("doctor", "--deadline", seconds)).status == 2
+    assert (await run("book", "f" * 24, "--follow", "--stale-after", seconds)).status == 2
 
 
 @pytest.mark.parametrize(

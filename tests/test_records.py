@@ -346,6 +346,29 @@ def test_a_report_is_one_short_line_whatever_its_size() -> None:
     assert repr(flat) == f"<FlatReport {flat}>"
 
 
+def test_every_count_of_a_report_has_thousands_separators() -> None:
+    results = [CancelResult(success=False)] * 2000
+    partial = GameOutcome("g", None, OutcomeStatus.PARTIAL, results, resting=[order()] * 1500)
+    refused = [GameOutcome("g", None, OutcomeStatus.REFUSED, resting=[])] * 1000
+    lost = [GameOutcome("g", None, OutcomeStatus.CONFIRMED, complete=False)] * 1200
+    assert str(CancelReport((partial, *refused, *lost))) == (
+        "2,201 games: 1,200 confirmed (1,200 incomplete), 1 partial, 1,000 refused; "
+        "0 orders cancelled; 2,000 not cancelled; 1,500 still open when last seen; 0 ms"
+    )
+    assert "; 1,000 verified clear; " in str(CancelReport((*refused, *lost)))
+    done = [CancelResult(success=True)] * 1000
+    assert str(FlatReport(done, [order()] * 1000)) == (
+        "1,000 orders cancelled; 1,000 orders still open when last seen; 0 ms"
+    )
+    undecided = (UndecidedOrder("g", "r", NOW),) * 1000
+    assert "; 1,000 own orders undecided; " in str(FlatReport(undecided=undecided))
+
+
+def test_one_order_of_a_flat_report_is_not_called_orders() -> None:
+    report = FlatReport([CancelResult(success=True)], [order()])
+    assert str(report) == "1 order cancelled; 1 order still open when last seen; 0 ms"
+
+
 def test_an_exception_group_of_thousands_has_a_short_repr() -> None:
     outcomes = [GameOutcome(f"{n}", None, OutcomeStatus.UNKNOWN) for n in range(5000)]
     with pytest.raises(fourcasters_async.UnsettledCancelsError) as caught:

@@ -1,8 +1,10 @@
 """Words of others on a terminal, in a pipe and in JSON: they are shown, and do nothing."""
 
 import asyncio
+import errno
 import io
 import json
+import sys
 import unicodedata
 
 import click
@@ -21,9 +23,17 @@ from fourcasters_async import (
     ServerError,
 )
 from fourcasters_async.cli.commands import main
-from fourcasters_async.cli.display import show_orders, show_outcomes, show_results, to_json
+from fourcasters_async.cli.display import (
+    show_orders,
+    show_outcomes,
+    show_results,
+    to_json,
+    verdict,
+)
 from fourcasters_async.cli.exits import run
-from fourcasters_async.cli.terminal import harmless, headline, say, say_json
+from fourcasters_async.cli.terminal import console_of, harmless, headline, say, say_json
+from fourcasters_async.cli.waiting import waiting
+from fourcasters_async.cli.words import ask
 from fourcasters_async.testing import FakeExchange, faults
 
 EVIL = [
@@ -173,3 +183,76 @@ async def test_a_command_prints_what_the_exchange_says_without_its_line_breaks(
     )
     assert len(result.stdout.splitlines()) == 1
     assert not has_danger(result.output.replace("\n", "").replace("\t", ""))
+
+
+# What nobody can read.
+
+
+class _Broken(io.StringIO):
+    """A standard error that is a terminal which has gone, or a file on a disk that is full."""
+
+    def __init__(self, error: OSError, *, terminal: bool) -> None:
+        super().__init__()
+        self._error = error
+        self._terminal = terminal
+        self.works = False
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def write(self, text: str) -> int:
+        if self.works:
+            return super().write(text)
+        raise self._error
+
+
+BROKEN = [
+    (BrokenPipeError(errno.EPIPE, "Broken pipe"), False),
+    (OSError(errno.ENOSPC, "No space left on device"), False),
+    (OSError(errno.EIO, "Input/output error"), True),
+    (BrokenPipeError(errno.EPIPE, "Broken pipe"), True),
+]
+
+
+@pytest.fixture(params=BROKEN, ids=["closed pipe", "full disk", "terminal gone", "broken terminal"])
+def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> _Broken:
+    """Give a standard error, which the test has to set: pytest sets its own before each test."""
+    error, terminal = request.param
+    monkeypatch.setenv("TERM", "xterm")
+    return _Broken(error, terminal=terminal)
+
+
+def test_prose_that_cannot_be_written_raises_nothing(
+    broken: _Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", broken)
+    say("on the sandbox", err=True)
+    monkeypatch.setattr(sys, "stderr", broken)
+    verdict("1 order cancelled", good=True)
+    monkeypatch.setattr(sys, "stderr", broken)
+    show_orders(console_of(sys.stderr), [OpenOrder(order_id="f" * 24)], err=True)
+
+
+@pytest.mark.virtual_time
+async def test_a_wait_that_cannot_be_taken_back_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = _Broken(OSError(errno.EIO, "Input/output error"), terminal=True)
+    stream.works = True
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stream)
+    with waiting():
+        await asyncio.sleep(0.7)
+        assert "waiting for the exchange" in stream.getvalue()
+        stream.works = False
+
+
+def test_a_question_that_cannot_be_written_is_not_answered(
+    broken: _Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.StringIO("y\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr(sys, "stderr", broken)
+    with pytest.raises(click.Abort):
+        ask(lambda: "Cancel all?")

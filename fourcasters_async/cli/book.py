@@ -13,7 +13,7 @@ from fourcasters_async.cli.display import show_rows
 from fourcasters_async.cli.follow import STALE_AFTER, follow_book, no_book
 from fourcasters_async.cli.reading import print_json, read, together
 from fourcasters_async.cli.terminal import console_of, headline, say
-from fourcasters_async.cli.words import json_option
+from fourcasters_async.cli.words import Seconds, json_option
 from fourcasters_async.errors import BadRequestError, InvalidRequestError, NotFoundError
 from fourcasters_async.models import OrderBook, SingleOrderBook
 from fourcasters_async.session import AsyncSession
@@ -29,7 +29,7 @@ _SOCCER = "soccer"
 @click.option("--follow", is_flag=True, help="Go on, and show the prices as they change.")
 @click.option(
     "--stale-after",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     metavar="SECONDS",
     help=f"With --follow: how long the feed may say nothing; {STALE_AFTER:g} by default.",
 )

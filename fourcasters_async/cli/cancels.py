@@ -6,18 +6,33 @@ from functools import partial
 from typing import NoReturn
 
 import click
-from attrs import frozen
+from attrs import define, frozen
 
 from fourcasters_async._core.validation import is_local
 from fourcasters_async.cli.display import show_orders, show_results, to_json, verdict
-from fourcasters_async.cli.exits import ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN, run, tell_source
+from fourcasters_async.cli.exits import (
+    ALL_CONFIRMED,
+    NOT_CANCELLED,
+    NOT_KNOWN,
+    run,
+    status_of,
+    tell_source,
+    text_of,
+)
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import console_of, say, say_json, whoever_reads
 from fourcasters_async.cli.waiting import waiting
 from fourcasters_async.cli.wording import counted, number
 from fourcasters_async.cli.words import Decorator, ask, given_ids, json_option
-from fourcasters_async.errors import FourcastersError
-from fourcasters_async.models import CancelResults, OpenOrder
+from fourcasters_async.errors import (
+    BadRequestError,
+    FourcastersError,
+    InvalidRequestError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+)
+from fourcasters_async.models import CancelResult, CancelResults, OpenOrder
 from fourcasters_async.session import AsyncSession
 
 # `None` if an order lacks the field that decides.
@@ -29,7 +44,11 @@ _VERIFY, _LOOK = 10.0, 5.0
 dry_run_option: Decorator = click.option(
     "--dry-run", is_flag=True, help="Show the orders that would be cancelled; change nothing."
 )
-_verify = click.option("--verify", is_flag=True, help="Then read which orders are still open.")
+_verify: Decorator = click.option(
+    "--verify",
+    is_flag=True,
+    help="Then read which orders are still open, whatever became of the request.",
+)
 
 
 @frozen
@@ -41,6 +60,19 @@ class _How:
     as_json: bool
 
 
+@define
+class _Known:
+    """What is known of a request, and of the reads after it, at any moment."""
+
+    accepted: bool = False
+    """Whether the exchange answered, and did not refuse."""
+    results: CancelResults | None = None
+    error: FourcastersError | None = None
+    resting: list[OpenOrder] | None = None
+    read_error: FourcastersError | None = None
+    interrupted: bool = False
+
+
 @click.command()
 @click.argument("order_ids", nargs=-1, required=True, metavar="ORDER_ID…")
 @_verify
@@ -50,6 +82,9 @@ def cancel(order_ids: Sequence[str], *, verify: bool, dry_run: bool, as_json: bo
     """Cancel orders by id.
 
     The ORDER_ID - reads ids from standard input, separated by white space.
+
+    With --verify the exit status is 0 if a read proved that none of these orders is open, even if
+    the request failed or its outcome is unknown.
     """
     ids = given_ids(order_ids, "order")
     among = {order_id.casefold() for order_id in ids}
@@ -135,7 +170,7 @@ def _everything() -> str:
         raise click.Abort
     if isinstance(found, FourcastersError):
         tell_source(found)
-        say(f"the open orders cannot be read: {type(found).__name__}: {found}", err=True)
+        say(f"the open orders cannot be read: {text_of(found)}", err=True)
         which = "every open order of the account on"
     else:
         games = {order.game_id for order in found}
@@ -158,23 +193,25 @@ def _cancel(
     if how.dry_run:
         show_dry_run(session, wanted, as_json=how.as_json)
         sys.exit(ALL_CONFIRMED)
-    done, resting = run(_act(session, act, wanted, verify=how.verify))
-    # A league has none: the exchange only acknowledges the request.
-    results = done if isinstance(done, CancelResults) else None
-    status = _status(results, resting, verify=how.verify)
+    known = _Known()
+    run(
+        _act(session, act, wanted, known, verify=how.verify),
+        # Without reads it ends at once: there is nothing to show.
+        partial(_interrupt, known) if how.verify else None,
+    )
+    tell_source(known.error, known.read_error)
+    status = _status(known, verify=how.verify)
     with whoever_reads():
         if how.as_json:
-            document = {
-                "results": results,
-                "complete": None if results is None else results.complete,
-                "resting": resting,
-            }
-            say_json(to_json(about(session) | document))
-        elif results:
-            show_results(console_of(sys.stdout), results)
-    verdict(_summary(results, resting, verify=how.verify), good=status == ALL_CONFIRMED)
-    if resting and not how.as_json:
-        show_orders(console_of(sys.stderr), resting, err=True)
+            say_json(to_json(about(session) | _document(known)))
+        elif known.results:
+            show_results(console_of(sys.stdout), known.results)
+    for error in (known.error, known.read_error):
+        if error is not None:
+            say(text_of(error), err=True)
+    verdict(_summary(known, verify=how.verify), good=status == ALL_CONFIRMED)
+    if known.resting and not how.as_json:
+        show_orders(console_of(sys.stderr), known.resting, err=True)
     sys.exit(status)
 
 
@@ -182,49 +219,93 @@ async def _act(
     session: AsyncSession,
     act: Callable[[AsyncSession], Awaitable[object]],
     wanted: Wanted,
+    known: _Known,
     *,
     verify: bool,
-) -> tuple[object, list[OpenOrder] | None]:
+) -> None:
     async with session:
         with waiting():
-            done = await act(session)
-            return done, await _still_open(session, wanted) if verify else None
+            try:
+                done = await act(session)
+            except InvalidRequestError:
+                raise  # nothing was asked for
+            except FourcastersError as error:
+                if not verify:
+                    raise
+                known.error = error
+                if isinstance(error, OutcomeUnknownError) and error.results:
+                    known.results = CancelResults(_records(error), complete=False)
+            else:
+                known.accepted = True
+                # A league has none: the exchange only acknowledges the request.
+                if isinstance(done, CancelResults):
+                    known.results = done
+            if verify:
+                # Whatever became of the request: only a read shows what rests.
+                proof = await session.prove_clear(wanted, deadline=_VERIFY)
+                known.resting, known.read_error = proof.resting, proof.error
 
 
-async def _still_open(session: AsyncSession, wanted: Wanted) -> list[OpenOrder] | None:
-    """Read until no wanted order is open, for some seconds; return `None` if nothing is proved."""
-    proof = await session.prove_clear(wanted, deadline=_VERIFY)
-    if proof.error is not None:
-        say(str(proof.error), err=True)
-    return proof.resting
+def _records(error: OutcomeUnknownError) -> list[CancelResult]:
+    """Return the results that could be read of an answer that could not be read as a whole."""
+    return [result for result in error.results if isinstance(result, CancelResult)]
 
 
-def _status(results: CancelResults | None, resting: list[OpenOrder] | None, *, verify: bool) -> int:
-    failed = not all(result.success for result in results or ())
-    if resting or failed:
-        return NOT_CANCELLED
-    if resting is None and (results is None or verify):
+def _interrupt(known: _Known) -> None:
+    known.interrupted = True
+
+
+def _document(known: _Known) -> dict[str, object]:
+    return {
+        "interrupted": known.interrupted,
+        "error": None if known.error is None else text_of(known.error),
+        "results": known.results,
+        "complete": None if known.results is None else known.results.complete,
+        "resting": known.resting,
+    }
+
+
+def _status(known: _Known, *, verify: bool) -> int:
+    if known.interrupted:
         return NOT_KNOWN
-    return ALL_CONFIRMED
+    if isinstance(known.error, BadRequestError | NotFoundError):
+        # It does not know what was named, so another name was meant: no read is about that.
+        return NOT_CANCELLED
+    if known.resting == []:
+        return ALL_CONFIRMED
+    if known.error is not None:
+        return status_of(known.error)
+    if known.resting or not all(result.success for result in known.results or ()):
+        return NOT_CANCELLED
+    return NOT_KNOWN if verify or known.results is None else ALL_CONFIRMED
 
 
-def _summary(
-    results: CancelResults | None, resting: list[OpenOrder] | None, *, verify: bool
-) -> str:
+def _summary(known: _Known, *, verify: bool) -> str:
     parts = []
-    if results is None:
+    if not known.accepted:
+        parts.append(_fate(known.error))
+    elif known.results is None:
         parts.append(
             "the request is accepted" + ("" if verify else "; nothing is known to be gone")
         )
-    else:
-        cancelled = sum(result.success for result in results)
+    if known.results is not None:
+        cancelled = sum(result.success for result in known.results)
         parts.append(f"{counted(cancelled, 'order')} cancelled")
-        if failed := len(results) - cancelled:
+        if failed := len(known.results) - cancelled:
             parts.append(f"{number(failed)} not cancelled")
-        if not results.complete:
+        if not known.results.complete:
             parts.append("more may be")
-    if resting:
-        parts.append(f"{number(len(resting))} still open when last seen:")
+    if known.resting:
+        parts.append(f"{number(len(known.resting))} still open when last seen:")
     elif verify:
-        parts.append("not verified" if resting is None else "verified: none of them is open")
-    return "; ".join(parts)
+        none_open = "verified: none of them is open"
+        parts.append("not verified" if known.resting is None else none_open)
+    return ("interrupted: " if known.interrupted else "") + "; ".join(parts)
+
+
+def _fate(error: FourcastersError | None) -> str:
+    """Say what became of a request that has no answer of its own, `None` for not known yet."""
+    if isinstance(error, NotSentError):
+        return "nothing was sent"
+    refused = error is not None and status_of(error) == NOT_CANCELLED
+    return "refused" if refused else "the outcome is unknown"

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.retry import RetryPolicy
+from fourcasters_async._settings import SessionOptions
 from fourcasters_async.cli.clock_skew import ClockSkew
 from fourcasters_async.cli.findings import (
     Finding,
@@ -33,6 +34,7 @@ from fourcasters_async.cli.surroundings import (
     given_address,
     look_up,
     versions,
+    without_secrets,
 )
 from fourcasters_async.cli.wording import UNKNOWN, amount, counted, number, total
 from fourcasters_async.errors import (
@@ -55,7 +57,7 @@ _FEW_DAYS = 7
 _CONNECTIONS = ("orders socket", "user feed", "price feed")
 _NO_SESSION = "not checked: without its settings there is no session"
 _NO_ACCOUNT = "not checked: the account cannot be read"
-_NOT_CHECKED = "not checked: the exchange gave no usable answer"
+_NO_TOKEN = "none"  # noqa: S105  # no token is that short
 
 
 class Examination:
@@ -123,21 +125,23 @@ class Examination:
         self._add(limit_finding(self._limit.requests, self.requests, self._throttled))
         self._note("versions", Grade.OK, versions())
 
+    def _options(self) -> SessionOptions:
+        return {
+            # Half of the time of a request is kept for another attempt, which there is not.
+            "timeout": 2 * _EACH,
+            "retry": RetryPolicy(max_attempts=1, attempt_timeout=_EACH, connect_timeout=_EACH),
+            "rate_limit": self._limit,
+            "middlewares": [self._observe],
+        }
+
     def _settings(self) -> AsyncSession | None:
         try:
-            session = session_of(
-                self._source,
-                # Half of the time of a request is kept for another attempt, which there is not.
-                timeout=2 * _EACH,
-                retry=RetryPolicy(max_attempts=1, attempt_timeout=_EACH, connect_timeout=_EACH),
-                rate_limit=self._limit,
-                middlewares=[self._observe],
-            )
+            session = session_of(self._source, **self._options())
         except InvalidRequestError as error:
             if str(error).startswith(TOKEN):
                 to_do = f"run `fourcasters login`, or set {TOKEN}"
                 self._no_token = Finding("token", Grade.FAILED, str(error), to_do)
-                self._note("settings", Grade.OK, given_address())
+                self._note("settings", Grade.OK, without_secrets(given_address()))
             else:
                 self._note("settings", Grade.FAILED, str(error), "correct what it names")
             return None
@@ -194,8 +198,14 @@ class Examination:
         began = self._clock()
         try:
             await self._limited(session.account.get_me())
+        except AuthenticationError as error:
+            self.reached = True
+            self._note("exchange", Grade.OK, failure("exchange", error).found)
+            self._add(refused_token(self._source, error))
+            return
         except (FourcastersError, TimeoutError) as error:
-            self._note_refusal(error)
+            self._note_failure(error)
+            self._note("token", Grade.WARNING, f"from {self._source.name}; {_NO_ACCOUNT}")
             return
         took = self._clock() - began
         self.reached = self._admitted = True
@@ -203,36 +213,31 @@ class Examination:
         self._note("exchange", grade, f"answered 200 in {ms(took)}", to_do, took)
         self._add(token_finding(self._source, self._wall()))
 
-    def _note_refusal(self, error: FourcastersError | TimeoutError) -> None:
+    def _note_failure(self, error: FourcastersError | TimeoutError) -> None:
         self.reached = isinstance(error, tuple(REFUSALS.values()))
+        self._see(error)
         found = failure("exchange", error)
-        if not isinstance(error, AuthenticationError):
-            self._see(error)
-            failed = [each.check for each in self.findings if each.grade is Grade.FAILED]
-            if failed and not isinstance(error, ApiError):
-                found = evolve(found, to_do=f"see the {failed[-1]}")
-            self._add(found)
-            self._note("token", Grade.WARNING, f"from {self._source.name}; {_NOT_CHECKED}")
-            return
-        self._note("exchange", Grade.OK, found.found)
-        self._add(refused_token(self._source, error))
+        failed = [each.check for each in self.findings if each.grade is Grade.FAILED]
+        if failed and not isinstance(error, ApiError):
+            found = evolve(found, to_do=f"see the {failed[-1]}")
+        self._add(found)
 
     async def _without_token(self) -> None:
-        """Ask the exchange for nothing, which says whether it answers."""
+        """Ask with a token that nobody has, which says whether the exchange answers."""
         self.now = "exchange"
-        url = given_address()
-        if address_of(url) is None:
-            self._note("exchange", Grade.WARNING, _NO_SESSION)
-            return
+        # Not of the environment: another setting of it may be what is wrong.
+        options: SessionOptions = {"token": _NO_TOKEN, "base_url": given_address()}
         try:
-            async with aiohttp.ClientSession(middlewares=[self._observe]) as client:
-                answer = await self._limited(client.get(url, allow_redirects=False))
-                answer.close()
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._note("exchange", Grade.FAILED, str(error) or type(error).__name__)
-            return
-        self.reached = True
-        self._note("exchange", Grade.OK, f"answered {answer.status} to a request without a token")
+            async with AsyncSession(**options | self._options()) as session:
+                await self._limited(session.account.get_me())
+        except InvalidRequestError:
+            self._note("exchange", Grade.WARNING, _NO_SESSION)
+        except AuthenticationError as error:
+            self.reached = True
+            text = f"answered {error.status} to a request without a token"
+            self._note("exchange", Grade.OK, text)
+        except (FourcastersError, TimeoutError) as error:
+            self._note_failure(error)
 
     async def _round_trip(self, session: AsyncSession) -> None:
         self.now = "round trip"

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import orjson
 
 from fourcasters_async.cli.columns import Columns, Row
+from fourcasters_async.cli.prose import unheard
 from fourcasters_async.cli.terminal import console_of, say, say_row
 from fourcasters_async.cli.wording import amount, number, teams
 from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
@@ -50,13 +52,14 @@ def show_rows(
     console: "Console | None", columns: Columns, rows: Sequence[Row], *, err: bool = False
 ) -> None:
     """Print a table on a terminal, otherwise lines with tabs; `err` is for standard error."""
-    if console is not None and console.is_terminal:
-        from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
+    with unheard() if err else nullcontext():
+        if console is not None and console.is_terminal:
+            from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
 
-        console.print(drawn_rows(console.width, columns, rows))
-        return
-    for row in rows:
-        say_row(row, numbers=columns.numbers, err=err)
+            console.print(drawn_rows(console.width, columns, rows))
+            return
+        for row in rows:
+            say_row(row, numbers=columns.numbers, err=err)
 
 
 def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) -> None:
@@ -93,7 +96,8 @@ def verdict(text: str, *, good: bool) -> None:
         return
     from fourcasters_async.cli.drawing import drawn_line  # noqa: PLC0415  # as above
 
-    console.print(drawn_line(text, f"bold {'green' if good else 'red'}"))
+    with unheard():
+        console.print(drawn_line(text, f"bold {'green' if good else 'red'}"))
 
 
 def show_results(console: "Console | None", results: Iterable[CancelResult]) -> None:

@@ -11,11 +11,11 @@ from fourcasters_async.cli.display import to_json
 from fourcasters_async.cli.exits import ALL_CONFIRMED, NOT_CANCELLED, NOT_KNOWN, run
 from fourcasters_async.cli.findings import Finding, Grade
 from fourcasters_async.cli.sessions import token_source
-from fourcasters_async.cli.surroundings import given_address
+from fourcasters_async.cli.surroundings import given_address, without_secrets
 from fourcasters_async.cli.terminal import console_of, harmless, say, say_json, say_row
 from fourcasters_async.cli.waiting import take_back, waiting
 from fourcasters_async.cli.wording import counted
-from fourcasters_async.cli.words import json_option
+from fourcasters_async.cli.words import Seconds, json_option
 
 if TYPE_CHECKING:
     # As for other commands: without a terminal it is not needed.
@@ -30,7 +30,7 @@ _WIDE = 60
 @click.command()
 @click.option(
     "--deadline",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     default=_DEADLINE,
     show_default=True,
     help="Seconds after which to stop and report.",
@@ -77,7 +77,7 @@ def _report(made: list[Examination], *, as_json: bool, interrupted: bool) -> int
     exchange = given_address()
     if as_json:
         document = {
-            "exchange": exchange,
+            "exchange": without_secrets(exchange),
             "sandbox": is_local(exchange),
             "interrupted": interrupted,
             "ok": not (failed or interrupted),

@@ -26,13 +26,13 @@ ALL_CONFIRMED, NOT_CANCELLED, WRONG_USAGE, NOT_KNOWN, ABORTED = range(5)
 STATUSES = {
     ALL_CONFIRMED: (
         (
-            "everything is confirmed; with `cancel-games --verify`, every game is proved clear, "
-            "whatever became of the requests"
+            "everything is confirmed; with `--verify`, a read proved that none of the orders is "
+            "open, whatever became of the requests"
         ),
         "the exchange answered; `watch`, `book --follow` and `sandbox` at Ctrl-C",
     ),
     NOT_CANCELLED: (
-        "something was refused or not cancelled",
+        "something was refused or not cancelled, and with `--verify` is not proved to be gone",
         "it refused, such as for a game that it does not know; or nobody reads the output any more",
     ),
     WRONG_USAGE: (
@@ -41,8 +41,8 @@ STATUSES = {
     ),
     NOT_KNOWN: (
         (
-            "something is unknown or was not sent, or the command was interrupted; `cancel-league` "
-            "without `--verify`"
+            "something is unknown or was not sent, or the command was interrupted; `--verify` "
+            "proved nothing; `cancel-league` without `--verify`"
         ),
         "no usable answer came, or the command was interrupted",
     ),
@@ -75,10 +75,8 @@ def run(
     except InvalidRequestError as error:
         raise usage_error(error) from None
     except FourcastersError as error:
-        # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
-        is_refusal = isinstance(error, tuple(REFUSALS.values()))
         tell_source(error)
-        fail(f"{type(error).__name__}: {error}", NOT_CANCELLED if is_refusal else NOT_KNOWN)
+        fail(text_of(error), status_of(error))
     except KeyboardInterrupt:
         doubt = ": orders in flight may or may not be cancelled"
         message = f"interrupted{doubt if cancels else ''}"
@@ -86,6 +84,17 @@ def run(
             fail(message, NOT_KNOWN)
         say(message, err=True)
         return interrupted()
+
+
+def status_of(error: FourcastersError) -> int:
+    """Return the exit status of an error: whether the exchange refused."""
+    # A page of a proxy, and a 5xx to a read, are an `ApiError` too, and no refusal.
+    return NOT_CANCELLED if isinstance(error, tuple(REFUSALS.values())) else NOT_KNOWN
+
+
+def text_of(error: FourcastersError) -> str:
+    """Return the name and the text of an error."""
+    return f"{type(error).__name__}: {error}"
 
 
 def tell_source(*errors: BaseException | None) -> None:

@@ -9,6 +9,7 @@ from attrs import frozen
 from fourcasters_async.cli.exits import run
 from fourcasters_async.cli.sessions import has_socket
 from fourcasters_async.cli.waiting import waiting
+from fourcasters_async.cli.wording import counted, number
 from fourcasters_async.errors import OutcomeUnknownError
 from fourcasters_async.models import CancelReport, GameMarket, GameOutcome, OutcomeStatus
 from fourcasters_async.session import AsyncSession
@@ -40,7 +41,9 @@ def fan_out(
 
     async def cancel() -> FanoutResult:
         async with session:
-            with waiting(lambda: f"{len(told):,} of {len(markets):,} games have answered"):
+            with waiting(
+                lambda: f"{number(len(told))} of {counted(len(markets), 'game')} answered"
+            ):
 
                 def on_outcome(outcome: GameOutcome) -> None:
                     told[outcome.market] = outcome

@@ -7,7 +7,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from fourcasters_async.cli.sessions import TOKEN, TokenSource, refused
-from fourcasters_async.cli.wording import number
+from fourcasters_async.cli.wording import counted, number
 from fourcasters_async.errors import (
     REFUSALS,
     ApiError,
@@ -25,6 +25,9 @@ _SLOW = 0.5
 _SKEW, _MUCH_SKEW = 2.0, 60.0
 # The exchange replaces a token of this age at its next use.
 _TOKEN_LIFE = timedelta(days=30)
+# What OpenSSL calls a certificate that is not valid yet, and one that has expired.
+_OTHER_TIMES = (9, 10)
+_NO_LOGIN = "log in to nothing over this network: something else answers for the exchange"
 
 
 class Grade(StrEnum):
@@ -52,8 +55,14 @@ def failure(check: str, error: Exception) -> Finding:
     while isinstance(error.__cause__, FourcastersError):
         error = error.__cause__
     if isinstance(error, InvalidRequestError):
-        return Finding(check, Grade.WARNING, f"not checked: {error}", "set what it names")
+        return Finding(check, Grade.WARNING, f"not checked: {error}", f"set {_variable(error)}")
     return Finding(check, Grade.FAILED, _text_of(error), _to_do_about(error))
+
+
+def _variable(error: InvalidRequestError) -> str:
+    """Return the variable of the setting that an error is about."""
+    setting = str(error).partition(":")[0]
+    return f"FOURCASTERS_{setting.upper()}" if setting.endswith("_url") else "what it names"
 
 
 def speed(seconds: float) -> tuple[Grade, str]:
@@ -87,9 +96,9 @@ def token_finding(source: TokenSource, now: float) -> Finding:
     kept = None if source.name == TOKEN else file.kept_at()
     if kept is None:
         return Finding("token", Grade.OK, f"{text}; its age is not known here")
-    days = (datetime.fromtimestamp(now, UTC) - kept) / timedelta(days=1)
+    days = max(0.0, (datetime.fromtimestamp(now, UTC) - kept) / timedelta(days=1))
     text += (
-        f"; kept {days:.0f} days ago; the exchange replaces it at its first use from "
+        f"; kept {counted(int(days), 'day')} ago; the exchange replaces it at its first use from "
         f"{kept + _TOKEN_LIFE:%Y-%m-%d} on"
     )
     if file.is_open_to_others():
@@ -150,6 +159,9 @@ def _to_do_about(error: Exception) -> str:  # noqa: PLR0911  # one for each kind
         return "a proxy, a firewall or another server answered; see which network this machine uses"
     if isinstance(error, DecodeError):
         return "see whether the address is the exchange's, and upgrade fourcasters-async"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "log in to nothing over this network: something else answers for the exchange"
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _OTHER_TIMES:
+        return f"set this machine's clock if it is wrong; if it is right, {_NO_LOGIN}"
+    # Of another connection than the first its text alone says it.
+    if isinstance(error, ssl.SSLCertVerificationError) or "CertificateError" in str(error):
+        return _NO_LOGIN
     return "see whether this machine and the exchange are online"

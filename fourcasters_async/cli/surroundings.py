@@ -3,6 +3,7 @@
 import asyncio
 import os
 import platform
+import re
 import socket
 import ssl
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +38,12 @@ class Connected:
 def given_address() -> str:
     """Return the REST address of the environment, or that of the real exchange."""
     return os.environ.get("FOURCASTERS_BASE_URL") or BASE_URL
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without the parts that may hold a secret, whether or not it leads anywhere."""
+    scheme, mark, rest = re.split("[?#]", url, maxsplit=1)[0].rpartition("://")
+    return scheme + mark + rest.rpartition("@")[2]
 
 
 def address_of(url: str) -> Address | None:

@@ -9,11 +9,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from fourcasters_async.cli.prose import unheard
 from fourcasters_async.cli.waiting import take_back
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def harmless(text: str) -> str:
 def say(text: str, *, err: bool = False) -> None:
     """Print one line, on standard error with `err`."""
     take_back()
-    click.echo(harmless(text), err=err)
+    with unheard() if err else nullcontext():
+        click.echo(harmless(text), err=err)
 
 
 def say_json(document: str) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from fourcasters_async.cli.prose import unheard
+
 _PATIENCE = 0.5
 """Seconds before a wait is told."""
 _AGAIN = 0.5
@@ -78,8 +80,9 @@ class _Line:
         self._timer = self._loop.call_later(_AGAIN, self._draw)
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        with unheard():
+            self._stream.write(text)
+            self._stream.flush()
 
 
 _lines: list[_Line] = []

@@ -1,5 +1,6 @@
 """What goes in and out of every command: ids, the answer to a question, the option for JSON."""
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -15,6 +16,20 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document."
 )
+
+
+class Seconds(click.FloatRange):
+    """A finite number of seconds, more than 0."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return it, or raise what click prints."""
+        seconds: float = super().convert(value, param, ctx)
+        return seconds if math.isfinite(seconds) else self.fail("must be finite", param, ctx)
 
 
 def given_ids(words: Iterable[str], what: str) -> list[str]:
@@ -47,11 +62,12 @@ def ask(question: Callable[[], str]) -> None:
     try:
         click.echo(f"{harmless(question())} [y/N] ", nl=False, err=True)
         answer = sys.stdin.readline()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError):
+        # Or the terminal has gone.
         answer = ""
     if not answer.endswith("\n"):
         # The terminal's cursor is still behind the question.
-        click.echo(err=True)
+        say("", err=True)
     if answer.strip().casefold() not in ("y", "yes"):
         raise click.Abort
 

@@ -242,7 +242,7 @@ class CancelReport(Record):
             f"{_count(cancelled, 'order')} cancelled",
         ]
         if failed := sum(map(len, results)) - cancelled:
-            parts.append(f"{failed} not cancelled")
+            parts.append(f"{failed:,} not cancelled")
         if self.undecided:
             parts.append(f"{_count(len(self.undecided), 'own order')} undecided")
         seen = self.resting or [o for outcome in self.outcomes for o in outcome.resting or ()]
@@ -250,9 +250,9 @@ class CancelReport(Record):
         if self.verified_clear:
             parts.append("verified clear")
         elif seen:
-            parts.append(f"{len(seen)} still open when last seen")
+            parts.append(f"{len(seen):,} still open when last seen")
         elif proved:
-            parts.append(f"{proved} verified clear")
+            parts.append(f"{proved:,} verified clear")
         parts.append(f"{self.elapsed * 1000:.0f} ms")
         return "; ".join(parts)
 
@@ -292,21 +292,22 @@ class FlatReport(Record):
         if self.clear:
             state = "nothing rests"
         elif self.undecided:
-            state = f"{len(self.undecided)} own orders undecided"
+            state = f"{_count(len(self.undecided), 'own order')} undecided"
         elif self.resting is None:
             state = "not known what rests"
         else:
-            state = f"{len(self.resting)} orders still open when last seen"
+            state = f"{_count(len(self.resting), 'order')} still open when last seen"
         incomplete = "" if self.complete else " (incomplete)"
-        return f"{cancelled} orders cancelled{incomplete}; {state}; {self.elapsed * 1000:.0f} ms"
+        done = f"{_count(cancelled, 'order')} cancelled{incomplete}"
+        return f"{done}; {state}; {self.elapsed * 1000:.0f} ms"
 
 
 def _status_count(status: OutcomeStatus, outcomes: Sequence[GameOutcome]) -> str:
     """Count outcomes of a status, and among those that were answered the incomplete ones."""
     answered = status in (OutcomeStatus.CONFIRMED, OutcomeStatus.PARTIAL)
     incomplete = sum(not outcome.complete for outcome in outcomes) if answered else 0
-    text = f"{len(outcomes)} {status.value.replace('_', ' ')}"
-    return f"{text} ({incomplete} incomplete)" if incomplete else text
+    text = f"{len(outcomes):,} {status.value.replace('_', ' ')}"
+    return f"{text} ({incomplete:,} incomplete)" if incomplete else text
 
 
 def _cancelled(results: Sequence[CancelResult]) -> int:

@@ -224,7 +224,7 @@ def standing(
         return OutcomeStatus.CONFIRMED, None
     reason = next((result.reason for result in failed if result.reason), "no reason given")
     return OutcomeStatus.PARTIAL, OrdersNotCancelledError(
-        f"{market}: {len(failed)} of {len(results)} orders not cancelled: {reason}"
+        f"{market}: {len(failed):,} of {len(results):,} orders not cancelled: {reason}"
     )
 
 
