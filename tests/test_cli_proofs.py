@@ -110,7 +110,10 @@ async def test_what_was_not_sent_is_read_all_the_same(
 async def test_an_order_that_is_proved_not_to_rest_is_settled_though_it_was_refused(
     fake_exchange: FakeExchange, run: Run, order: str
 ) -> None:
-    ran = await run("cancel", order, "f" * 24, "--verify")
+    fake_exchange.add_game(orders=1)
+    (filled,) = (o.order_id for o in fake_exchange.open_orders() if o.order_id != order)
+    fake_exchange.book.fill(filled, 1e9)
+    ran = await run("cancel", order, filled, "--verify")
     assert ran.status == 0
     assert ran.err.splitlines()[-1] == (
         "1 order cancelled; 1 not cancelled; verified: none of them is open"
@@ -161,3 +164,28 @@ async def test_a_request_that_is_interrupted_has_a_document_with_verify(
     document = json.loads(ran.out)
     assert (ran.status, document["interrupted"], document["results"]) == (3, True, None)
     assert ran.err.splitlines()[-1] == "interrupted: the outcome is unknown; not verified"
+
+
+async def test_the_id_of_no_own_order_is_not_settled_by_a_read(
+    run: Run, order: str, fake_exchange: FakeExchange
+) -> None:
+    ran = await run("cancel", f"{int(order, 16) + 1:024x}", "--verify")
+    assert (ran.status, len(fake_exchange.open_orders())) == (1, 1)
+
+
+@pytest.mark.parametrize("options", [("--periods",), ("--periods", "--dry-run")])
+async def test_the_periods_of_a_game_are_taken_too_if_asked_for(
+    run: Run, fake_exchange: FakeExchange, options: tuple[str, ...]
+) -> None:
+    game = fake_exchange.add_game(orders=1)
+    fake_exchange.add_game(orders=2, parent=game)
+    fake_exchange.add_game(orders=4)
+    ran = await run("cancel-games", game.game_id, *options, "--json")
+    document = json.loads(ran.out)
+    assert ran.status == 0
+    if "--dry-run" in options:
+        assert len(document["orders"]) == 3
+        assert len(fake_exchange.open_orders()) == 7
+    else:
+        assert document["verified_clear"]
+        assert len(fake_exchange.open_orders()) == 4

@@ -33,6 +33,7 @@ from fourcasters_async.errors import (
     OutcomeUnknownError,
 )
 from fourcasters_async.models import CancelResult, CancelResults, OpenOrder
+from fourcasters_async.orders.answers import is_no_own_order
 from fourcasters_async.session import AsyncSession
 
 # `None` if an order lacks the field that decides.
@@ -268,7 +269,9 @@ def _document(known: _Known) -> dict[str, object]:
 def _status(known: _Known, *, verify: bool) -> int:
     if known.interrupted:
         return NOT_KNOWN
-    if isinstance(known.error, BadRequestError | NotFoundError):
+    if isinstance(known.error, BadRequestError | NotFoundError) or any(
+        map(is_no_own_order, known.results or ())
+    ):
         # It does not know what was named, so another name was meant: no read is about that.
         return NOT_CANCELLED
     if known.resting == []:

@@ -41,7 +41,7 @@ from fourcasters_async.cli.terminal import (
 from fourcasters_async.cli.wording import summary
 from fourcasters_async.cli.words import given_ids, json_option
 from fourcasters_async.errors import InvalidRequestError
-from fourcasters_async.models import MarketType
+from fourcasters_async.models import MarketType, OpenOrder
 from fourcasters_async.orders.arguments import check_markets
 
 # The module of each command that is not below: it is imported once the command is asked for.
@@ -98,6 +98,11 @@ def main() -> None:
 @click.option(
     "--verify", is_flag=True, help="Then read which orders are open, and cancel them by id."
 )
+@click.option(
+    "--periods",
+    is_flag=True,
+    help="Orders on periods of the games too, such as a first half; includes --verify.",
+)
 @dry_run_option
 @json_option
 def cancel_games(
@@ -106,10 +111,11 @@ def cancel_games(
     deadline: float | None,
     *,
     verify: bool,
+    periods: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Cancel every order on games.
+    """Cancel every order on games. A period of a game is a game of its own.
 
     The GAME_ID - reads ids from standard input, separated by white space.
 
@@ -120,17 +126,20 @@ def cancel_games(
     session = make_session()
     if dry_run:
         games = {game_id.casefold() for game_id in ids}
-        show_dry_run(
-            session,
-            lambda order: (order.game_id or "").casefold() in games and type_ in (None, order.type),
-            as_json=as_json,
-        )
+
+        def wanted(order: OpenOrder) -> bool:
+            parent = order.game.parent_game_id if periods and order.game else None
+            its = {(each or "").casefold() for each in (order.game_id, parent)}
+            return not games.isdisjoint(its) and type_ in (None, order.type)
+
+        show_dry_run(session, wanted, as_json=as_json)
         return
     try:
         markets = check_markets(ids, type_)
     except InvalidRequestError as error:
         raise usage_error(error) from None
-    result = fan_out(session, markets, deadline, verify=verify)
+    verify = verify or periods
+    result = fan_out(session, markets, deadline, verify=verify, periods=periods)
     report, interrupted = result.report, result.interrupted
     status = NOT_KNOWN if interrupted else exit_status(report, verify=verify)
     tell_source(*(outcome.error for outcome in report.outcomes))

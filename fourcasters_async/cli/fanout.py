@@ -21,6 +21,7 @@ _HEDGE = 0.5
 class _Options(TypedDict):
     deadline: float | None
     verify: bool
+    periods: bool
     on_outcome: Callable[[GameOutcome], object]
 
 
@@ -33,7 +34,12 @@ class FanoutResult:
 
 
 def fan_out(
-    session: AsyncSession, markets: Sequence[GameMarket], deadline: float | None, *, verify: bool
+    session: AsyncSession,
+    markets: Sequence[GameMarket],
+    deadline: float | None,
+    *,
+    verify: bool,
+    periods: bool,
 ) -> FanoutResult:
     """Cancel every order on the games until all is known, the deadline ends, or Ctrl-C."""
     started = time.monotonic()
@@ -48,7 +54,9 @@ def fan_out(
                 def on_outcome(outcome: GameOutcome) -> None:
                     told[outcome.market] = outcome
 
-                options = _Options(deadline=deadline, verify=verify, on_outcome=on_outcome)
+                options = _Options(
+                    deadline=deadline, verify=verify, periods=periods, on_outcome=on_outcome
+                )
                 return FanoutResult(await _cancel(session, markets, options))
 
     def interrupted() -> FanoutResult:

@@ -77,13 +77,9 @@ def without_result(order_ids: Sequence[str], results: Sequence[CancelResult]) ->
 
 
 # What the exchange says of an order that it knows, and does not cancel because it does not rest.
-_NOT_RESTING = (
-    "already filled",
-    "already graded",
-    "order is expired",
-    "not your order",
-    "does not belong to user",
-)
+_NOT_OWN = ("not your order", "does not belong to user")
+_NOT_RESTING = ("already filled", "already graded", "order is expired", *_NOT_OWN)
+_NOT_FOUND = "order not found"
 
 
 def may_rest(result: CancelResult) -> bool | None:
@@ -95,7 +91,13 @@ def may_rest(result: CancelResult) -> bool | None:
     text = (result.reason or "").casefold()
     if any(each in text for each in _NOT_RESTING):
         return False
-    return None if result.remaining == 0 or "order not found" in text else True
+    return None if result.remaining == 0 or _NOT_FOUND in text else True
+
+
+def is_no_own_order(result: CancelResult) -> bool:
+    """Whether the exchange knows no order of the account's by the id that was to be cancelled."""
+    text = (result.reason or "").casefold()
+    return not result.success and any(each in text for each in (_NOT_FOUND, *_NOT_OWN))
 
 
 def may_be_left(order: OpenOrder | CancelResult) -> bool:
