@@ -79,10 +79,10 @@ def table(measured: Sequence[Mapping[str, Any]]) -> str:
     for python, figures in zip(pythons, measured, strict=True):
         for name, figure, most in goals(figures):
             if figure is not None:
-                text = f"{figure:.3g} of {most:g}"
+                text = f"{figure:.3g} (at most {most:g})"
                 by_name.setdefault(name, {})[python] = text if figure <= most else f"**{text}**"
     lines = [
-        ("figure of at most", *(f"Python {python}" for python in pythons)),
+        ("", *(f"Python {python}" for python in pythons)),
         ("---",) * (len(pythons) + 1),
         *((name, *map(cells.get, pythons, [""] * len(pythons))) for name, cells in by_name.items()),
     ]
