@@ -20,6 +20,7 @@ from fourcasters_async import (
     DeadManChanged,
     DeadManState,
     FourcastersError,
+    GameOutcome,
     GateChange,
     GateChanged,
     HaltedError,
@@ -721,9 +722,10 @@ async def test_a_burst_that_is_given_up_counts_each_message_once(
     for game in games[:10]:
         fake_exchange.inject(faults.Stall(), game_id=game)
     async with session.orders_socket() as orders:
-        task = asyncio.create_task(orders.cancel_all_orders_for_games(games))
-        await until(lambda: len(fake_exchange.open_orders()) == 10)
-        await asyncio.sleep(0.1 * SECOND)
+        told: list[GameOutcome] = []
+        cancel = orders.cancel_all_orders_for_games(games, on_outcome=told.append)
+        task = asyncio.create_task(cancel)
+        await until(lambda: len(told) == 30)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     stats = session.stats

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -89,9 +90,9 @@ class Gathered(Contestant):
 
         return (told(game_id) for game_id in games)
 
+    @abstractmethod
     async def one(self, game_id: str) -> object:
         """Cancel on one game."""
-        raise NotImplementedError
 
     def orders(self, answer: list[list[Any]]) -> list[int]:
         """Count the records of each game."""

@@ -152,13 +152,18 @@ async def health(request: Request, board: OnBoard) -> JSONResponse:
     return JSONResponse(told, status_code=200 if well else 503)
 
 
+def exit_status() -> int:
+    """Return 0 if nothing rests, or nothing was begun, and 3 if that is not known."""
+    return app.state.end.exit_status if hasattr(app.state, "end") else 0
+
+
 # The outermost: nothing is answered under another name.
 app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
 
 
 if __name__ == "__main__":
     # Once it has ended, uvicorn gives itself the signal again, and that would be the exit status.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_status()))
     # Only this machine: whoever reaches the page can stop the bot.
     uvicorn.run(app, host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))
-    sys.exit(app.state.end.exit_status)
+    sys.exit(exit_status())

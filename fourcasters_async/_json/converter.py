@@ -173,7 +173,7 @@ class Dialect:
         if record.__name__ not in BY_HAND:
             return self._record_hook(record)
         # They import the records of the feeds.
-        from fourcasters_async._json import book_entries, feed_events  # noqa: PLC0415
+        from fourcasters_async._json import book_entries, feed_events  # noqa: PLC0415  # see above
 
         generated, names = self._generated_later(record), self._names_in_order(record)
         if record is models.BookEntry:
