@@ -1,6 +1,7 @@
 """`python -m fourcasters_async` and the command `fourcasters`."""
 
 import gc
+import io
 import sys
 from importlib.util import find_spec
 
@@ -22,7 +23,24 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
     gc.freeze()
     gc.enable()
-    run(prog_name="fourcasters")
+    try:
+        run(prog_name="fourcasters")
+    finally:
+        _forget_what_cannot_be_written()
+
+
+def _forget_what_cannot_be_written() -> None:
+    """Give up the outputs that failed, so that the exit status stays what it is.
+
+    Python tries again at its end to write what is left in a buffer, and exits with 120.
+    """
+    for name in ("stdout", "stderr"):
+        # A stream that was closed when the command began is `None`.
+        if (stream := getattr(sys, name)) is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                setattr(sys, name, io.StringIO())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import runpy
 import signal
 import sys
@@ -40,6 +41,9 @@ from fourcasters_async import AsyncSession  # noqa: E402  # as above
 from fourcasters_async.cli.commands import main  # noqa: E402  # as above
 from fourcasters_async.orders.verbs import Orders  # noqa: E402  # as above
 from fourcasters_async.testing import FakeExchange  # noqa: E402  # as above
+
+# Programs under test are to buffer what they write, as they do on a user's machine.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 _SPEC = Path(__file__).parents[2] / "shared" / "exchange" / "rest-openapi.json"
 
