@@ -218,7 +218,7 @@ async def test_the_web_backend_is_a_kill_switch(fake_exchange: FakeExchange, exa
     host, port = runner.addresses[0][:2]
     async with (
         ClientSession() as user,
-        user.post(f"http://{host}:{port}/kill", json={"games": [GAME]}) as response,
+        user.post(f"http://{host}:{port}/halt", json={"games": [GAME]}) as response,
     ):
         assert (await response.json())["clear"] is True
     await runner.cleanup()
