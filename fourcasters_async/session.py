@@ -13,6 +13,7 @@ import fourcasters_async
 from fourcasters_async import models
 from fourcasters_async._core.auth import Auth, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.request import Kind
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import hidden
 from fourcasters_async._core.telemetry import Telemetry
@@ -250,8 +251,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         """
         check_count(connections, "connections", most=self._max_in_flight)
         self._http.ensure_usable()
-        request = me_request()
-        outcomes = await asyncio.gather(*[self._http.send(request) for _ in range(connections)])
+        request, until = me_request(Kind.WARM_UP), self._http.until(None)
+        sent = [self._http.send(request, deadline=until) for _ in range(connections)]
+        outcomes = await asyncio.gather(*sent)
         errors = [each.error for each in outcomes if each.error is not None]
         if len(errors) == connections:
             raise errors[0]
