@@ -216,12 +216,18 @@ async def _in_turn(
     generation: _Generation, body: Body, send: Callable[[], Awaitable[Response]]
 ) -> Response:
     """Send once there is a connection that is not kept for cancels."""
-    # From here on it is known whether it left.
-    body.begin()
-    async with generation.others:
+    try:
+        await generation.others.acquire()
+    except asyncio.CancelledError:
+        body.begin()
+        raise
+    try:
         if generation.retired:
+            body.begin()
             raise ConnectionAbortedError("the connections that it waited for were given up")
         return await send()
+    finally:
+        generation.others.release()
 
 
 def _is_not_sent(observed: Response | NoResponse) -> bool:
