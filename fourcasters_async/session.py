@@ -76,9 +76,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
     effect twice.
 
     `timeout` is the seconds that one verb may take, repetitions included. `max_connections` bounds
-    the requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
-    says how requests are repeated, and `rate_limit` how many may be sent: give one object to all
-    sessions that leave from one address.
+    the requests of a fan-out in flight; the pool has one connection more, for single verbs, and
+    keeps half of it for cancels. `retry` says how requests are repeated, and `rate_limit` how many
+    may be sent: give one object to all sessions that leave from one address.
 
     `late_effect` is the seconds after which a place that was not answered can no longer put an
     order into the book: the exchange's load balancer gives up on a request after 120. `read_lag`
