@@ -181,6 +181,7 @@ let source = null;
 let watch = null;
 
 function connect() {
+  source?.close();
   source = new EventSource("/events");
   source.addEventListener("board", (event) => {
     listen();
