@@ -21,6 +21,7 @@ from fourcasters_async import (
     CancelReport,
     CancelResult,
     CancelResults,
+    ChangeSource,
     FlatReport,
     Game,
     GameExposure,
@@ -28,6 +29,7 @@ from fourcasters_async import (
     GradedBet,
     OpenOrder,
     OrderBook,
+    OrderChange,
     OutcomeStatus,
     OutcomeUnknownError,
     ProofSource,
@@ -37,6 +39,7 @@ from fourcasters_async import (
 )
 from fourcasters_async.cli.display import to_json, to_json_line
 from fourcasters_async.cli.findings import Finding
+from fourcasters_async.cli.watch_tables import tell_change
 from fourcasters_async.events import VerbFinished
 from fourcasters_async.exposure import exposure_of
 from fourcasters_async.models import EditResult
@@ -243,6 +246,15 @@ async def test_a_read_proves_nothing_of_what_was_meant_by_a_name_that_nobody_kno
     document = json.loads(ran.out)
     assert (ran.status, document["resting"], document["clear"]) == (1, None, False)
     assert ran.err.splitlines()[-1].endswith("; not verified")
+
+
+def test_watch_tells_of_a_change_with_its_dict() -> None:
+    order = OpenOrder("65b0", remaining=0.0, game=Game(GAME))
+    change = OrderChange(order=order, before=None, source=ChangeSource.FEED)
+    told = json.loads(to_json_line(tell_change(change, NOW).document))
+    about = {"event": "order", "at": "2027-01-01T00:00:00+00:00", "change": "closed"}
+    assert told == about | change.to_dict()
+    assert not mistakes(told, "watch:order")
 
 
 async def test_sums_of_a_position_that_is_unclear_are_in_no_dict() -> None:
