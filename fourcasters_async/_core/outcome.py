@@ -29,6 +29,12 @@ class AttemptStatus(Enum):
         __hash__ = object.__hash__
 
 
+# For what every attempt passes: on Python 3.11 to read a member of an enumeration takes as long as
+# ten other names, and all of them together took 1 % of a request.
+NOT_SENT, REFUSED = AttemptStatus.NOT_SENT, AttemptStatus.REFUSED
+ANSWERED, UNKNOWN = AttemptStatus.ANSWERED, AttemptStatus.UNKNOWN
+
+
 @final
 @frozen
 class NoResponse:

@@ -19,8 +19,11 @@ from typing import ClassVar, TypeVar, cast
 from fourcasters_async._core.admission import Admission, give_back, not_sent
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.outcome import (
+    ANSWERED,
+    NOT_SENT,
+    REFUSED,
+    UNKNOWN,
     AttemptResult,
-    AttemptStatus,
     RequestOutcome,
     not_attempted,
 )
@@ -44,8 +47,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("fourcasters_async")
 
-# To read a member of an enumeration takes as long as ten other names.
-_NOT_SENT, _UNKNOWN = AttemptStatus.NOT_SENT, AttemptStatus.UNKNOWN
 # Seconds in which no attempt is worth while any more.
 _TOO_LATE = 0.005
 
@@ -171,7 +172,7 @@ class Sender(Admission):
             if result.final:
                 return attempts.outcome(result)
             pause = attempts.note(result)
-            if result.status is AttemptStatus.ANSWERED or (
+            if result.status is ANSWERED or (
                 (pause := self._pause(attempts, result, pause)) is None
             ):
                 return attempts.outcome()
@@ -223,7 +224,7 @@ class Sender(Admission):
             return None
         # A login that was refused is as final as the 401; one that failed is not.
         attempts.refused, attempts.renewed = refused, isinstance(unable, ApiError)
-        status = AttemptStatus.REFUSED if attempts.renewed else AttemptStatus.NOT_SENT
+        status = REFUSED if attempts.renewed else NOT_SENT
         return AttemptResult(status, error=unable)
 
     def _limited(self, attempts: Attempts[T]) -> Awaitable[AttemptResult[T]]:
@@ -236,49 +237,49 @@ class Sender(Admission):
     async def _within(self, limit: RateLimit, attempts: Attempts[T]) -> AttemptResult[T]:
         stopped = await self._place_of_its_own(limit, attempts)
         if stopped is not None:
-            self._counted[_NOT_SENT] += 1
+            self._counted[NOT_SENT] += 1
             return not_attempted(stopped)
         counted = True
         try:
             result = await self._admitted(attempts)
-            counted = result.status is not AttemptStatus.NOT_SENT
+            counted = result.status is not NOT_SENT
             return result
         finally:
             give_back(limit, attempts, counted=counted)
 
     async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt once it may go, and give its place in the rate limit back."""
-        status = _NOT_SENT
+        status = NOT_SENT
         try:
             if attempts.begun is not None:
                 begun, attempts.begun = attempts.begun, None
-                status, attempts.under_way = _UNKNOWN, True
+                status, attempts.under_way = UNKNOWN, True
                 if (made := await begun(attempts)) is not None:
                     status = made.status
                     return made
-                status, attempts.under_way = _NOT_SENT, False
+                status, attempts.under_way = NOT_SENT, False
             stopped = await self._admit(attempts)
             if stopped is not None:
                 return not_attempted(stopped)
             if self._lacks_token(attempts.request):
                 self._leave(attempts, counted=False)
                 logged_out = not_sent(attempts.request, "the token was logged out meanwhile")
-                return AttemptResult(_NOT_SENT, error=logged_out)
+                return AttemptResult(NOT_SENT, error=logged_out)
             now = asyncio.get_running_loop().time()
             if attempts.moments is not None:
                 attempts.moments.admitted = now
             if attempts.deadline is None:
                 attempts.deadline = now + self.timeout
             ends = now + attempts.time_for_next(attempts.deadline - now)
-            status, attempts.under_way = _UNKNOWN, True
+            status, attempts.under_way = UNKNOWN, True
             try:
                 result = await self._attempt(attempts, ends)
                 status = result.status
             finally:
-                self._leave(attempts, counted=status is not _NOT_SENT)
+                self._leave(attempts, counted=status is not NOT_SENT)
         finally:
             self._counted[status] += 1
-        if status is _NOT_SENT and attempts.request.come_back is not None:
+        if status is NOT_SENT and attempts.request.come_back is not None:
             attempts.request.come_back(None)
         return result
 
@@ -326,4 +327,4 @@ class Sender(Admission):
 
 
 def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:
-    return result.status is AttemptStatus.REFUSED and isinstance(result.error, kind)
+    return result.status is REFUSED and isinstance(result.error, kind)
