@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 from attrs import define, frozen
 
 from fourcasters_async._core.request import RULES, Request
-from fourcasters_async.errors import FourcastersError, NotSentError, OutcomeUnknownError
+from fourcasters_async.errors import ApiError, FourcastersError, NotSentError, OutcomeUnknownError
 
 T = TypeVar("T")
 
@@ -86,6 +86,11 @@ class RequestOutcome(Generic[T]):
     value: T | None = None
     error: FourcastersError | None = None
     complete: bool = True
+
+
+def is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:
+    """Whether an attempt was refused with an error of a kind."""
+    return result.status is REFUSED and isinstance(result.error, kind)
 
 
 def is_too_large(error: BaseException) -> bool:

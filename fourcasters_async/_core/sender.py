@@ -25,6 +25,7 @@ from fourcasters_async._core.outcome import (
     UNKNOWN,
     AttemptResult,
     RequestOutcome,
+    is_refused,
     not_attempted,
 )
 from fourcasters_async._core.rate_limit import RateLimit
@@ -164,7 +165,7 @@ class Sender(Admission):
                 raise
             if self._observer is not None:
                 self._tell(attempts, result)
-            if attempts.token is not None and _is_refused(result, AuthenticationError):
+            if attempts.token is not None and is_refused(result, AuthenticationError):
                 final = await self._after_refused_token(attempts, result)
                 if final is None:
                     continue
@@ -189,7 +190,7 @@ class Sender(Admission):
         now = asyncio.get_running_loop().time()
         left = self.timeout if attempts.deadline is None else attempts.deadline - now
         asked = attempts.policy.asked(result.error)
-        if _is_refused(result, RateLimitedError):
+        if is_refused(result, RateLimitedError):
             others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
             self._hold(attempts.request, others)
         elif pause is not None:
@@ -200,10 +201,8 @@ class Sender(Admission):
     def _tell(self, attempts: Attempts[T], ended: AttemptResult[T] | BaseException) -> None:
         """Tell how an attempt ended, however that was."""
         if self._observer is not None and attempts.moments is not None:
-            number = attempts.made + 1
-            self._observer.attempted(
-                attempts.request, self.transport, number, attempts.moments, ended
-            )
+            request, number, moments = attempts.request, attempts.made + 1, attempts.moments
+            self._observer.attempted(request, self.transport, number, moments, ended)
 
     async def _after_refused_token(
         self, attempts: Attempts[T], refused: AttemptResult[T]
@@ -324,7 +323,3 @@ class Sender(Admission):
         if self._observer is not None:
             kinds = RULES[request.kind].holds_back
             self._observer.held(request, self.transport, kinds, seconds)
-
-
-def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:
-    return result.status is REFUSED and isinstance(result.error, kind)

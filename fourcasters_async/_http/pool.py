@@ -90,7 +90,7 @@ class Pool:
         Discarding a connection that was used before and has unread bytes does not count as an
         attempt: the next is tried. A connection made for it that fails in any way counts.
         """
-        started = asyncio.get_running_loop().time()
+        heard = self._heard
         generation = self._fresh if fresh else self._generation
         if generation.client is None:
             # Made here because it needs an event loop.
@@ -118,7 +118,7 @@ class Pool:
                 moments.left = body.left
             if generation.retired:
                 await self._close_if_done(generation)
-        if isinstance(observed, NoResponse) and observed.timed_out and self._heard <= started:
+        if isinstance(observed, NoResponse) and observed.timed_out and self._heard == heard:
             await self._retire(generation)
         return observed
 
