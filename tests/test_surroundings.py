@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from support import Ran, environment
@@ -21,6 +22,10 @@ if sys.platform == "win32":
 pytestmark = pytest.mark.real_time
 ROOT = Path(__file__).parents[1]
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="it has no full device")
+# What any program needs, and an interpreter that has its library elsewhere.
+LEAST = {"PATH": os.defpath} | {
+    name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"
+}
 NOBODY_ANSWERS = "http://127.0.0.1:9"
 OF_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -42,7 +47,7 @@ async def bare(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.defpath, **environment(exchange), **(variables or {})},
+        env={**LEAST, **environment(exchange), **(variables or {})},
         preexec_fn=prepare,
     )
     out, err = await process.communicate()
@@ -174,17 +179,15 @@ async def test_a_full_pipe_that_does_not_block_is_waited_for(fake_exchange: Fake
         cwd=ROOT,
         stdout=writes,
         stderr=asyncio.subprocess.DEVNULL,
-        env={"PATH": os.defpath, **environment(fake_exchange)},
+        env={**LEAST, **environment(fake_exchange)},
     )
+    os.close(writes)
     with os.fdopen(reads, "rb") as file:
-        # It has filled the pipe by then, or else what is waited for does not come.
-        first = await asyncio.to_thread(file.read, 1)
-        # Whoever shares it finds it as it was.
-        assert not os.get_blocking(writes)
-        os.close(writes)
-        rest = await asyncio.to_thread(file.read)
+        content = await asyncio.to_thread(file.read)
     assert await process.wait() == 0
-    assert len(json.loads(first + rest)["orders"]) == 400
+    # More than a pipe holds.
+    assert len(content) > 2**17
+    assert len(json.loads(content)["orders"]) == 400
 
 
 # What is kept.
@@ -200,7 +203,7 @@ async def by_a_user_without_a_home(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), **environment(exchange), **variables},
+        env={**LEAST, "PYTHONPATH": str(ROOT), **environment(exchange), **variables},
     )
     out, err = await process.communicate()
     assert process.returncode is not None
@@ -232,6 +235,66 @@ def unknown(uid):
 
 pwd.getpwuid = unknown
 
+from fourcasters_async.__main__ import main
+
+main()
+"""
+
+
+# Where the package is, and what is beside a command.
+
+
+async def demo_in(folder: Path, package: Path) -> int:
+    """Run the demo in a folder, with a package that no variable names; return its exit status."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-P",
+            "-c",
+            _FINDS_THE_PACKAGE.format(str(package)),
+            "demo",
+            "--games",
+            "1",
+        ),
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        env=LEAST,
+    )
+    return await process.wait()
+
+
+async def test_the_sandbox_of_the_demo_is_of_the_same_package_as_the_command(
+    tmp_path: Path,
+) -> None:
+    with ZipFile(tmp_path / "package.zip", "w") as package:
+        for path in (ROOT / "fourcasters_async").rglob("*.py"):
+            source = path.read_text()
+            if path.parts[-2:] == ("testing", "__main__.py"):
+                source = f"open('from the zip file', 'w').close()\n{source}"
+            package.writestr(str(path.relative_to(ROOT)), source)
+    assert await demo_in(tmp_path, tmp_path / "package.zip") == 0
+    assert (tmp_path / "from the zip file").exists()
+
+
+async def test_a_file_beside_a_demo_is_not_taken_for_a_module_of_python(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit(9)")
+    assert await demo_in(tmp_path, ROOT) == 0
+
+
+async def test_a_sandbox_that_serves_tls_names_the_extra_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(ImportError, match=r"needs trustme .*fourcasters-async\[tls\]"):
+        async with FakeExchange(tls=True):
+            pass
+
+
+_FINDS_THE_PACKAGE = """
+import sys
+
+sys.path.insert(0, {!r})
 from fourcasters_async.__main__ import main
 
 main()
