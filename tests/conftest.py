@@ -76,6 +76,10 @@ def pytest_configure(config: pytest.Config) -> None:
         support.QUICK = evolve(support.QUICK, attempt_timeout=5 * support.SECOND)
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _KEPT.cleanup()
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, LoopFactory]:
