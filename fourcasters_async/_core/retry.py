@@ -117,7 +117,8 @@ class Attempts(Generic[T]):
     could not be the answer to this request. `begun` returns the result of a first attempt that was
     made before, or `None` if it was not made, as long as nobody has asked for it. `moments` are
     those of the last attempt, if anybody is told of them. `under_way` says that there is an attempt
-    that may have left and that was not noted yet.
+    that may have left and that was not noted yet. `delayed` is called whenever another attempt has
+    to follow, or one has to wait because of a 429: who knows another way takes it then.
     """
 
     request: Request[T]
@@ -136,6 +137,12 @@ class Attempts(Generic[T]):
     refused: AttemptResult[T] | None = None
     moments: Moments | None = None
     under_way: bool = False
+    delayed: Callable[[], object] | None = None
+
+    def tell_of_delay(self) -> None:
+        """Tell that it takes longer than one attempt."""
+        if self.delayed is not None:
+            self.delayed()
 
     @property
     def tried(self) -> int:

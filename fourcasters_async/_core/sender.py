@@ -295,6 +295,7 @@ class Sender(Admission):
         request, error = attempts.request, after.error
         log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, error)
         self.telemetry.retries += 1
+        attempts.tell_of_delay()
         if self._observer is not None:
             self._observer.retrying(request, self.transport, attempts.made, pause, error)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -47,9 +48,10 @@ class OverRest:
 def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
     """Return a cancel that uses `second` too if `first` has decided nothing in `after` seconds.
 
-    It uses `second` at once if `first` fails, is refused for its token or its rate, or does not
-    know the game. The first answer ends it, and so does any other refusal before `second` is used.
-    A request that has no answer by then is given up, and may still take effect.
+    It uses `second` at once if an attempt of `first` fails, is refused for its token or its rate,
+    or may not leave for that, or if `first` does not know the game. `first` goes on meanwhile. The
+    first answer ends it, and so does any other refusal before `second` is used. A request that has
+    no answer by then is given up, and may still take effect.
     """
 
     async def cancel(
@@ -59,15 +61,23 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
         /,
     ) -> Cancelled:
         attempts: list[list[Attempts[Any]]] = [[], []]
+        delayed = asyncio.Event()
 
-        def begin(cancel: CancelGame, made: list[Attempts[Any]]) -> "asyncio.Task[Cancelled]":
-            return asyncio.ensure_future(_guarded(cancel, market, deadline, made.append))
+        def begin(cancel: CancelGame, watch: Watch) -> "asyncio.Task[Cancelled]":
+            return asyncio.ensure_future(_guarded(cancel, market, deadline, watch))
 
-        tasks = [begin(first, attempts[0])]
+        def watch_first(made: Attempts[Any]) -> None:
+            attempts[0].append(made)
+            made.delayed = delayed.set
+
+        tasks = [begin(first, watch_first)]
+        tasks[0].add_done_callback(lambda _: delayed.set())
         try:
-            await asyncio.wait(tasks, timeout=after)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(after):
+                    await delayed.wait()
             if not (tasks[0].done() and _is_final(_end_of(tasks[0], market))):
-                tasks.append(begin(second, attempts[1]))
+                tasks.append(begin(second, attempts[1].append))
             while not any(_answered(task, market) for task in tasks) and (
                 waiting := [t for t in tasks if not t.done()]
             ):
