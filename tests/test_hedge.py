@@ -129,6 +129,18 @@ async def test_rest_is_asked_once_an_attempt_over_the_socket_has_failed(
 
 
 @pytest.mark.virtual_time
+async def test_a_socket_that_is_given_up_after_a_refusal_leaves_no_doubt(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=2).game_id
+    fake_exchange.inject(faults.TooManyRequests(), endpoint=WS)
+    async with opened(fake_exchange, retry=RetryPolicy()) as orders:
+        report = await orders.cancel_all_orders_for_games([game], hedge=HEDGE)
+    assert [(each.attempts, each.complete) for each in report.outcomes] == [(2, True)]
+    assert (fake_exchange.received(WS), fake_exchange.received(REST)) == (1, 1)
+
+
+@pytest.mark.virtual_time
 async def test_rest_is_asked_at_once_while_a_429_holds_the_socket_back(
     fake_exchange: FakeExchange,
 ) -> None:

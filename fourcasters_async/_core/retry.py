@@ -149,6 +149,11 @@ class Attempts(Generic[T]):
         """How many attempts were made, also if the last was given up before it was noted."""
         return self.made + (self.under_way or self.begun is not None)
 
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether any of them may have taken effect without an answer that says so."""
+        return self._unknowns > 0 or self.under_way or self.begun is not None
+
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""
         self._last = result

@@ -90,7 +90,7 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
                 await asyncio.wait(given_up)
         return united(
             [
-                _tried(made) if task in given_up else _end_of(task, market)
+                _given_up(made) if task in given_up else _end_of(task, market)
                 for task, made in zip(tasks, attempts, strict=False)
             ]
         )
@@ -117,9 +117,16 @@ async def _guarded(
         return crashed(market, error)
 
 
-def _tried(made: Sequence[Attempts[Any]]) -> int:
-    """Return how many attempts a transport made that was given up; one, if nothing tells."""
-    return sum(each.tried for each in made) if made else 1
+def _given_up(made: Sequence[Attempts[Any]]) -> Cancelled | int:
+    """Return what the attempts of a transport prove that was given up, or how many are in doubt.
+
+    If nothing tells, that is one.
+    """
+    match made:
+        case [attempts] if attempts.made and not attempts.may_have_effect:
+            return attempts.outcome()
+        case _:
+            return sum(each.tried for each in made) if made else 1
 
 
 def _end_of(task: "asyncio.Task[Cancelled]", market: GameMarket) -> Cancelled:
