@@ -123,6 +123,7 @@ class Transports:
             sender.end()
         # From the last to the first, also if the task that closes is cancelled meanwhile.
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._clients.close)
             parts: tuple[Auth | _Closing, ...] = (self._auth, *senders)
             for part in parts:
                 stack.push_async_callback(part.close)

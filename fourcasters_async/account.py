@@ -29,9 +29,9 @@ UNMATCHED: Final = Request(
 )
 
 
-def me_request() -> "Request[models.User]":
+def me_request(kind: Kind = Kind.READ) -> "Request[models.User]":
     """Return the request that reads the account, which `warm_up` sends too."""
-    return Request("GET /user/getMe", models.User, Kind.READ, data_path=("data", "user"))
+    return Request("GET /user/getMe", models.User, kind, data_path=("data", "user"))
 
 
 class Account(GradedReads):

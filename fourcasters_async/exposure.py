@@ -54,9 +54,28 @@ def exposure_of(
     }
     roots: list[GameExposure] = []
     for exposure in made.values():
-        parent = made.get(exposure.game.parent_game_id or "") if exposure.game else None
-        (roots if parent is None or parent is exposure else parent.children).append(exposure)
+        parent = _parent_of(exposure, made)
+        if parent is None or _is_above(exposure, parent, made):
+            roots.append(exposure)
+        else:
+            parent.children.append(exposure)
     return roots
+
+
+def _parent_of(exposure: GameExposure, made: Mapping[str, GameExposure]) -> GameExposure | None:
+    return made.get(exposure.game.parent_game_id or "") if exposure.game else None
+
+
+def _is_above(
+    exposure: GameExposure, below: GameExposure, made: Mapping[str, GameExposure]
+) -> bool:
+    """Whether games are in a circle of parents, in which none would be in the list."""
+    above: GameExposure | None = below
+    for _ in made:
+        if above is None or above is exposure:
+            break
+        above = _parent_of(above, made)
+    return above is exposure
 
 
 @frozen

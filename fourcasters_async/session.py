@@ -13,6 +13,7 @@ import fourcasters_async
 from fourcasters_async import models
 from fourcasters_async._core.auth import Auth, OnToken
 from fourcasters_async._core.rate_limit import RateLimit
+from fourcasters_async._core.request import Kind
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._core.secret import hidden
 from fourcasters_async._core.telemetry import Telemetry
@@ -75,9 +76,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
     effect twice.
 
     `timeout` is the seconds that one verb may take, repetitions included. `max_connections` bounds
-    the requests of a fan-out in flight; the pool has one connection more, for single verbs. `retry`
-    says how requests are repeated, and `rate_limit` how many may be sent: give one object to all
-    sessions that leave from one address.
+    the requests of a fan-out in flight; the pool has one connection more, for single verbs, and
+    keeps half of it for cancels. `retry` says how requests are repeated, and `rate_limit` how many
+    may be sent: give one object to all sessions that leave from one address.
 
     `late_effect` is the seconds after which a place that was not answered can no longer put an
     order into the book: the exchange's load balancer gives up on a request after 120. `read_lag`
@@ -250,8 +251,9 @@ class AsyncSession(HaltingOrders, SessionFeeds, SignIn):
         """
         check_count(connections, "connections", most=self._max_in_flight)
         self._http.ensure_usable()
-        request = me_request()
-        outcomes = await asyncio.gather(*[self._http.send(request) for _ in range(connections)])
+        request, until = me_request(Kind.WARM_UP), self._http.until(None)
+        sent = [self._http.send(request, deadline=until) for _ in range(connections)]
+        outcomes = await asyncio.gather(*sent)
         errors = [each.error for each in outcomes if each.error is not None]
         if len(errors) == connections:
             raise errors[0]

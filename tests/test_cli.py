@@ -157,7 +157,7 @@ async def test_an_interrupted_fan_out_has_one_outcome_for_each_distinct_game(
     assert [(o["game_id"], o["type"], o["status"]) for o in document["outcomes"]] == [
         (game, "total", "unknown") for game in games
     ]
-    assert "interrupted" in document["outcomes"][0]["error"]
+    assert "interrupted" in document["outcomes"][0]["error"]["message"]
 
 
 async def test_an_interrupted_verification_says_that_nothing_is_verified(

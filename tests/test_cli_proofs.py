@@ -82,7 +82,7 @@ async def test_what_rests_after_a_request_that_failed_is_shown(
     assert not mistakes(document, "cancel")
     assert (ran.status, document["results"], document["complete"]) == (status, None, None)
     assert [each["order_id"] for each in document["resting"]] == [order]
-    assert document["error"].partition(": ")[0] in ("OutcomeUnknownError", "ForbiddenError")
+    assert document["error"]["type"] in ("OutcomeUnknownError", "ForbiddenError")
     assert ran.err.splitlines()[-1] == f"{said}; 1 still open when last seen:"
 
 

@@ -225,3 +225,20 @@ async def test_a_game_on_which_nothing_is_held_has_an_exposure_of_nothing(
 ) -> None:
     game = fake_exchange.add_game().game_id
     assert await session.account.exposure([game]) == [GameExposure(game_id=game, liability=0)]
+
+
+def in_tree(exposures: Sequence[GameExposure]) -> list[str]:
+    return [name for each in exposures for name in (each.game_id or "", *in_tree(each.children))]
+
+
+@given(st.lists(st.none() | st.integers(0, 4), min_size=5, max_size=5))
+def test_each_game_is_there_once_whichever_names_which_as_its_parent(
+    parents: list[int | None],
+) -> None:
+    names = [str(number) * 24 for number in range(5)]
+    games = [
+        Game(name, parent_game_id=None if parent is None else names[parent])
+        for name, parent in zip(names, parents, strict=True)
+    ]
+    exposures = exposure_of([OpenOrder(game=game) for game in games], [])
+    assert sorted(in_tree(exposures)) == names

@@ -109,16 +109,27 @@ async def queued(exchange: FakeExchange) -> AsyncIterator[tuple[AsyncSession, Or
 
 
 @asynccontextmanager
-async def crowded(exchange: FakeExchange) -> AsyncIterator[tuple[AsyncSession, Orders]]:
-    """Give a session whose connections are all in use."""
+async def crowded(
+    exchange: FakeExchange, *, warm_ups: int = 0
+) -> AsyncIterator[tuple[AsyncSession, Orders]]:
+    """Give a session whose connections for places and reads are all in use."""
     exchange.inject(faults.Stall(), endpoint="getMe", times=None)
     async with made_with(exchange, max_connections=1, retry=RetryPolicy(attempt_timeout=HOUR)) as s:
-        reads = [asyncio.create_task(s.account.get_me()) for _ in range(2)]
-        await exchange.wait_for("getMe", 2)
+        hanging: list[asyncio.Future[object]]
+        hanging = [asyncio.ensure_future(s.warm_up(1)) for _ in range(warm_ups)]
+        hanging = hanging or [asyncio.ensure_future(s.account.get_me())]
+        await exchange.wait_for("getMe", len(hanging))
         yield s, s
         await s.close()
-        await asyncio.wait(reads)
-        assert all(read.exception() for read in reads)
+        await asyncio.wait(hanging)
+        assert all(each.exception() for each in hanging)
+
+
+def overcrowded(
+    exchange: FakeExchange,
+) -> AbstractAsyncContextManager[tuple[AsyncSession, Orders]]:
+    """Give a session whose connections are all in use."""
+    return crowded(exchange, warm_ups=2)
 
 
 @asynccontextmanager
@@ -153,7 +164,7 @@ async def logging_in(exchange: FakeExchange) -> AsyncIterator[tuple[AsyncSession
 
 
 Waiting = Callable[[FakeExchange], AbstractAsyncContextManager[tuple[AsyncSession, Orders]]]
-WAITING: list[Waiting] = [queued, crowded, backing_off, unconnected, logging_in]
+WAITING: list[Waiting] = [queued, crowded, overcrowded, backing_off, unconnected, logging_in]
 wherever_it_waits = pytest.mark.parametrize(
     "waiting", WAITING, ids=[each.__name__ for each in WAITING]
 )

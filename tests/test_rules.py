@@ -28,7 +28,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 ORDER = NewOrder(GAME, "moneyline", "a", odds=-110, bet=1.0)
 
 # Written out once more: what a 429 to the first holds back.
-READS = {Kind.READ, Kind.GRADED, Kind.GRADED_SINCE}
+READS = {Kind.READ, Kind.GRADED, Kind.GRADED_SINCE, Kind.WARM_UP}
 HELD = {
     Kind.CANCEL: {Kind.CANCEL, Kind.VERIFY, *READS, Kind.PLACE},
     Kind.VERIFY: {Kind.VERIFY, *READS},
@@ -40,6 +40,7 @@ HELD = {
     Kind.LOGOUT: {Kind.LOGIN, Kind.LOGOUT},
     Kind.HEARTBEAT: {Kind.HEARTBEAT},
     Kind.HANDSHAKE: {Kind.HANDSHAKE},
+    Kind.WARM_UP: READS,
 }
 
 
@@ -72,6 +73,7 @@ OVER_REST: dict[Kind, tuple[str, Call]] = {
     Kind.LOGOUT: ("logout", AsyncSession.logout),
     Kind.HEARTBEAT: ("ordersHeartbeat", beat),
     Kind.HANDSHAKE: ("ws", dial),
+    Kind.WARM_UP: ("getMe", lambda session: session.warm_up(1)),
 }
 # Each has a sender of its own, which ends with its block: a second block waits for nothing.
 ALONE = (Kind.HEARTBEAT, Kind.HANDSHAKE)

@@ -99,6 +99,15 @@ def test_more_secrets_than_that_use_no_more_memory() -> None:
     assert len(redactor._parts) == len(redactor._stand_ins) == len(redactor._in_answers) == 1000
 
 
+@pytest.mark.parametrize("depth", [0, 10, 250, 300, 1000])
+def test_a_token_in_escapes_is_found_however_deep_it_lies(depth: int) -> None:
+    redactor = Redactor()
+    redactor.add(Secret(TOKEN), "[token]")
+    escaped = "".join(f"\\u{ord(character):04x}" for character in TOKEN)
+    content = f'{"[" * depth}"{escaped}"{"]" * depth}'.encode()
+    assert escaped.encode() not in redactor.in_answer(content)
+
+
 MADE_OF_IT: list[Callable[[Secret], object]] = [
     lambda secret: secret,
     lambda secret: secret[:80],

@@ -17,7 +17,7 @@ from support import environment
 
 import fourcasters_async
 from fourcasters_async import models
-from fourcasters_async._json import converter, forms
+from fourcasters_async._json import forms
 from fourcasters_async.cli.commands import main
 from fourcasters_async.cli.exits import NOT_KNOWN
 from fourcasters_async.cli.terminal import console_of
@@ -133,8 +133,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error(package: object) -> None
 
 
 def test_what_is_known_of_a_record_by_its_name_is_of_a_record_that_there_is() -> None:
-    named = {*forms.FORMS, *converter.BY_HAND}
-    assert named <= set(models.__all__)
+    assert forms.FORMS.keys() <= set(models.__all__)
 
 
 def test_a_record_of_the_library_alone_has_no_form_of_another() -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from support import quote
 
 from fourcasters_async import AsyncSession, CancelReport, CancelResult, GameOutcome, OutcomeStatus
-from fourcasters_async._json import cancel_results
 from fourcasters_async._json.converter import REST, SOCKET, Dialect, UnreadRowsError
 from fourcasters_async.errors import DecodeError
 from fourcasters_async.models.report import results_so_far
@@ -28,14 +27,15 @@ GAME = "688c0516fbc14da0c202d426"
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[CancelResult]:
-    """Give the records that are made while it is used, but for those of odd values."""
+    """Give the records that are made while it is used."""
     records: list[CancelResult] = []
+    init = CancelResult.__init__
 
-    def make(*values: Any) -> CancelResult:
-        records.append(CancelResult(*values))
-        return records[-1]
+    def make(record: CancelResult, *values: Any, **named: Any) -> None:
+        init(record, *values, **named)
+        records.append(record)
 
-    monkeypatch.setattr(cancel_results, "CancelResult", make)
+    monkeypatch.setattr(CancelResult, "__init__", make)
     return records
 
 

@@ -155,8 +155,8 @@ async def test_an_order_is_told_when_it_opens_changes_and_closes(
         await until(lambda: len(shown.of("order")) == 3)
         told = shown.of("order")
         assert [each["change"] for each in told] == ["opened", "changed", "closed"]
-        assert {each["order"].order_id for each in told} == {order_id}
-        assert [each["order"].remaining for each in told][::2] == [50.0, 0.0]
+        assert {each["order"]["order_id"] for each in told} == {order_id}
+        assert [each["order"]["remaining"] for each in told][::2] == [50.0, 0.0]
         assert not any(each["disagreement"] for each in told)
 
 
@@ -201,7 +201,7 @@ async def test_a_gap_is_told_with_its_reason_and_what_was_missed_is_read(
         doubts = [each["doubt"] for each in shown.of("state")]
         assert "the feed has a gap: the exchange no longer has all that happened" in doubts
         told = shown.of("order")[1]
-        assert (told["order"].order_id, told["source"]) == (missed, ChangeSource.READ)
+        assert (told["order"]["order_id"], told["source"]) == (missed, ChangeSource.READ)
 
 
 @pytest.mark.virtual_time

@@ -80,11 +80,16 @@ class Redactor:
         return content
 
     def _unescaped(self, content: bytes) -> bytes:
-        """Return a document with no more escapes than it needs, if it has a secret then."""
+        """Return a document with no more escapes than it needs, if it has a secret then.
+
+        Of one that is nested deeper than any answer nothing is returned: it cannot be searched.
+        """
         try:
             plain = orjson.dumps(orjson.loads(content))
-        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        except orjson.JSONDecodeError:
             return content
+        except orjson.JSONEncodeError:
+            return b""
         return plain if any(secret in plain for secret in self._in_answers.values()) else content
 
     def _without_words(self, text: str) -> str:

@@ -28,6 +28,8 @@ class Kind(Enum):
     HEARTBEAT = auto()
     HANDSHAKE = auto()
     """The handshake of a WebSocket."""
+    WARM_UP = auto()
+    """A read that opens a connection."""
 
     if TYPE_CHECKING:
 
@@ -40,7 +42,7 @@ class Kind(Enum):
 
 MANY_ORDERS = 16 * 2**20
 """The bytes of the results of cancelling or placing as many orders as one call may name."""
-_READS = (Kind.READ, Kind.GRADED, Kind.GRADED_SINCE)
+_READS = (Kind.READ, Kind.GRADED, Kind.GRADED_SINCE, Kind.WARM_UP)
 # Bytes of the open orders of an account.
 _ALL_ORDERS = 96 * 2**20
 
@@ -57,6 +59,8 @@ class Rules:
     """Whether it may be sent again after an attempt that may have taken effect."""
     uses_reserve: bool = False
     """Whether it may use the part of the rate limit that is kept for cancels."""
+    fills_pool: bool = False
+    """Whether it may take every connection of the pool. Others leave half of them to these."""
     authorised: bool = True
     """Whether it carries the token."""
     renews: bool = True
@@ -81,11 +85,15 @@ RULES: Mapping[Kind, Rules] = {
     Kind.CANCEL: Rules(
         has_effect=True,
         uses_reserve=True,
+        fills_pool=True,
         holds_back=(Kind.CANCEL, Kind.VERIFY, *_READS, Kind.PLACE),
         answer_limit=4 * 2**20,
     ),
     Kind.VERIFY: Rules(
-        uses_reserve=True, holds_back=(Kind.VERIFY, *_READS), answer_limit=_ALL_ORDERS
+        uses_reserve=True,
+        fills_pool=True,
+        holds_back=(Kind.VERIFY, *_READS),
+        answer_limit=_ALL_ORDERS,
     ),
     Kind.READ: Rules(
         holds_back=_READS,
@@ -101,16 +109,24 @@ RULES: Mapping[Kind, Rules] = {
     ),
     Kind.LOGIN: Rules(
         uses_reserve=True,
+        fills_pool=True,
         authorised=False,
         renews=False,
         quotable=False,
         holds_back=(Kind.LOGIN, Kind.LOGOUT),
     ),
     Kind.LOGOUT: Rules(
-        has_effect=True, uses_reserve=True, renews=False, holds_back=(Kind.LOGIN, Kind.LOGOUT)
+        has_effect=True,
+        uses_reserve=True,
+        fills_pool=True,
+        renews=False,
+        holds_back=(Kind.LOGIN, Kind.LOGOUT),
     ),
-    Kind.HEARTBEAT: Rules(has_effect=True, uses_reserve=True, holds_back=(Kind.HEARTBEAT,)),
+    Kind.HEARTBEAT: Rules(
+        has_effect=True, uses_reserve=True, fills_pool=True, holds_back=(Kind.HEARTBEAT,)
+    ),
     Kind.HANDSHAKE: Rules(uses_reserve=True, holds_back=(Kind.HANDSHAKE,)),
+    Kind.WARM_UP: Rules(fills_pool=True, holds_back=_READS),
 }
 
 

@@ -13,12 +13,13 @@ from weakref import WeakSet
 
 import aiohttp
 from aiohttp import helpers
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import StreamWriter
 from yarl import URL
 
 from fourcasters_async._core.validation import check_list
+from fourcasters_async._http.resolver import make_resolver
 from fourcasters_async.errors import InvalidRequestError
 
 # Seconds. With aiohttp's 15 a pool goes cold between two bursts of a game.
@@ -100,6 +101,7 @@ class AiohttpClients:
         )
         self.used: Connections = Connections()
         """The connections over which a request was sent."""
+        self._resolver = None if lent is not None else make_resolver()
         self._environment: dict[URL, tuple[URL, aiohttp.BasicAuth | None] | None] = {}
 
     @property
@@ -108,6 +110,11 @@ class AiohttpClients:
         # A list is made of the references at once, so that any thread can ask.
         used = (reference() for reference in list(vars(self.used)["data"]))
         return sum(1 for each in used if each is not None and each.is_connected())
+
+    async def close(self) -> None:
+        """Let go of what the clients share."""
+        if self._resolver is not None:
+            await self._resolver.close()
 
     def proxy_of_environment(self, address: URL) -> tuple[URL, aiohttp.BasicAuth | None] | None:
         """Return the proxy that the environment names for an address, if the client trusts it.
@@ -135,7 +142,7 @@ class AiohttpClients:
         lent = self.lent
         proxy, proxy_auth = self.proxy_of_environment(address) or (self._proxy, self._proxy_auth)
         return aiohttp.ClientSession(
-            connector=_connector(max_connections, keep_alive=keep_alive)
+            connector=_connector(max_connections, self._resolver, keep_alive=keep_alive)
             if lent is None
             else lent.connector,
             connector_owner=lent is None,
@@ -196,12 +203,14 @@ def _proxy_of_environment(address: URL) -> tuple[URL, aiohttp.BasicAuth | None] 
     raise InvalidRequestError("client_session: the environment names a proxy that is no address")
 
 
-def _connector(max_connections: int, *, keep_alive: bool) -> aiohttp.TCPConnector:
+def _connector(
+    max_connections: int, resolver: AbstractResolver | None, *, keep_alive: bool
+) -> aiohttp.TCPConnector:
     # One connection more, so that a single verb does not wait for a fan-out to end.
     limit = max_connections + 1
     if keep_alive:
-        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=_KEEP_ALIVE)
-    return aiohttp.TCPConnector(limit=limit, force_close=True)
+        return aiohttp.TCPConnector(limit=limit, resolver=resolver, keepalive_timeout=_KEEP_ALIVE)
+    return aiohttp.TCPConnector(limit=limit, resolver=resolver, force_close=True)
 
 
 def _private_setting(client: object, name: str, option: str) -> Any:

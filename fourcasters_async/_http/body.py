@@ -55,7 +55,7 @@ class Body(aiohttp.Payload):
         """Whether it was refused because it had unread bytes from before."""
 
     def begin(self) -> None:
-        """Note that aiohttp is about to make the request: nothing was written yet."""
+        """Note that nothing was written yet. aiohttp may be about to make the request."""
         if self.left is None:
             self.left = False
 

@@ -1,7 +1,8 @@
 """One attempt of a REST request over aiohttp."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -10,7 +11,7 @@ from yarl import URL
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._core.outcome import AnswerTooLargeError, NoResponse
-from fourcasters_async._core.request import Request, limit_of
+from fourcasters_async._core.request import RULES, Request, limit_of
 from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._core.time_limits import TimeLimits
 from fourcasters_async._http.aiohttp_clients import AiohttpClients, before_hooks
@@ -28,6 +29,8 @@ _BYTES_A_TURN = 2**19
 class _Generation:
     """Connections that are used as long as answers come; once retired, they close when idle."""
 
+    others: asyncio.Semaphore
+    """The connections that are not kept for cancels."""
     client: aiohttp.ClientSession | None = None
     in_flight: int = 0
     retired: bool = False
@@ -52,11 +55,15 @@ class Pool:
         self._max_connections = max_connections
         self.lent = clients.lent
         """The caller's client, which then owns the connections."""
-        self._generation, self._fresh = _Generation(), _Generation()
+        self._generation, self._fresh = self._generate(), self._generate()
         self._retired: set[_Generation] = set()
         self._limits = TimeLimits()
         # When an answer was last received, in loop time.
         self._heard = float("-inf")
+
+    def _generate(self) -> _Generation:
+        # A place can be answered after ten seconds, and a read can hang: a cancel must not wait.
+        return _Generation(asyncio.Semaphore(max(1, self._max_connections // 2)))
 
     @property
     def in_flight(self) -> int:
@@ -99,6 +106,7 @@ class Pool:
             )
         generation.in_flight += 1
         client, tries = generation.client, self._max_connections + 1
+        fills_pool = RULES[request.kind].fills_pool
         body: Body | None = None
         try:
             while True:
@@ -106,9 +114,13 @@ class Pool:
                 # Only it knows its bytes: a traceback shows the locals here, and they hold a
                 # password.
                 body = Body(request, self._clients.used, moments, ends=ends)
-                round_trip = self._round_trip(client, request, body, headers, moments)
+                send = partial(self._round_trip, client, request, body, headers, moments)
                 observed = await observe(
-                    round_trip, self._limits, ends=ends, body=body, redact=redact
+                    send() if fills_pool else _in_turn(generation, body, send),
+                    self._limits,
+                    ends=ends,
+                    body=body,
+                    redact=redact,
                 )
                 if not (body.discarded and tries and _is_not_sent(observed)):
                     break
@@ -127,7 +139,7 @@ class Pool:
     async def _retire(self, generation: "_Generation") -> None:
         """Use no idle connection any more after an attempt timed out in silence."""
         if generation is self._generation and self.lent is None:
-            self._generation = _Generation()
+            self._generation = self._generate()
             self._retired.add(generation)
             generation.retired = True
             await self._close_if_done(generation)
@@ -198,6 +210,24 @@ class Pool:
         if moments is not None:
             moments.read = moments.clock()
         return Response(response.status, response.headers, content)
+
+
+async def _in_turn(
+    generation: _Generation, body: Body, send: Callable[[], Awaitable[Response]]
+) -> Response:
+    """Send once there is a connection that is not kept for cancels."""
+    try:
+        await generation.others.acquire()
+    except asyncio.CancelledError:
+        body.begin()
+        raise
+    try:
+        if generation.retired:
+            body.begin()
+            raise ConnectionAbortedError("the connections that it waited for were given up")
+        return await send()
+    finally:
+        generation.others.release()
 
 
 def _is_not_sent(observed: Response | NoResponse) -> bool:

@@ -7,17 +7,16 @@ its record malformed.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
 from typing import Any, Literal, TypeVar, get_args
 
 import attrs
 from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from fourcasters_async import models
 from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.accelerated import Cancelled, reader
 from fourcasters_async._json.cancel_results import CancelledRows, cancel_result_hook
+from fourcasters_async._json.compiled import ReadField, compiled, has_only_lists
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
     PRIMITIVES,
@@ -34,7 +33,7 @@ from fourcasters_async._json.hooks import (
     open_enum_hook,
     text_or_digits,
 )
-from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named
+from fourcasters_async._json.lenient import ItemError, OddPlaces, lenient, list_hook, named, once
 from fourcasters_async.errors import DecodeError
 from fourcasters_async.models import CancelResult, Game, PlaceResult
 from fourcasters_async.models.unread import RESULTS
@@ -43,8 +42,6 @@ T = TypeVar("T")
 
 # Each of these says what became of one order, whatever its neighbours say.
 _ROWS = (CancelResult, PlaceResult)
-# By name: these are imported once somebody asks for them.
-BY_HAND = ("BookEntry", "OrderUpdate", "FeedOrder", "OrderPlaced", "OrderCancelled")
 
 
 class UnreadRowsError(DecodeError):
@@ -68,8 +65,9 @@ class Dialect:
         self._converter = Converter()
         # cattrs would look up the hook again for each answer.
         self._hooks: dict[Any, Hook] = {}
-        self._later: list[Callable[[], Hook]] = []
         self._odd_places: OddPlaces = []
+        # The games of the answer at hand: each order of an account repeats the one that it is on.
+        self._games: dict[bytes, Any] = {}
         self._odd_values = OddValues()
         for kind, hook in PRIMITIVES.items():
             self._converter.register_structure_hook(kind, hook)
@@ -78,22 +76,15 @@ class Dialect:
         self._converter.register_structure_hook_factory(is_list, self._list_hook)
         self._converter.register_structure_hook_func(is_anything, anything)
         self._converter.register_structure_hook_func(is_object, object_)
-        self._converter.register_structure_hook_factory(attrs.has, self._hook_of)
+        self._converter.register_structure_hook_factory(attrs.has, self._record_hook)
         self._converter.register_structure_hook_func(is_union_of_records, self._bet)
-        names = self._names_in_order(CancelResult)
-        self._converter.register_structure_hook(
-            CancelResult,
-            cancel_result_hook(
-                self._generated_later(CancelResult),
-                names,
-                # On the Orders WebSocket the description of a failure is its reason.
-                reason_in_description=surface == "socket",
-            ),
+        self._converter.register_structure_hook_factory(
+            lambda kind: kind is CancelResult, self._cancel_result_hook
         )
         self._converter.register_structure_hook_factory(
             lambda kind: kind is RESULTS, lambda _: self._list_hook(list[CancelResult])
         )
-        self._cancelled = CancelledRows(names, self._read_rows)
+        self._cancelled = CancelledRows(self._names_in_order(CancelResult), self._read_rows)
         self.read_cancelled: Callable[[bytes], Cancelled | None] | None = None
         """What reads an answer at once that says of every order that it was cancelled."""
 
@@ -101,8 +92,6 @@ class Dialect:
         """Generate now what else would be generated with the first answer of one of the `kinds`."""
         for kind in kinds:
             self._hooks[kind] = self._converter.get_structure_hook(kind)
-        for generate in self._later:
-            generate()
         if self.read_cancelled is None:
             names = self._names_in_order(CancelResult)
             has_id = self._surface == "socket"
@@ -132,6 +121,7 @@ class Dialect:
         else:
             return made
         finally:
+            self._games.clear()
             if self._odd_places:
                 for place, json_type in self._odd_places:
                     self._odd_values.note(f"{source}{start}{place}", json_type)
@@ -158,46 +148,38 @@ class Dialect:
         name: str = field.metadata.get(self._surface) or _camel_case(field.name)
         return name
 
-    def _generated_later(self, record: Any) -> Hook:
-        """Return the generated hook of a record, which is generated when it is first needed."""
-        generated = cache(partial(self._record_hook, record))
-        self._later.append(generated)
-
-        def structure(value: Any, kind: Any) -> Any:
-            return generated()(value, kind)
-
-        return structure
-
-    def _hook_of(self, record: Any) -> Hook:
-        """Return the hook of a record, which for what the feeds say most is written by hand."""
-        if record.__name__ not in BY_HAND:
-            return self._record_hook(record)
-        # They import the records of the feeds.
-        from fourcasters_async._json import book_entries, feed_events  # noqa: PLC0415  # see above
-
-        generated, names = self._generated_later(record), self._names_in_order(record)
-        if record is models.BookEntry:
-            return book_entries.book_entry_hook(generated, names)
-        if record is models.FeedOrder:
-            return feed_events.feed_order_hook(generated, names)
-        if record is models.OrderUpdate:
-            entry = self._converter.get_structure_hook(models.BookEntry)
-            return book_entries.order_update_hook(generated, entry, names)
-        order = self._converter.get_structure_hook(models.FeedOrder)
-        return feed_events.order_event_hook(generated, order, names)
+    def _cancel_result_hook(self, _: Any) -> Hook:
+        return cancel_result_hook(
+            self._record_hook(CancelResult),
+            self._names_in_order(CancelResult),
+            # On the Orders WebSocket the description of a failure is its reason.
+            reason_in_description=self._surface == "socket",
+        )
 
     def _record_hook(self, record: Any) -> Hook:
-        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(record)
+        """Return the hook of a record: compiled, with cattrs' own behind it."""
+        read = self._fields_of(record)
+        return compiled(
+            record,
+            read,
+            otherwise=self._generated_hook(record, read),
+            odd=self._odd_places,
+            normalise=normalised(record),
+        )
+
+    def _fields_of(self, record: Any) -> list[ReadField]:
+        return [
+            ReadField(field, self._wire_name(field), self._field_hook(field))
+            for field in attrs.fields(record)
+        ]
+
+    def _generated_hook(self, record: Any, read: Sequence[ReadField]) -> Hook:
         renames: dict[str, Any] = {
-            field.name: override(rename=self._wire_name(field), struct_hook=self._field_hook(field))
-            for field in fields
+            each.field.name: override(rename=each.wire_name, struct_hook=each.hook) for each in read
         }
         structure = make_dict_structure_fn(record, self._converter, **renames)
         normalise = normalised(record)
-        # What is nothing but lists says nothing without any: it must not pass for empty lists.
-        lists = (
-            self.names_of(record) if all(is_list(field.type) for field in fields) else frozenset()
-        )
+        lists = self.names_of(record) if has_only_lists(read) else frozenset()
 
         def structure_record(value: Any, kind: Any) -> Any:
             # Without the check, cattrs would search a string for the names of the fields.
@@ -220,6 +202,8 @@ class Dialect:
         if strict is None:
             strict = field.default is attrs.NOTHING or is_list(field.type)
         name = self._wire_name(field)
+        if Game in get_args(field.type):
+            hook = once(hook, self._games, self._odd_places)
         if _holds_records(field.type):
             hook = named(hook, name, self._odd_places)
         return hook if strict else lenient(hook, field.default, name, self._odd_places)

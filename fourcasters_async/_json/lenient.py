@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
+import orjson
 
 from fourcasters_async._json.hooks import Hook, json_type
 
@@ -53,6 +54,26 @@ def named(hook: Hook, name: str, odd: OddPlaces) -> Hook:
             raise
         _step_out(odd, before, f".{name}")
         return made
+
+    return structure
+
+
+def once(hook: Hook, made: dict[bytes, Any], odd: OddPlaces) -> Hook:
+    """Return a hook that reads equal values once: all get the same record from `made`.
+
+    One with odd values is read each time, because these are noted where they stand.
+    """
+
+    def structure(value: Any, kind: Any) -> Any:
+        # Equal as JSON: to Python, 1 and true are equal too.
+        key = orjson.dumps(value)
+        record = made.get(key)
+        if record is None:
+            before = len(odd)
+            record = hook(value, kind)
+            if len(odd) == before:
+                made[key] = record
+        return record
 
     return structure
 

@@ -53,7 +53,7 @@ def book(game_id: str, *, follow: bool, stale_after: float | None, as_json: bool
         raise click.UsageError("--stale-after: only with --follow")
     exchange, found = read(partial(_book, game_id=game_id))
     if as_json:
-        print_json(exchange, **attrs.asdict(found, recurse=False))
+        print_json(exchange, **found.to_dict())
         return
     console = console_of(sys.stdout)
     books = [found.game, *found.child_games, *found.prop_games]

@@ -1,39 +1,34 @@
 """The commands that cancel by id, by league, or everything; and what any cancel would cancel."""
 
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
 import click
-from attrs import define, frozen
+from attrs import frozen
 
 from fourcasters_async._core.validation import is_local
 from fourcasters_async.cli.display import show_orders, show_results, to_json, verdict
 from fourcasters_async.cli.exits import (
     ALL_CONFIRMED,
-    NOT_CANCELLED,
-    NOT_KNOWN,
     run,
-    status_of,
     tell_source,
     text_of,
 )
+from fourcasters_async.cli.known import Known, document_of, status_after, summary_of
 from fourcasters_async.cli.sessions import in_session, make_session, name_of
 from fourcasters_async.cli.terminal import console_of, say, say_json, whoever_reads
 from fourcasters_async.cli.waiting import waiting
-from fourcasters_async.cli.wording import counted, number
+from fourcasters_async.cli.wording import counted
 from fourcasters_async.cli.words import Decorator, ask, given_ids, json_option
 from fourcasters_async.errors import (
-    BadRequestError,
     FourcastersError,
     InvalidRequestError,
-    NotFoundError,
-    NotSentError,
     OutcomeUnknownError,
 )
 from fourcasters_async.models import CancelResult, CancelResults, OpenOrder
-from fourcasters_async.orders.answers import is_no_own_order
 from fourcasters_async.session import AsyncSession
 
 # `None` if an order lacks the field that decides.
@@ -59,19 +54,6 @@ class _How:
     verify: bool
     dry_run: bool
     as_json: bool
-
-
-@define
-class _Known:
-    """What is known of a request, and of the reads after it, at any moment."""
-
-    accepted: bool = False
-    """Whether the exchange answered, and did not refuse."""
-    results: CancelResults | None = None
-    error: FourcastersError | None = None
-    resting: list[OpenOrder] | None = None
-    read_error: FourcastersError | None = None
-    interrupted: bool = False
 
 
 @click.command()
@@ -194,23 +176,24 @@ def _cancel(
     if how.dry_run:
         show_dry_run(session, wanted, as_json=how.as_json)
         sys.exit(ALL_CONFIRMED)
-    known = _Known()
+    known, began = Known(), time.monotonic()
     run(
         _act(session, act, wanted, known, verify=how.verify),
         # Without reads it ends at once: there is nothing to show.
         partial(_interrupt, known) if how.verify else None,
     )
+    known.elapsed = time.monotonic() - began
     tell_source(known.error, known.read_error)
-    status = _status(known, verify=how.verify)
+    status = status_after(known, verify=how.verify)
     with whoever_reads():
         if how.as_json:
-            say_json(to_json(about(session) | _document(known)))
+            say_json(to_json(about(session) | document_of(known)))
         elif known.results:
             show_results(console_of(sys.stdout), known.results)
     for error in (known.error, known.read_error):
         if error is not None:
             say(text_of(error), err=True)
-    verdict(_summary(known, verify=how.verify), good=status == ALL_CONFIRMED)
+    verdict(summary_of(known, verify=how.verify), good=status == ALL_CONFIRMED)
     if known.resting and not how.as_json:
         show_orders(console_of(sys.stderr), known.resting, err=True)
     sys.exit(status)
@@ -220,7 +203,7 @@ async def _act(
     session: AsyncSession,
     act: Callable[[AsyncSession], Awaitable[object]],
     wanted: Wanted,
-    known: _Known,
+    known: Known,
     *,
     verify: bool,
 ) -> None:
@@ -243,8 +226,7 @@ async def _act(
                     known.results = done
             if verify:
                 # Whatever became of the request: only a read shows what rests.
-                proof = await session.prove_clear(wanted, deadline=_VERIFY)
-                known.resting, known.read_error = proof.resting, proof.error
+                known.proof = await session.prove_clear(wanted, deadline=_VERIFY)
 
 
 def _records(error: OutcomeUnknownError) -> list[CancelResult]:
@@ -252,63 +234,5 @@ def _records(error: OutcomeUnknownError) -> list[CancelResult]:
     return [result for result in error.results if isinstance(result, CancelResult)]
 
 
-def _interrupt(known: _Known) -> None:
+def _interrupt(known: Known) -> None:
     known.interrupted = True
-
-
-def _document(known: _Known) -> dict[str, object]:
-    return {
-        "interrupted": known.interrupted,
-        "error": None if known.error is None else text_of(known.error),
-        "results": known.results,
-        "complete": None if known.results is None else known.results.complete,
-        "resting": known.resting,
-    }
-
-
-def _status(known: _Known, *, verify: bool) -> int:
-    if known.interrupted:
-        return NOT_KNOWN
-    if isinstance(known.error, BadRequestError | NotFoundError) or any(
-        map(is_no_own_order, known.results or ())
-    ):
-        # It does not know what was named, so another name was meant: no read is about that.
-        return NOT_CANCELLED
-    if known.resting == []:
-        return ALL_CONFIRMED
-    if known.error is not None:
-        return status_of(known.error)
-    if known.resting or not all(result.success for result in known.results or ()):
-        return NOT_CANCELLED
-    return NOT_KNOWN if verify or known.results is None else ALL_CONFIRMED
-
-
-def _summary(known: _Known, *, verify: bool) -> str:
-    parts = []
-    if not known.accepted:
-        parts.append(_fate(known.error))
-    elif known.results is None:
-        parts.append(
-            "the request is accepted" + ("" if verify else "; nothing is known to be gone")
-        )
-    if known.results is not None:
-        cancelled = sum(result.success for result in known.results)
-        parts.append(f"{counted(cancelled, 'order')} cancelled")
-        if failed := len(known.results) - cancelled:
-            parts.append(f"{number(failed)} not cancelled")
-        if not known.results.complete:
-            parts.append("more may be")
-    if known.resting:
-        parts.append(f"{number(len(known.resting))} still open when last seen:")
-    elif verify:
-        none_open = "verified: none of them is open"
-        parts.append("not verified" if known.resting is None else none_open)
-    return ("interrupted: " if known.interrupted else "") + "; ".join(parts)
-
-
-def _fate(error: FourcastersError | None) -> str:
-    """Say what became of a request that has no answer of its own, `None` for not known yet."""
-    if isinstance(error, NotSentError):
-        return "nothing was sent"
-    refused = error is not None and status_of(error) == NOT_CANCELLED
-    return "refused" if refused else "the outcome is unknown"

@@ -16,7 +16,6 @@ from fourcasters_async.cli.cancels import (
     show_dry_run,
 )
 from fourcasters_async.cli.display import (
-    report_document,
     show_outcomes,
     to_json,
     verdict,
@@ -145,7 +144,7 @@ def cancel_games(
     tell_source(*(outcome.error for outcome in report.outcomes))
     with whoever_reads():
         if as_json:
-            document = {"interrupted": interrupted} | report_document(report)
+            document = {"interrupted": interrupted} | report.to_dict()
             say_json(to_json(about(session) | document))
         else:
             show_outcomes(console_of(sys.stdout), report.outcomes)

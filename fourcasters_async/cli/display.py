@@ -1,18 +1,19 @@
 """What the command line prints: tables on a terminal, otherwise lines with tabs."""
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import attrs
 import orjson
 
 from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.prose import unheard
 from fourcasters_async.cli.terminal import console_of, say, say_row
 from fourcasters_async.cli.wording import amount, number, teams
-from fourcasters_async.models import CancelReport, CancelResult, GameOutcome, OpenOrder
+from fourcasters_async.models import CancelResult, GameOutcome, OpenOrder
+from fourcasters_async.models.record import DEEPEST, plain
 
 if TYPE_CHECKING:
     # Commands that cancel should not wait until these are imported.
@@ -144,33 +145,24 @@ def order_totals(orders: Sequence[OpenOrder]) -> tuple[str, ...]:
 
 
 def to_json(document: object) -> str:
-    """Return records, or a dict with records, as JSON."""
-    return orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2).decode()
+    """Return records, or a dict with records, as JSON: what their `to_dict` says."""
+    return _written(document, indent=2)
 
 
 def to_json_line(document: object) -> str:
     """Return records, or a dict with records, as JSON in one line."""
-    return orjson.dumps(document, default=_plain).decode()
-
-
-def report_document(report: CancelReport) -> dict[str, object]:
-    """Return a report as a dict for JSON."""
-    return {
-        "ok": report.ok,
-        "verified_clear": report.verified_clear,
-        "elapsed": report.elapsed,
-        "outcomes": [
-            {**attrs.asdict(outcome), "error": outcome.unsettled and str(outcome.unsettled)}
-            for outcome in report.outcomes
-        ],
-    }
+    return _written(document, indent=None)
 
 
 def _league(order: OpenOrder) -> str:
     return (order.game.league if order.game else None) or ""
 
 
-def _plain(value: Any) -> object:
-    if attrs.has(type(value)):
-        return attrs.asdict(value)
-    raise TypeError(type(value).__name__)
+def _written(document: object, indent: int | None) -> str:
+    # The records have a bound of their own, and so have dicts that were made of them.
+    value = plain(document, 2 * DEEPEST)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None).decode()
+    except orjson.JSONEncodeError:
+        # It has no number beyond 64 bits, which the exchange may send as a whole number.
+        return json.dumps(value, indent=indent)

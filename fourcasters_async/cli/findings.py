@@ -18,6 +18,7 @@ from fourcasters_async.errors import (
     RateLimitedError,
     ServerError,
 )
+from fourcasters_async.models import Record
 
 # Seconds from when on an answer or a connection is slow.
 _SLOW = 0.5
@@ -38,8 +39,8 @@ class Grade(StrEnum):
     FAILED = "failed"
 
 
-@frozen
-class Finding:
+@frozen(repr=False)
+class Finding(Record):
     """What a check found, and what to do about it. `value` is the number in it, if it has one."""
 
     check: str

@@ -137,21 +137,6 @@ def unclear_lines(exposures: Iterable[GameExposure]) -> list[str]:
     ]
 
 
-def position_document(exposure: GameExposure) -> dict[str, object]:
-    """Return the exposure of a game as a dict for JSON. Sums that are not known are null."""
-    known = not exposure.unclear
-    return {
-        "game_id": exposure.game_id or None,
-        "game": exposure.game,
-        "worst": exposure.worst if known else None,
-        "best": exposure.best if known else None,
-        "worst_if_filled": exposure.worst_if_filled if known else None,
-        "outcomes": exposure.outcomes,
-        "unclear": exposure.unclear,
-        "children": [position_document(child) for child in exposure.children],
-    }
-
-
 def bet_rows(bets: Sequence[MatchedBet]) -> list[Row]:
     """Return a row for each bet that is not graded, and the totals."""
     rows: list[Row] = [

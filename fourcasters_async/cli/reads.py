@@ -113,7 +113,7 @@ def positions(*, as_json: bool) -> None:
     """
     exchange, found = read(lambda session: session.account.exposure())
     if as_json:
-        print_json(exchange, positions=list(map(read_tables.position_document, found)))
+        print_json(exchange, positions=found)
         return
     indent = "" if console_of(sys.stdout) is None else _INDENT
     rows = read_tables.position_rows(found, indent)

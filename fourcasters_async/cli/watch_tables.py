@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.shown import Told, clock
@@ -32,13 +31,7 @@ def tell_change(change: OrderChange, at: datetime) -> Told:
     """Tell what changed of an order."""
     what = "closed" if change.closed else "opened" if change.opened else "changed"
     note = "DISAGREEMENT: a read shows it, the feed has not told of it"
-    fields: dict[str, Any] = {
-        "change": what,
-        "source": change.source,
-        "disagreement": change.disagreement,
-        "order": change.order,
-        "before": change.before,
-    }
+    fields = {"change": what, **change.to_dict()}
     row = _order_row(what, change.order, note if change.disagreement else "")
     return Told(at, "order", fields, [row])
 
@@ -72,7 +65,7 @@ def tell_state(doubt: str | None, since: datetime | None, at: datetime) -> Told:
 def tell_lagged(lagged: Lagged, of: str, at: datetime) -> Told:
     """Tell that this program was too slow, and how much it has lost."""
     note = f"too slow: {lagged.dropped} {of} were not told of"
-    fields = {"of": of, "dropped": lagged.dropped}
+    fields = {"of": of, **lagged.to_dict()}
     return Told(at, "lagged", fields, [("lagged", *_NO_ORDER, note)])
 
 

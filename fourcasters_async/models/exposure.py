@@ -56,6 +56,11 @@ class GameExposure(Record):
     liability: float | None = None
     children: list["GameExposure"] = field(factory=list)
 
+    def _document(self, levels: int) -> dict[str, object]:
+        document = super()._document(levels) | {"game_id": self.game_id or None}
+        # Whoever reads it elsewhere does not see which sums to distrust.
+        return document | (dict.fromkeys(self._derived) if self.unclear else {})
+
     @property
     def worst(self) -> float:
         """The least that the matched bets can come to, without the children."""

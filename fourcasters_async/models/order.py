@@ -26,7 +26,8 @@ class OpenOrder(Record):
 
     `origin` is `"offer"` or `"wager"`. A `type` that this library does not know stays a plain
     string. A field that is missing from the answer or cannot be read is `None`, `order_id` and
-    `game` too. Such an order rests all the same, and without a `game` it may be on any.
+    `game` too. Such an order rests all the same, and without a `game` it may be on any. The orders
+    of one answer that are on the same game share its record.
     """
 
     _derived: ClassVar[tuple[str, ...]] = ("game_id",)

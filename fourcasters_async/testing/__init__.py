@@ -7,6 +7,7 @@ no converter with the client: a mistake that both made would pass its own tests.
 
 Inside, from the bottom up:
 
+- `short`: the `repr` of what follows.
 - `records`, `book`: accounts, games and orders, and what can happen to them. No I/O, no clock.
 - `matching`, `settling`, `liability`, `money`, `open_orders`: the rules of the book. No I/O.
   `book_events`: what the book tells of as it happens.

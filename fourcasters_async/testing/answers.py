@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from fourcasters_async.testing import wire
 from fourcasters_async.testing.records import ReadLag
+from fourcasters_async.testing.short import ShortRepr
 
 # How deep a document may be nested. Requests are three deep.
 _DEPTH = 64
@@ -18,8 +19,8 @@ _ID = re.compile(r"[0-9a-fA-F]{24}")
 Body = dict[str, object]
 
 
-@frozen
-class Answer:
+@frozen(repr=False)
+class Answer(ShortRepr):
     """A status, a JSON document and the headers of a response."""
 
     status: int
@@ -31,8 +32,8 @@ class Answer:
         return json.dumps(self.document).encode()
 
 
-@frozen
-class Asked:
+@frozen(repr=False)
+class Asked(ShortRepr):
     """What an account asks for. `fields` are those of the query and of the body."""
 
     account: str

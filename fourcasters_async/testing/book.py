@@ -23,13 +23,14 @@ from fourcasters_async.testing.records import (
     seconds_at,
 )
 from fourcasters_async.testing.settling import outcome_of
+from fourcasters_async.testing.short import ShortRepr
 
 # Seconds from the opening of the book to the start of its games, so that tests may move the clock.
 _UNTIL_START = 365 * 24 * 3600.0
 
 
-@define
-class Book:
+@define(repr=False)
+class Book(ShortRepr):
     """Every account, game and order of the sandbox, and what can happen to them."""
 
     games: dict[str, BookGame] = field(factory=dict)

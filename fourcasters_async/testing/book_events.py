@@ -6,6 +6,7 @@ from enum import StrEnum
 from attrs import define, field, frozen
 
 from fourcasters_async.testing.records import BookFill, BookGame, BookOrder
+from fourcasters_async.testing.short import ShortRepr
 
 
 class BookEventKind(StrEnum):
@@ -25,8 +26,8 @@ class BookEventKind(StrEnum):
     """What was left of an order was cancelled, for whatever reason."""
 
 
-@frozen
-class BookEvent:
+@frozen(repr=False)
+class BookEvent(ShortRepr):
     """A change in the book, told right after it, while `order` and `game` are as it left them.
 
     `at` is seconds of the exchange's clock: when it happened, which may be before it is told. An

@@ -20,6 +20,7 @@ from fourcasters_async.testing.http_faults import (
     StallBody,
     WrongLength,
 )
+from fourcasters_async.testing.short import ShortRepr
 from fourcasters_async.testing.socket_faults import (
     CloseCode,
     HalfOpen,
@@ -222,8 +223,8 @@ class Duplicate(Fault):
         return await call.until_gone()
 
 
-@frozen
-class Respond(Fault):
+@frozen(repr=False)
+class Respond(ShortRepr, Fault):
     """A status and a body of your choice.
 
     What was asked is done before the answer, whatever it says, and with `committed=False` it is

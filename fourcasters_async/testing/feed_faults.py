@@ -19,6 +19,7 @@ from fourcasters_async.testing.answers import Answer, Body, document_in
 from fourcasters_async.testing.calls import Call, Fault, respond
 from fourcasters_async.testing.feed_sockets import FeedFault, FeedSocket, FeedSockets, Push
 from fourcasters_async.testing.feeds import ReplayCall
+from fourcasters_async.testing.short import ShortRepr
 from fourcasters_async.testing.user_feed import message_id_in
 
 __all__ = [
@@ -122,8 +123,8 @@ class UnknownType(FeedFault):
         push.send()
 
 
-@frozen
-class Instead(FeedFault):
+@frozen(repr=False)
+class Instead(ShortRepr, FeedFault):
     """A text of your choice is sent in place of the message."""
 
     content: bytes

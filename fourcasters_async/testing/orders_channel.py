@@ -10,10 +10,11 @@ from fourcasters_async.testing import placing, wire
 from fourcasters_async.testing.answers import Answer, Body, document_in, is_id
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.records import BookOrder
+from fourcasters_async.testing.short import ShortRepr
 
 
-@frozen
-class Message:
+@frozen(repr=False)
+class Message(ShortRepr):
     """A message of a client. `type` is empty if it could not be read."""
 
     type: str

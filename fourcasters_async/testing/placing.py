@@ -13,6 +13,7 @@ from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.matching import Match, NoMatchError, matches, meets
 from fourcasters_async.testing.money import fee_for
 from fourcasters_async.testing.records import BookGame, BookOrder, moment
+from fourcasters_async.testing.short import ShortRepr
 
 TYPES = ("moneyline", "spread", "total", "moneyline1x2")
 _ORDER_TYPES = ("limit", "post", "postArb", "fillAndKill", "fillOrKill")
@@ -35,8 +36,8 @@ _LIVE_DELAYS = {
 _LONGEST_DELAY = 10.0
 
 
-@frozen
-class Placed:
+@frozen(repr=False)
+class Placed(ShortRepr):
     """What came of an order: what was matched at once, and what rests, each `None` for nothing."""
 
     took: BookOrder | None

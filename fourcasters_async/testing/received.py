@@ -10,6 +10,7 @@ from attrs import define
 from fourcasters_async.testing.answers import Body, body_of
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Fault
+from fourcasters_async.testing.short import ShortRepr, counted
 
 Transport = Literal["http", "websocket"]
 
@@ -22,8 +23,8 @@ _ORDER_ID_KEYS = ("sessionID", "orderID", "orderId")
 _ORDER_IDS_KEYS = ("sessionIDs", "orderIDs")
 
 
-@define
-class Received:
+@define(repr=False)
+class Received(ShortRepr):
     """A request that was received, or a message on a WebSocket.
 
     A message has the method `WS`, its type as its path, its payload as its content, and the
@@ -88,6 +89,9 @@ class Requests(deque[Received]):
             for each in self
             if each.fits(endpoint, game_id) and transport in (None, each.transport)
         ]
+
+    def __repr__(self) -> str:
+        return counted(type(self).__name__, self)
 
     def __str__(self) -> str:
         """List the last of them."""

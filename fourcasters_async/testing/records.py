@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import define, evolve, field, frozen
 
+from fourcasters_async.testing.short import ShortRepr
+
 NOTHING = 0.005
 """Less than this, half a cent, is a rounding error."""
 
@@ -27,8 +29,8 @@ def payout(odds: float) -> float:
     return odds / 100 if odds > 0 else 100 / -odds
 
 
-@define
-class BookGame:
+@define(repr=False)
+class BookGame(ShortRepr):
     """A game. `start` is aware.
 
     A period or a derivative is a game of its own: it has a `parent_id` and a `period_name`. Over
@@ -54,8 +56,8 @@ class BookGame:
     """What both sides have staked on what was matched, in account currency."""
 
 
-@define
-class BookAccount:
+@define(repr=False)
+class BookAccount(ShortRepr):
     """An account. `barred` stands for banned, locked or closed."""
 
     name: str
@@ -71,8 +73,8 @@ class BookAccount:
     """When all orders are cancelled unless a heartbeat comes, in seconds of the clock."""
 
 
-@frozen
-class BookFill:
+@frozen(repr=False)
+class BookFill(ShortRepr):
     """A part of an order that was matched, at a time in seconds of the exchange's clock.
 
     `odds` are American, from the side of the order. `risk` and `win` are before the commission,
@@ -90,8 +92,8 @@ class BookFill:
     other: str | None = None
 
 
-@define
-class BookOrder:
+@define(repr=False)
+class BookOrder(ShortRepr):
     """An order. Amounts are in account currency, `odds` American.
 
     `offered` is the risk that it was placed with, `filled` the part of it that was matched.
@@ -194,8 +196,8 @@ class ReadLag:
         return [order.at(changed_by) for order in orders if order.placed_at <= placed_by]
 
 
-@frozen
-class Paused:
+@frozen(repr=False)
+class Paused(ShortRepr):
     """An order that was taken out of the book, as it rested, and whether its game was live then."""
 
     order: BookOrder
