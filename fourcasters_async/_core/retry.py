@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from attrs import Attribute, define, field, frozen
+from attrs import Attribute, define, evolve, field, frozen
 from attrs.validators import optional
 
 from fourcasters_async._core.outcome import (
@@ -148,6 +148,11 @@ class Attempts(Generic[T]):
     def tried(self) -> int:
         """How many attempts were made, also if the last was given up before it was noted."""
         return self.made + (self.under_way or self.begun is not None)
+
+    def stop_after_this(self) -> None:
+        """Let no other attempt follow the one that is under way."""
+        self.policy = evolve(self.policy, max_attempts=1)
+        self.renewed = True
 
     @property
     def may_have_effect(self) -> bool:
