@@ -88,27 +88,26 @@ class Events:
         current = _CURRENT.get()
         began, admitted, written = moments.began, moments.admitted, moments.written
         answered, read = moments.answered, moments.read
-        self._emit(
-            events.RequestFinished(
-                request.endpoint,
-                transport,
-                outcome,
-                number,
-                now - began,
-                status,
-                game_of(request),
-                cancelled,
-                error,
-                # The call of the verb that it belongs to.
-                None if current is None or current[0] is not self else current[1],
-                # What it waited, what it took to be sent, to be answered, to be read and decoded.
-                None if admitted is None else admitted - began,
-                None if admitted is None or written is None else written - admitted,
-                None if written is None or answered is None else answered - written,
-                None if answered is None or read is None else read - answered,
-                None if read is None else now - read,
-            )
+        event = events.RequestFinished(
+            request.endpoint,
+            transport,
+            outcome,
+            number,
+            now - began,
+            status,
+            game_of(request),
+            cancelled,
+            error,
+            # The call of the verb that it belongs to.
+            None if current is None or current[0] is not self else current[1],
+            # What it waited, what it took to be sent, to be answered, to be read and decoded.
+            None if admitted is None else admitted - began,
+            None if admitted is None or written is None else written - admitted,
+            None if written is None or answered is None else answered - written,
+            None if answered is None or read is None else read - answered,
+            None if read is None else now - read,
         )
+        tell(self._hook, event, "on_event failed for %s", "RequestFinished")
 
     def retrying(
         self,

@@ -58,7 +58,7 @@ class RequestFinished(Record):
 
     The seconds are by the clock of the event loop, and `None` where it did not get so far:
     `waited` for what the exchange asked to wait and for the rate limit; `sending` from then until
-    it was written, which includes the wait for a connection; `first_byte` from then until the
+    it left, which includes the wait for a connection; `first_byte` from then until the
     header of the answer was there; `reading` its body; `decoding` it, and all until it was judged.
     Over the Orders WebSocket an answer comes as a whole, and `reading` is 0. `elapsed` is the sum.
     """

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import runpy
 import signal
 import sys
@@ -10,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import Mock
 
@@ -33,6 +33,7 @@ from support import (  # noqa: E402  # as above
     Run,
     Transport,
     environment,
+    leave_the_shell,
     loop_factory,
     one_clock,
 )
@@ -42,8 +43,8 @@ from fourcasters_async.cli.commands import main  # noqa: E402  # as above
 from fourcasters_async.orders.verbs import Orders  # noqa: E402  # as above
 from fourcasters_async.testing import FakeExchange  # noqa: E402  # as above
 
-# Programs under test are to buffer what they write, as they do on a user's machine.
-os.environ.pop("PYTHONUNBUFFERED", None)
+_KEPT = TemporaryDirectory(prefix="fourcasters-tests-")
+leave_the_shell(Path(_KEPT.name))
 
 _SPEC = Path(__file__).parents[2] / "shared" / "exchange" / "rest-openapi.json"
 
@@ -73,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--loop") != "jumping":
         support.SECOND = 0.2
         support.QUICK = evolve(support.QUICK, attempt_timeout=5 * support.SECOND)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _KEPT.cleanup()
 
 
 def pytest_asyncio_loop_factories(

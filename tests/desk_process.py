@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -30,6 +31,17 @@ class Desk:
         return await self.process.wait()
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on.
+
+    It is not one of those that the system gives away: another test would soon get it too.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 @asynccontextmanager
 async def running_desk(
     exchange: FakeExchange,
@@ -43,9 +55,7 @@ async def running_desk(
 
     With `by_uvicorn` it is uvicorn's command line that runs it.
     """
-    if not port:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+    port = port or free_port()
     settings = {
         "FOURCASTERS_TOKEN": exchange.token,
         "FOURCASTERS_BASE_URL": exchange.url,

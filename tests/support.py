@@ -1,7 +1,9 @@
 """What test modules share: an event loop whose waits cost nothing, a policy, the transports."""
 
 import asyncio
+import os
 import pickle
+import re
 import selectors
 import sys
 import time
@@ -313,6 +315,27 @@ class Ran:
 
 
 Run = Callable[..., Awaitable[Ran]]
+
+
+# What says where the machine has its things, and what the tools that run the tests pass on.
+_OF_THE_MACHINE = re.compile(
+    r"PATH|HOME|USERPROFILE|TMPDIR|TEMP|TMP|SYSTEMROOT|COMSPEC|PATHEXT|APPDATA|LOCALAPPDATA"
+    r"|PYTHONPATH|PYTHONDONTWRITEBYTECODE|LD_LIBRARY_PATH|DYLD_.*|(PYTEST|COV|COVERAGE|DESK|PLAYWRIGHT)_.*",
+    re.IGNORECASE,
+)
+
+
+def leave_the_shell(kept_by_tests: Path) -> None:
+    """Drop the variables of whoever runs the tests, such as a token, NO_COLOR, TZ or a proxy.
+
+    The programs that tests start inherit what is left, and what the user keeps is not theirs.
+    """
+    for name in list(os.environ):
+        if not _OF_THE_MACHINE.fullmatch(name):
+            del os.environ[name]
+    os.environ["XDG_STATE_HOME"] = str(kept_by_tests)
+    if hasattr(time, "tzset"):
+        time.tzset()
 
 
 def environment(exchange: FakeExchange) -> dict[str, str]:

@@ -31,8 +31,8 @@ RECORDS: list[Any] = [
 class Uncompiled(Dialect):
     """A dialect in which cattrs reads every record."""
 
-    def _record_hook(self, record: Any) -> Hook:
-        return self._generated_hook(record, self._fields_of(record))
+    def _compiled(self, *_: object, otherwise: Hook, **__: object) -> Hook:
+        return otherwise
 
 
 # What cattrs generates is used by all tests: it takes a while.
@@ -87,6 +87,8 @@ def test_a_record_with_an_odd_value_is_read_as_by_cattrs(
 ) -> None:
     document = document_of(compiled, record)
     documents = [document, {}, {**document, "somethingNew": [1]}]
+    errors: list[object] = [None, "", "no such order", {}]
+    documents += [{**document, "error": error} for error in errors]
     for name in document:
         documents += [{**document, name: odd} for odd in ODD]
         documents.append({key: value for key, value in document.items() if key != name})

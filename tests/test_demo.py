@@ -17,6 +17,7 @@ from support import Ran
 from fourcasters_async.cli import demo
 from fourcasters_async.cli.commands import main
 from fourcasters_async.cli.demo import Wanted
+from fourcasters_async.cli.display import OUTCOMES
 from fourcasters_async.cli.phases import Begin, phases_on
 
 # They all start a process.
@@ -53,6 +54,12 @@ async def test_without_a_terminal_each_phase_is_a_line_and_there_is_no_bar() -> 
     assert ran.status == 0
     assert ran.err.splitlines() == PHASES
     assert not set(ran.out + ran.err) & set("\r\x1b━")
+
+
+async def test_without_a_terminal_the_columns_have_heads() -> None:
+    heads, *rows = (await run(*SMALL)).out.splitlines()[:4]
+    assert heads.split("\t") == list(OUTCOMES.heads)
+    assert {len(row.split("\t")) for row in rows} == {len(OUTCOMES.heads)}
 
 
 async def test_it_says_what_limits_the_sandbox_and_what_the_library_took() -> None:

@@ -1,6 +1,8 @@
 """What the README and the pages of docs/ show is true: their code runs here, on the sandbox."""
 
+import ast
 import asyncio
+import codeop
 import gc
 import inspect
 import os
@@ -42,6 +44,12 @@ COMMANDS = [
 ]
 
 TESTS = [block for block in blocks(DOCS / "testing.md", "python") if "def test_" in block.code]
+SNIPPETS = [
+    block
+    for page in SHOWING
+    for block in blocks(page, "python")
+    if block.is_snippet and block not in TESTS and not any(word in block.code for word in SERVERS)
+]
 LINES_OF_FILES = [set(map(str.strip, path.read_text().splitlines())) for path in FILES]
 
 
@@ -90,6 +98,19 @@ async def run_block(block: Block, example: Any, names: dict[str, Any]) -> None:
     running = eval(compiled(block), names)  # noqa: S307  # it is the page's own code
     if inspect.iscoroutine(running):
         await running
+
+
+@pytest.mark.parametrize("block", SNIPPETS, ids=str)
+def test_a_snippet_can_be_pasted_into_a_repl(block: Block) -> None:
+    # As `python -m asyncio` does it before Python 3.13: an indented block ends with an empty line.
+    compiler = codeop.CommandCompiler()
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    pasted: list[str] = []
+    for line in [*block.code.splitlines(), ""]:
+        pasted.append(line)
+        if compiler("\n".join(pasted), str(block), "single") is not None:
+            pasted = []
+    assert not any(pasted)
 
 
 def test_both_servers_of_the_pages_have_tests_of_their_own() -> None:
@@ -218,7 +239,7 @@ async def test_the_web_backend_is_a_kill_switch(fake_exchange: FakeExchange, exa
     host, port = runner.addresses[0][:2]
     async with (
         ClientSession() as user,
-        user.post(f"http://{host}:{port}/kill", json={"games": [GAME]}) as response,
+        user.post(f"http://{host}:{port}/halt", json={"games": [GAME]}) as response,
     ):
         assert (await response.json())["clear"] is True
     await runner.cleanup()

@@ -39,6 +39,7 @@ async def serving(exchange: FakeExchange) -> AsyncIterator[str]:
     )
     try:
         assert process.stdout is not None
+        assert await process.stdout.readline() == f"at {exchange.url}\n".encode()
         assert b"Running" in await process.stdout.readline()
         yield f"http://127.0.0.1:{port}/halt"
         process.send_signal(signal.SIGTERM)

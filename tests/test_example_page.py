@@ -39,6 +39,7 @@ if BROWSER is None:
 
 pytestmark = pytest.mark.real_time
 MINUS = "\N{MINUS SIGN}"
+NOT_KNOWN = "not known: the server does not answer"
 # Milliseconds after which a test is stuck.
 expect.set_options(timeout=60_000)
 
@@ -178,9 +179,56 @@ async def test_a_server_that_is_killed_half_way_is_seen_and_nothing_is_called_cl
         await expect(card(page, "One")).to_have_attribute("data-state", "halting")
         await fake_exchange.wait_for("cancelAllOrdersForGame")
         await at.end(signal.SIGKILL)
-        await expect(page.locator("#link")).to_contain_text("no connection to the server")
+        await expect(page.locator("#link")).to_contain_text(NOT_KNOWN)
         await expect(card(page, "One")).to_have_attribute("data-state", "unknown")
         await expect(page.locator("#summary")).to_contain_text("not known what became")
+
+
+async def expect_nothing_known(page: Page) -> None:
+    await expect(page.locator("#link")).to_have_attribute("data-link", "lost")
+    await expect(page.locator("#link")).to_contain_text(NOT_KNOWN)
+    await expect(page.locator("#summary")).to_have_text(NOT_KNOWN)
+    await expect(page.locator("#summary")).to_have_attribute("data-state", "unknown")
+    await expect(card(page, "Halted")).to_have_count(1)
+    for game in await page.locator(".game").all():
+        await expect(game).to_have_attribute("data-state", "unknown")
+        await expect(game.locator(".state")).to_have_text(NOT_KNOWN)
+        await expect(game.locator("dd")).to_have_text(["?"] * 4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+async def test_a_halt_that_was_clear_is_not_known_once_the_server_has_ended(
+    fake_exchange: FakeExchange, browser: Browser, number: signal.Signals
+) -> None:
+    for name in ("Halted", "Other"):
+        game_with_orders(fake_exchange, name)
+    async with running_desk(fake_exchange) as at, opened(browser, at) as page:
+        await page.get_by_role("button", name="Halt Halted").click()
+        await expect(page.locator("#summary")).to_contain_text("halted and clear")
+        await expect(card(page, "Halted")).to_have_attribute("data-state", "clear")
+        await at.end(number)
+        await expect_nothing_known(page)
+        async with running_desk(fake_exchange, port=int(at.url.rpartition(":")[2])):
+            await expect(page.locator("#link")).to_have_text("live")
+            # Of a halt of the other server this one knows nothing.
+            await expect(page.locator("#summary")).to_have_text("")
+
+
+async def test_a_server_that_hangs_is_seen_until_it_goes_on(
+    fake_exchange: FakeExchange, browser: Browser
+) -> None:
+    for name in ("Halted", "Other"):
+        game_with_orders(fake_exchange, name)
+    async with running_desk(fake_exchange) as at, opened(browser, at) as page:
+        await page.get_by_role("button", name="Halt Halted").click()
+        await expect(page.locator("#summary")).to_contain_text("halted and clear")
+        at.process.send_signal(signal.SIGSTOP)
+        try:
+            await expect_nothing_known(page)
+        finally:
+            at.process.send_signal(signal.SIGCONT)
+        await expect(page.locator("#link")).to_have_text("live")
+        await expect(card(page, "Halted")).to_have_attribute("data-state", "clear")
 
 
 async def test_a_page_whose_server_comes_back_goes_on(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fourcasters_async.testing import FakeExchange
-from fourcasters_async.testing.orders_channel import _MESSAGES
+from fourcasters_async.testing.orders_channel import MESSAGES
 from fourcasters_async.testing.rest import ENDPOINTS
 
 DEEP = 100_000
@@ -79,7 +79,7 @@ async def test_an_odd_value_never_fails_the_sandbox(
 
 
 @pytest.mark.parametrize("payload", [*NO_JSON.values(), *ODD.values()], ids=[*NO_JSON, *ODD])
-@pytest.mark.parametrize("type_", [*_MESSAGES, "unknown"])
+@pytest.mark.parametrize("type_", [*MESSAGES, "unknown"])
 async def test_an_odd_message_is_answered_with_an_error_or_ends_the_connection(
     fake_exchange: FakeExchange, client: aiohttp.ClientSession, type_: str, payload: bytes
 ) -> None:
@@ -193,7 +193,7 @@ def test_no_message_makes_the_sandbox_fail(data: st.DataObject) -> None:
                 client.ws_connect("/orders/ws") as socket,
             ):
                 for _ in range(3):
-                    type_ = data.draw(st.sampled_from(sorted(_MESSAGES)) | TEXT)
+                    type_ = data.draw(st.sampled_from(sorted(MESSAGES)) | TEXT)
                     message = json.dumps([type_, data.draw(fields(exchange))])
                     await socket.send_str(data.draw(st.just(message) | TEXT))
                     answer = json.loads((await socket.receive()).data)

@@ -186,7 +186,7 @@ async def test_cancel_by_id_cancels_the_order_and_describes_it(
                 "number": -3.5,
                 "gameID": order.game_id,
                 "userReference": "mine",
-                "description": f"{order.side} -3.5 -110",
+                "description": "Lakers -3.5 -110",
             }
         ],
     }

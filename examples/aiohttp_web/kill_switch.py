@@ -21,6 +21,7 @@ async def exchange(app: web.Application) -> AsyncIterator[None]:
     """Hold one session for the life of the application, and end flat."""
     async with AsyncSession.from_env() as session, session.flat_on_exit(deadline=10.0):
         app[SESSION] = session
+        print("at", session.base_url, flush=True)  # noqa: T201  # the sandbox, or the real one
         yield
 
 

@@ -23,7 +23,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field, StringConstraints
-from sse_starlette import EventSourceResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from fourcasters_async import AsyncSession, DeadManState, RateLimit
@@ -32,6 +32,8 @@ PAGE = Path(__file__).parent / "page"
 # Who asks for another name than these was led here by somebody else's DNS.
 HOSTS = os.environ.get("DESK_HOSTS", "127.0.0.1,localhost").split(",")
 HALT_DEADLINE = float(os.environ.get("DESK_HALT_DEADLINE", "5"))
+# Seconds between two signs of life to a page, which takes three times that for the server's end.
+ALIVE = 2
 FLAT_DEADLINE = float(os.environ.get("DESK_FLAT_DEADLINE", "10"))
 HEADERS = {
     # The page runs only what comes with it, talks only to this server, and is in nobody's frame.
@@ -53,6 +55,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         session.flat_on_exit(deadline=FLAT_DEADLINE) as app.state.end,
         Board(session, live) as app.state.board,
     ):
+        print("at", session.base_url, flush=True)  # noqa: T201  # the sandbox, or the real one
         yield
     print(app.state.end.report, flush=True)  # noqa: T201  # what it did last
 
@@ -102,13 +105,17 @@ async def index() -> FileResponse:
 
 @app.get("/events")
 async def events(board: OnBoard) -> EventSourceResponse:
-    """Stream the board, whole, whenever it has changed."""
+    """Stream the board, whole, whenever it has changed, and `alive` in between."""
 
     async def states() -> AsyncIterator[dict[str, str]]:
         async for state in board.states():
             yield {"event": "board", "data": json.dumps(state)}
 
-    return EventSourceResponse(states())
+    return EventSourceResponse(
+        states(),
+        ping=ALIVE,
+        ping_message_factory=lambda: ServerSentEvent("alive", event="alive"),
+    )
 
 
 @app.post("/halt")

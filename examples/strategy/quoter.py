@@ -202,6 +202,7 @@ async def main(games: list[str], terms: Terms, deadline: float) -> int:
         # For a process that is killed, or a machine that is lost.
         session.dead_man_switch(30),
     ):
+        log.info("at %s", session.base_url)
         end = session.flat_on_exit(deadline=deadline)
         try:
             async with end:

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from math import inf
 
+from aiohttp import hdrs
 from attrs import field, frozen
+from multidict import CIMultiDict
 
 from fourcasters_async._core.callbacks import ENDS_THE_PROGRAM
 from fourcasters_async._core.in_flight import InFlight
@@ -34,7 +36,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _CHALLENGE_PAUSE = 300.0
 # Seconds that `close` waits for callbacks.
 _CALLBACK_TIMEOUT = 5.0
-_ANONYMOUS: Mapping[str, str] = {"User-Agent": f"fourcasters_async/{__version__}"}
+# As aiohttp keeps them: it takes others apart for each request.
+_ANONYMOUS = CIMultiDict({hdrs.USER_AGENT: f"fourcasters_async/{__version__}"})
 
 
 @frozen
@@ -244,7 +247,7 @@ class Auth:
         self.headers = (
             _ANONYMOUS
             if token is None
-            else {**_ANONYMOUS, "Authorization": Secret(f"Bearer {token}")}
+            else CIMultiDict({**_ANONYMOUS, hdrs.AUTHORIZATION: Secret(f"Bearer {token}")})
         )
 
     def _set(self, token: Secret, *, rotated: bool = False) -> None:

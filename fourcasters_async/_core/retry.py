@@ -8,9 +8,12 @@ from attrs import Attribute, define, evolve, field, frozen
 from attrs.validators import optional
 
 from fourcasters_async._core.outcome import (
+    ANSWERED,
+    NOT_SENT,
+    REFUSED,
+    UNKNOWN,
     AnswerTooLargeError,
     AttemptResult,
-    AttemptStatus,
     RequestOutcome,
     without_answer,
 )
@@ -80,9 +83,7 @@ class RetryPolicy:
         if isinstance(result.error, AnswerTooLargeError):
             return None
         limited = isinstance(result.error, RateLimitedError)
-        again = result.status is AttemptStatus.NOT_SENT or (
-            repeatable and (result.status is AttemptStatus.UNKNOWN or limited)
-        )
+        again = result.status is NOT_SENT or (repeatable and (result.status is UNKNOWN or limited))
         if not again or (self.max_attempts is not None and attempts >= self.max_attempts):
             return None
         if result.stale and not stale_before:
@@ -164,11 +165,11 @@ class Attempts(Generic[T]):
         self._last = result
         self.under_way = False
         self.made += 1
-        if result.status is AttemptStatus.REFUSED:
+        if result.status is REFUSED:
             self.refused = result
-        if result.status is AttemptStatus.ANSWERED:
+        if result.status is ANSWERED:
             return None
-        self._unknowns += result.status is AttemptStatus.UNKNOWN
+        self._unknowns += result.status is UNKNOWN
         if result.rows is not None and not self._may_be_stray(result.rows):
             self._rows += (result.rows,)
         pause = self.policy.pause(
@@ -193,12 +194,12 @@ class Attempts(Generic[T]):
         """Say what they prove. `stopped` says why there was no other, or none at all."""
         # What an attempt met says more than that there was no time for another.
         last = self._last or stopped
-        if last is not None and last.status is AttemptStatus.NOT_SENT:
+        if last is not None and last.status is NOT_SENT:
             # Something did reach the exchange before, which refused it.
             last = self.refused or last
         if last is None:
             raise RuntimeError("nothing was attempted, and nothing says why")
-        if last.status is AttemptStatus.ANSWERED:
+        if last.status is ANSWERED:
             complete = self._unknowns == 0
             value = self._united(last.value) if self._rows else last.value
             return RequestOutcome(last.status, self.made, value=value, complete=complete)

@@ -2,8 +2,8 @@
 
 It reads from the outside in, and each layer can be read alone:
 
-- `send` repeats attempts until one decides the request or its time is up;
-- `_authorised` has a token before an attempt, and another one after a 401;
+- `send` repeats attempts until one decides the request or its time is up, each with a token;
+- `_after_refused_token` has another token after a 401;
 - `_limited` keeps to the limit that its kind of request has of its own, if it has one;
 - `_admitted` waits until the exchange and the rate limit let an attempt go (`admission.py`);
 - `_attempt` is one attempt, over a transport. It is the only part that a transport has to write.
@@ -19,9 +19,13 @@ from fourcasters_async._core.admission import Admission, give_back, not_sent
 from fourcasters_async._core.auth import Auth
 from fourcasters_async._core.log import log
 from fourcasters_async._core.outcome import (
+    ANSWERED,
+    NOT_SENT,
+    REFUSED,
+    UNKNOWN,
     AttemptResult,
-    AttemptStatus,
     RequestOutcome,
+    is_refused,
     not_attempted,
 )
 from fourcasters_async._core.rate_limit import RateLimit
@@ -29,7 +33,7 @@ from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.tasks import Closable, HomeLoop
-from fourcasters_async._core.telemetry import Moments, Observer, Telemetry, Transport
+from fourcasters_async._core.telemetry import Moments, Telemetry, Transport
 from fourcasters_async._core.validation import check_seconds
 from fourcasters_async.errors import (
     ApiError,
@@ -43,8 +47,6 @@ from fourcasters_async.errors import (
 T = TypeVar("T")
 
 
-# To read a member of an enumeration takes as long as ten other names.
-_NOT_SENT, _UNKNOWN = AttemptStatus.NOT_SENT, AttemptStatus.UNKNOWN
 # Seconds in which no attempt is worth while any more.
 _TOO_LATE = 0.005
 
@@ -150,117 +152,132 @@ class Sender(Admission):
         if watch is not None:
             watch(attempts)
         while True:
-            result = await self._authorised(attempts)
+            if self._lacks_token(request) and (
+                (missing := await self._auth.renew(None, attempts.deadline)) is not None
+            ):
+                return attempts.outcome(not_attempted(missing))
+            # Here, and not in a layer of its own, for what another coroutine costs each attempt.
+            try:
+                result = await self._limited(attempts)
+            except (Exception, asyncio.CancelledError) as error:
+                self._tell(attempts, error)
+                raise
+            if self._observer is not None:
+                self._tell(attempts, result)
+            if attempts.token is not None and is_refused(result, AuthenticationError):
+                final = await self._after_refused_token(attempts, result)
+                if final is None:
+                    continue
+                result = final
             if result.final:
                 return attempts.outcome(result)
             pause = attempts.note(result)
-            if result.status is AttemptStatus.ANSWERED:
-                return attempts.outcome()
-            left = self.timeout if attempts.deadline is None else attempts.deadline - loop.time()
-            asked = attempts.policy.asked(result.error)
-            if _is_refused(result, RateLimitedError):
-                others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
-                self._hold(request, others)
-            elif pause is not None:
-                # A pause of the library's own leaves time for another attempt.
-                pause = max(asked, min(pause, left / 2))
-            if pause is None or pause >= left or left < _TOO_LATE:
+            if result.status is ANSWERED or (
+                (pause := self._pause(attempts, result, pause)) is None
+            ):
                 return attempts.outcome()
             self._note_retry(attempts, pause, result)
             await self._rest(loop.time() + pause)
 
-    async def _authorised(self, attempts: Attempts[T]) -> AttemptResult[T]:
-        """Make an attempt with a token, and once more with another if that one was refused."""
-        if self._lacks_token(attempts.request):
-            missing = await self._auth.renew(None, attempts.deadline)
-            if missing is not None:
-                return not_attempted(missing)
-        result = await self._limited(attempts)
-        if attempts.token is None or not _is_refused(result, AuthenticationError):
-            return result
+    def _pause(
+        self, attempts: Attempts[T], result: AttemptResult[T], pause: float | None
+    ) -> float | None:
+        """Return the seconds to wait before the next attempt, `None` for no next.
+
+        `pause` is what the policy says. Others are held back after a 429, repeated or not.
+        """
+        now = asyncio.get_running_loop().time()
+        left = self.timeout if attempts.deadline is None else attempts.deadline - now
+        asked = attempts.policy.asked(result.error)
+        if is_refused(result, RateLimitedError):
+            others = max(asked, attempts.policy.backoff(1)) if pause is None else pause
+            self._hold(attempts.request, others)
+        elif pause is not None:
+            # A pause of the library's own leaves time for another attempt.
+            pause = max(asked, min(pause, left / 2))
+        return None if pause is None or pause >= left or left < _TOO_LATE else pause
+
+    def _tell(self, attempts: Attempts[T], ended: AttemptResult[T] | BaseException) -> None:
+        """Tell how an attempt ended, however that was."""
+        if self._observer is not None and attempts.moments is not None:
+            request, number, moments = attempts.request, attempts.made + 1, attempts.moments
+            self._observer.attempted(request, self.transport, number, moments, ended)
+
+    async def _after_refused_token(
+        self, attempts: Attempts[T], refused: AttemptResult[T]
+    ) -> AttemptResult[T] | None:
+        """Get another token. Return `None` if it is worth an attempt at once, else the result."""
         if not attempts.renewed:
             if attempts.request.come_back is not None:
-                attempts.request.come_back(result.error)
-            await self._settle(attempts, attempts.token)
+                attempts.request.come_back(refused.error)
+            if attempts.token is not None:
+                await self._settle(attempts, attempts.token)
         if not self._may_renew(attempts):
-            return result
+            return refused
         unable = await self._renew(attempts)
         if unable is None:
             attempts.renewed = True
-            attempts.note(result)
-            self._note_retry(attempts, 0.0, result)
-            return await self._limited(attempts)
+            attempts.note(refused)
+            self._note_retry(attempts, 0.0, refused)
+            return None
         # A login that was refused is as final as the 401; one that failed is not.
-        attempts.refused, attempts.renewed = result, isinstance(unable, ApiError)
-        status = AttemptStatus.REFUSED if attempts.renewed else AttemptStatus.NOT_SENT
+        attempts.refused, attempts.renewed = refused, isinstance(unable, ApiError)
+        status = REFUSED if attempts.renewed else NOT_SENT
         return AttemptResult(status, error=unable)
 
     def _limited(self, attempts: Attempts[T]) -> Awaitable[AttemptResult[T]]:
         """Make an attempt within the limit that its kind has of its own, if it has one."""
+        if self._observer is not None:
+            attempts.moments = Moments()
         limit = self._own_limits.get(attempts.request.kind)
-        made = self._admitted(attempts) if limit is None else self._within(limit, attempts)
-        return made if self._observer is None else self._observed(self._observer, attempts, made)
-
-    async def _observed(
-        self, observer: Observer, attempts: Attempts[T], attempt: Awaitable[AttemptResult[T]]
-    ) -> AttemptResult[T]:
-        """Make an attempt, and tell how it ended, however that was."""
-        request, number = attempts.request, attempts.made + 1
-        attempts.moments = moments = Moments()
-        try:
-            result = await attempt
-        except (Exception, asyncio.CancelledError) as error:
-            observer.attempted(request, self.transport, number, moments, error)
-            raise
-        observer.attempted(request, self.transport, number, moments, result)
-        return result
+        return self._admitted(attempts) if limit is None else self._within(limit, attempts)
 
     async def _within(self, limit: RateLimit, attempts: Attempts[T]) -> AttemptResult[T]:
         stopped = await self._place_of_its_own(limit, attempts)
         if stopped is not None:
-            self._counted[_NOT_SENT] += 1
+            self._counted[NOT_SENT] += 1
             return not_attempted(stopped)
         counted = True
         try:
             result = await self._admitted(attempts)
-            counted = result.status is not AttemptStatus.NOT_SENT
+            counted = result.status is not NOT_SENT
             return result
         finally:
             give_back(limit, attempts, counted=counted)
 
     async def _admitted(self, attempts: Attempts[T]) -> AttemptResult[T]:
         """Make an attempt once it may go, and give its place in the rate limit back."""
-        status = _NOT_SENT
+        status = NOT_SENT
         try:
             if attempts.begun is not None:
                 begun, attempts.begun = attempts.begun, None
-                status, attempts.under_way = _UNKNOWN, True
+                status, attempts.under_way = UNKNOWN, True
                 if (made := await begun(attempts)) is not None:
                     status = made.status
                     return made
-                status, attempts.under_way = _NOT_SENT, False
+                status, attempts.under_way = NOT_SENT, False
             stopped = await self._admit(attempts)
             if stopped is not None:
                 return not_attempted(stopped)
             if self._lacks_token(attempts.request):
                 self._leave(attempts, counted=False)
                 logged_out = not_sent(attempts.request, "the token was logged out meanwhile")
-                return AttemptResult(_NOT_SENT, error=logged_out)
+                return AttemptResult(NOT_SENT, error=logged_out)
             now = asyncio.get_running_loop().time()
             if attempts.moments is not None:
                 attempts.moments.admitted = now
             if attempts.deadline is None:
                 attempts.deadline = now + self.timeout
             ends = now + attempts.time_for_next(attempts.deadline - now)
-            status, attempts.under_way = _UNKNOWN, True
+            status, attempts.under_way = UNKNOWN, True
             try:
                 result = await self._attempt(attempts, ends)
                 status = result.status
             finally:
-                self._leave(attempts, counted=status is not _NOT_SENT)
+                self._leave(attempts, counted=status is not NOT_SENT)
         finally:
             self._counted[status] += 1
-        if status is _NOT_SENT and attempts.request.come_back is not None:
+        if status is NOT_SENT and attempts.request.come_back is not None:
             attempts.request.come_back(None)
         return result
 
@@ -306,7 +323,3 @@ class Sender(Admission):
         if self._observer is not None:
             kinds = RULES[request.kind].holds_back
             self._observer.held(request, self.transport, kinds, seconds)
-
-
-def _is_refused(result: AttemptResult[T], kind: type[ApiError]) -> bool:
-    return result.status is AttemptStatus.REFUSED and isinstance(result.error, kind)

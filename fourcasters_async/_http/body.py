@@ -102,7 +102,8 @@ class Body(aiohttp.Payload):
             raise ConnectionResetError(UNREAD_BYTES)
         if self.left and not self._repeatable:
             raise RuntimeError("a middleware repeats what must not take effect twice")
-        if asyncio.get_running_loop().time() >= self._ends:
+        now = asyncio.get_running_loop().time()
+        if now >= self._ends:
             raise TimeoutError
         if self._leave is not None and (refusal := self._leave()) is not None:
             raise refusal
@@ -111,4 +112,4 @@ class Body(aiohttp.Payload):
             self._used.add(connection)
         await writer.write(self._content)
         if self._moments is not None:
-            self._moments.written = self._moments.clock()
+            self._moments.written = now

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import ClassVar, TypeVar
 
 from fourcasters_async._core.auth import Auth
-from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse
+from fourcasters_async._core.outcome import ANSWERED, REFUSED, AttemptResult, NoResponse
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.request import RULES, Kind, Request
 from fourcasters_async._core.retry import Attempts, RetryPolicy
@@ -17,6 +17,8 @@ from fourcasters_async.errors import AuthenticationError, ForbiddenError, RateLi
 
 T = TypeVar("T")
 
+# As `ANSWERED` is read.
+_LOGIN, _LOGOUT = Kind.LOGIN, Kind.LOGOUT
 _CHALLENGE = b"CHALLENGE_REQUIRED"
 
 
@@ -87,17 +89,17 @@ class HttpClient(Sender):
         # The caller's client may have used any of its connections.
         own_connection = fresh and self._pool.lent is None
         result = classify(request, observed, redact=redact, own_connection=own_connection)
-        if request.kind is Kind.LOGIN:
+        if request.kind is _LOGIN:
             return _challenged(request, observed, result)
         if _is_accepted(result):
             auth.accept(used)
-        if request.kind is Kind.LOGOUT and result.status is AttemptStatus.ANSWERED:
+        if request.kind is _LOGOUT and result.status is ANSWERED:
             auth.forget(used)
         return result
 
     def _may_renew(self, attempts: Attempts[T]) -> bool:
         may = super()._may_renew(attempts)
-        if not may and attempts.request.kind is Kind.LOGOUT:
+        if not may and attempts.request.kind is _LOGOUT:
             # It was dead already.
             self._auth.forget(attempts.token)
         return may
@@ -105,9 +107,9 @@ class HttpClient(Sender):
 
 def _is_accepted(result: AttemptResult[T]) -> bool:
     """Whether the exchange itself took the token. A page says nothing of it, nor does a 429."""
-    if result.status is AttemptStatus.REFUSED:
+    if result.status is REFUSED:
         return not isinstance(result.error, AuthenticationError | RateLimitedError)
-    return result.status is AttemptStatus.ANSWERED
+    return result.status is ANSWERED
 
 
 def _challenged(
@@ -115,14 +117,14 @@ def _challenged(
 ) -> AttemptResult[T]:
     """Return the refusal that a challenge is, in whatever form: no script can answer it."""
     if (
-        result.status is AttemptStatus.REFUSED
+        result.status is REFUSED
         or not isinstance(observed, Response)
         or observed.status != HTTPStatus.PRECONDITION_REQUIRED
         or _CHALLENGE not in observed.body
     ):
         return result
     error = ForbiddenError(_CHALLENGE.decode(), status=observed.status, endpoint=request.endpoint)
-    return AttemptResult(AttemptStatus.REFUSED, error=error)
+    return AttemptResult(REFUSED, error=error)
 
 
 def _not_shown(_: str) -> str:

@@ -9,7 +9,14 @@ from typing import Any, TypeVar, cast
 import orjson
 from attrs import define, field
 
-from fourcasters_async._core.outcome import AttemptResult, AttemptStatus, NoResponse, unanswered
+from fourcasters_async._core.outcome import (
+    ANSWERED,
+    REFUSED,
+    UNKNOWN,
+    AttemptResult,
+    NoResponse,
+    unanswered,
+)
 from fourcasters_async._core.request import RULES, Request
 from fourcasters_async._core.text import TOO_DENSE, is_too_dense
 from fourcasters_async._json.converter import REST
@@ -33,6 +40,8 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
+# As `ANSWERED` is read.
+_OK = HTTPStatus.OK
 # The statuses whose `Retry-After` is about the request itself.
 _NAMING_A_PAUSE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -61,15 +70,15 @@ def classify(
     """
     if isinstance(response, NoResponse):
         return unanswered(request, response)
-    if response.status == HTTPStatus.OK:
+    if response.status == _OK:
         try:
             value = decode(request, response.body, redact, own_connection=own_connection)
-            return AttemptResult(AttemptStatus.ANSWERED, value)
+            return AttemptResult(ANSWERED, value)
         except (ApiError, DecodeError) as error:
             return unusable(error)
     said = _api_error(request, response, redact)
     refused = isinstance(said, tuple(REFUSALS.values()))
-    return AttemptResult(AttemptStatus.REFUSED if refused else AttemptStatus.UNKNOWN, error=said)
+    return AttemptResult(REFUSED if refused else UNKNOWN, error=said)
 
 
 def decode(

@@ -7,29 +7,30 @@ from fourcasters_async._json.hooks import Hook, number, object_
 from fourcasters_async.models import CancelResult
 from fourcasters_async.models.unread import UnreadResults
 
-# A row of a batch may have these in place of `success`: REST writes one form, the Orders WebSocket
-# the other.
-_ERRORS = ("error", "errorType", "error_type", "errors")
+ERRORS = ("error", "errorType", "error_type", "errors")
+"""What a row of a batch may have in place of `success`: REST and the Orders WebSocket differ."""
 
 _NO_ERROR: dict[str, Sequence[object]] = {
-    key: (None, "", [], {}) if key == "errors" else (None, "") for key in _ERRORS
+    key: (None, "", [], {}) if key == "errors" else (None, "") for key in ERRORS
 }
 
 
-def cancel_result_hook(read: Hook, names: Sequence[str], *, reason_in_description: bool) -> Hook:
-    """Return the hook for all forms of a result; `read` is that for the documented one.
+def error_row_hook(read: Hook, names: Sequence[str]) -> Hook:
+    """Return the hook of a row that may have an error in place of `success`.
 
-    `names` are the names on the wire, in the order of the fields. With `reason_in_description`,
-    a failure that gives no reason has it in its description.
+    `read` is the hook of a row without one. `names` are the names on the wire, in the order of the
+    fields.
     """
     success, reason, *_ = names
+    return lambda value, kind: read(_without_errors(value, success, reason), kind)
+
+
+def reason_in_description(read: Hook) -> Hook:
+    """Return a hook for which a failure that gives no reason has it in its description."""
 
     def structure(value: Any, kind: Any) -> Any:
-        if type(value) is dict and value.keys().isdisjoint(_ERRORS):
-            result = read(value, kind)
-        else:
-            result = read(_without_errors(value, success, reason), kind)
-        if reason_in_description and not result.success and result.reason is None:
+        result = read(value, kind)
+        if not result.success and result.reason is None:
             result.reason, result.description = result.description, None
         return result
 
@@ -77,7 +78,7 @@ def record_of(values: tuple[Any, ...]) -> CancelResult:
 class CancelledRows:
     """The rows of an answer that says in the documented form of every order that it is cancelled.
 
-    `names` are those of `cancel_result_hook`. `read` makes the records of rows, and is told where
+    `names` are those of `error_row_hook`. `read` makes the records of rows, and is told where
     they stood.
     """
 
@@ -125,7 +126,7 @@ def _without_errors(value: Any, success: str, reason: str) -> dict[str, object]:
     An error beside a success contradicts it, and one without a word says nothing.
     """
     row = dict(object_(value, None))
-    errors = [error for key in _ERRORS if (error := row.pop(key, None)) not in _NO_ERROR[key]]
+    errors = [error for key in ERRORS if (error := row.pop(key, None)) not in _NO_ERROR[key]]
     if not errors:
         return row
     words = next((text for error in errors if (text := _words(error))), None)

@@ -70,12 +70,14 @@ def compiled(
     *,
     otherwise: Hook,
     odd: OddPlaces,
+    other_forms: Sequence[str] = (),
     normalise: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Hook:
     """Return a hook for the documented form of a record; any other goes to the hook `otherwise`.
 
     Hooks note `odd` values; those that they noted before a document turned out to have another form
-    are taken back. `normalise` brings the forms of the record into one.
+    are taken back. A document with one of the names in `other_forms` has another form, and
+    `normalise` brings such forms of the record into one.
     """
     names: dict[str, Any] = {
         "record": record,
@@ -92,16 +94,19 @@ def compiled(
             f"t{number}": each.field.type,
             f"d{number}": default.factory if isinstance(default, attrs.Factory) else default,  # type: ignore[arg-type]  # as above
         }
-    exec(_source(read, normalises=normalise is not None), names)  # noqa: S102  # made of our own records, as attrs makes `__init__`
+    exec(_source(read, other_forms, normalises=normalise is not None), names)  # noqa: S102  # made of our own records, as attrs makes `__init__`
     made: Hook = names["structure"]
     return made
 
 
-def _source(read: Sequence[ReadField], *, normalises: bool) -> str:
+def _source(read: Sequence[ReadField], other_forms: Sequence[str], *, normalises: bool) -> str:
     values = [f"        v{number} = get({each.wire_name!r})" for number, each in enumerate(read)]
     arguments = [
         f"            {each.keyword}{each.expression(number)}," for number, each in enumerate(read)
     ]
+    if other_forms:
+        other = " or ".join(f"{name!r} in value" for name in other_forms)
+        values.insert(0, f"        if {other}: return otherwise(value, kind)")
     if has_only_lists(read):
         nothing = " is ".join(f"v{number}" for number in range(len(read)))
         values.append(f"        if {nothing} is None: missing('any list')")

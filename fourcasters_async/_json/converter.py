@@ -15,7 +15,12 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from fourcasters_async._core.odd_values import OddValues
 from fourcasters_async._json.accelerated import Cancelled, reader
-from fourcasters_async._json.cancel_results import CancelledRows, cancel_result_hook
+from fourcasters_async._json.cancel_results import (
+    ERRORS,
+    CancelledRows,
+    error_row_hook,
+    reason_in_description,
+)
 from fourcasters_async._json.compiled import ReadField, compiled, has_only_lists
 from fourcasters_async._json.forms import bet_kind, normalised
 from fourcasters_async._json.hooks import (
@@ -149,21 +154,32 @@ class Dialect:
         return name
 
     def _cancel_result_hook(self, _: Any) -> Hook:
-        return cancel_result_hook(
-            self._record_hook(CancelResult),
-            self._names_in_order(CancelResult),
-            # On the Orders WebSocket the description of a failure is its reason.
-            reason_in_description=self._surface == "socket",
-        )
+        read = self._fields_of(CancelResult)
+        generated = self._generated_hook(CancelResult, read)
+        rows = error_row_hook(generated, self._names_in_order(CancelResult))
+        hook = self._compiled(CancelResult, read, otherwise=rows, other_forms=ERRORS)
+        # On the Orders WebSocket the description of a failure is its reason.
+        return reason_in_description(hook) if self._surface == "socket" else hook
 
     def _record_hook(self, record: Any) -> Hook:
         """Return the hook of a record: compiled, with cattrs' own behind it."""
         read = self._fields_of(record)
+        return self._compiled(record, read, otherwise=self._generated_hook(record, read))
+
+    def _compiled(
+        self,
+        record: Any,
+        read: Sequence[ReadField],
+        *,
+        otherwise: Hook,
+        other_forms: Sequence[str] = (),
+    ) -> Hook:
         return compiled(
             record,
             read,
-            otherwise=self._generated_hook(record, read),
+            otherwise=otherwise,
             odd=self._odd_places,
+            other_forms=other_forms,
             normalise=normalised(record),
         )
 

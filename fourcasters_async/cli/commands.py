@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -62,6 +62,12 @@ _ELSEWHERE = {
 
 
 class _Main(LazyGroup):
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run the command line. The exit status is one of the table, whatever can be written."""
+        # Help and wrong usage are written out here, and Ctrl-C can come before a command begins.
+        with ends_told():
+            sys.exit(super().main(*args, **{**options, "standalone_mode": False}))
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and say how it ended if nobody else does."""
         with ends_told():

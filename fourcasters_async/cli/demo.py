@@ -208,7 +208,8 @@ async def _fan_out(
 def show(console: "Console | None", result: DemoResult) -> None:
     """Print what the demo did, how long each way took, and what limits it."""
     outcomes, more = result.report.outcomes, len(result.report.outcomes) - _ROWS_SHOWN
-    show_outcomes(console, sorted(outcomes, key=settled)[:_ROWS_SHOWN])
+    # It is for people, also where it is no table.
+    show_outcomes(console, sorted(outcomes, key=settled)[:_ROWS_SHOWN], heads=True)
     if more > 0:
         say(f"and {more:,} more games")
     headline(console, f"sandbox: {result.report}")

@@ -50,20 +50,30 @@ RESULTS = Columns(
 
 
 def show_rows(
-    console: "Console | None", columns: Columns, rows: Sequence[Row], *, err: bool = False
+    console: "Console | None",
+    columns: Columns,
+    rows: Sequence[Row],
+    *,
+    err: bool = False,
+    heads: bool = False,
 ) -> None:
-    """Print a table on a terminal, otherwise lines with tabs; `err` is for standard error."""
+    """Print a table on a terminal, otherwise lines with tabs; `err` is for standard error.
+
+    The lines are for programs and have no heads, unless `heads` asks for them.
+    """
     with unheard() if err else nullcontext():
         if console is not None and console.is_terminal:
             from fourcasters_async.cli.drawing import drawn_rows  # noqa: PLC0415  # it imports rich
 
             console.print(drawn_rows(console.width, columns, rows))
             return
-        for row in rows:
+        for row in [columns.heads, *rows] if heads else rows:
             say_row(row, numbers=columns.numbers, err=err)
 
 
-def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) -> None:
+def show_outcomes(
+    console: "Console | None", outcomes: Iterable[GameOutcome], *, heads: bool = False
+) -> None:
     """Print one row per game: those first that are not known to be clear."""
     rows = [
         (
@@ -79,7 +89,7 @@ def show_outcomes(console: "Console | None", outcomes: Iterable[GameOutcome]) ->
         )
         for outcome in sorted(outcomes, key=settled)
     ]
-    show_rows(console, OUTCOMES, rows)
+    show_rows(console, OUTCOMES, rows, heads=heads)
 
 
 def settled(outcome: GameOutcome) -> int:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from fourcasters_async.cli.prose import unheard
 from fourcasters_async.cli.sessions import refused
 from fourcasters_async.cli.terminal import say, usage_error
 from fourcasters_async.cli.threads import in_time
@@ -115,10 +116,14 @@ def fail(message: str, status: int) -> NoReturn:
 def ends_told() -> Iterator[None]:
     """Exit with a status if a question is not answered, or if the work is not at fault.
 
-    That is Ctrl-C before or after it, or an output that cannot be written.
+    That is wrong usage, Ctrl-C before or after the work, or an output that cannot be written.
     """
     try:
         yield
+    except click.ClickException as error:
+        with unheard():
+            error.show()
+        sys.exit(error.exit_code)
     except click.Abort:
         fail("aborted: nothing was sent", ABORTED)
     except KeyboardInterrupt:

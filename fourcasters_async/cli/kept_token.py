@@ -36,10 +36,12 @@ class TokenFile:
         name = re.sub(r"[^\w.-]+", "_", exchange.partition("://")[2])
         if replaced is not None:
             name += "." + hashlib.sha256(str.__str__(replaced).encode()).hexdigest()[:_DIGEST]
-        return cls(exchange, platformdirs.user_state_path("fourcasters") / f"{name}.json")
+        return cls(exchange, _folder() / f"{name}.json")
 
     def read(self) -> Secret | None:
         """Return the token, `None` if nothing is kept, or nothing for this exchange."""
+        if not self.path.is_absolute():
+            return None
         try:
             content = orjson.loads(self.path.read_bytes())
         except (OSError, ValueError):
@@ -68,6 +70,10 @@ class TokenFile:
 
         Raises `OSError` if it cannot be written.
         """
+        if not self.path.is_absolute():
+            # It would be another file in each folder where a command is run, and open to whoever
+            # reads that.
+            raise OSError("no home directory is known; set HOME or XDG_STATE_HOME")
         folder = self.path.parent
         folder.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
         # It may have been there before, for others to read.
@@ -88,3 +94,14 @@ class TokenFile:
     def remove(self) -> None:
         """Keep nothing any more."""
         self.path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    """Return the user's state folder. It is not absolute where no home directory is known.
+
+    That is so for a user whom the machine does not know, such as in a container.
+    """
+    try:
+        return platformdirs.user_state_path("fourcasters")
+    except RuntimeError:
+        return Path("fourcasters")

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from fourcasters_async.cli.columns import Columns, Row
 from fourcasters_async.cli.display import to_json_line
-from fourcasters_async.cli.terminal import say, say_json, say_row
+from fourcasters_async.cli.terminal import new_console, say, say_json, say_row
 
 Draw = Callable[[Console, Sequence["Told"]], RenderableType]
 
@@ -129,9 +129,9 @@ class _OnScreen(Shown):
 
 def make_shown(columns: Columns, *, as_json: bool) -> Shown:
     """Return how a command shows what it tells, in rows of these columns."""
-    console = Console(highlight=False)
     if as_json:
         return _AsJson()
+    console = new_console()
     # Nothing can be drawn over on a dumb one.
     if console.is_terminal and not console.is_dumb_terminal:
         return _OnScreen(console)

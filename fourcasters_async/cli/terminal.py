@@ -7,10 +7,11 @@ could forge a row, and an escape sequence or a change of direction could alter w
 import io
 import os
 import re
+import select
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Variables by which rich may take what is no terminal for one.
 _FORCING = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+# What a terminal has that does not say how large it is.
+_USUAL_COLUMNS, _USUAL_LINES = 80, 25
 
 
 def harmless(text: str) -> str:
@@ -52,19 +55,42 @@ def say_json(document: str) -> None:
 
 
 def write_anything() -> None:
-    """Let standard output write what its encoding does not have as an escape, and not fail."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    """Let standard output write everything, and not fail.
+
+    What its encoding does not have is written as an escape. A pipe that does not block is waited
+    for if it is full: whoever made it so may share it, so it is left as it is.
+    """
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    if not _blocks(sys.stdout):
+        raw = _Patient(sys.stdout.fileno(), "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding=sys.stdout.encoding)
+    sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def console_of(stream: TextIO | None) -> "Console | None":
     """Return what draws on a stream, `None` if it is no terminal, or closed."""
     if stream is None or not (stream.isatty() or _FORCING & os.environ.keys()):
         return None
+    console = new_console(stream)
+    return console if console.is_terminal else None
+
+
+def new_console(stream: TextIO | None = None) -> "Console":
+    """Return what draws on a stream, or on standard output.
+
+    Some programs set COLUMNS and LINES to 0 where they do not know the size. Nothing at all would
+    be drawn in so little room.
+    """
     from rich.console import Console  # noqa: PLC0415  # as above
 
     console = Console(file=stream, highlight=False)
-    return console if console.is_terminal else None
+    # A size that is set here would not follow the terminal's any more.
+    if not console.width:
+        console.width = _USUAL_COLUMNS
+    if not console.height:
+        console.height = _USUAL_LINES
+    return console
 
 
 def headline(console: "Console | None", text: str) -> None:
@@ -102,6 +128,22 @@ def say_row(row: Sequence[str], *, numbers: range, err: bool = False) -> None:
     """Print one line with tabs, `numbers` without thousands separators."""
     cells = (cell.replace(",", "") if index in numbers else cell for index, cell in enumerate(row))
     click.echo("\t".join(map(harmless, cells)), err=err)
+
+
+class _Patient(io.FileIO):
+    """A file that does not block, and is waited for all the same."""
+
+    def write(self, data: Any, /) -> int:
+        while (written := super().write(data)) is None:
+            select.select([], [self], [])
+        return written
+
+
+def _blocks(stream: TextIO) -> bool:
+    try:
+        return os.name != "posix" or os.get_blocking(stream.fileno())
+    except (OSError, ValueError):
+        return True
 
 
 def _harmless(character: str) -> str:

@@ -57,7 +57,7 @@ def ask(question: Callable[[], str]) -> None:
     The question is made once it is known that somebody can answer it; if nobody can, that is said,
     and the command exits.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         fail("nobody can be asked, because standard input is no terminal: pass --yes", ABORTED)
     try:
         click.echo(f"{harmless(question())} [y/N] ", nl=False, err=True)
@@ -73,8 +73,6 @@ def ask(question: Callable[[], str]) -> None:
 
 
 def _ids_read() -> list[str]:
-    if sys.stdin is None:
-        return []
     try:
         # Some shells write a byte order mark. What is no UTF-8 is in no id.
         return sys.stdin.buffer.read().decode("utf-8-sig", "replace").split()

@@ -7,7 +7,7 @@ from functools import partial
 from attrs import evolve
 
 from fourcasters_async._core.callbacks import tell
-from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
+from fourcasters_async._core.outcome import ANSWERED, AttemptStatus, RequestOutcome
 from fourcasters_async._core.tasks import Cancellation
 from fourcasters_async.errors import (
     FourcastersError,
@@ -174,7 +174,7 @@ def outcome_of(
     """Return the outcome of the attempts on one game."""
     error: FourcastersError | None
     results = [] if settled.value is None else settled.value
-    if settled.status is AttemptStatus.ANSWERED:
+    if settled.status is ANSWERED:
         status, error = standing(market, results)
     else:
         status, error = _UNANSWERED[settled.status], settled.error

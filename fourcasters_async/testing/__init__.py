@@ -14,6 +14,7 @@ Inside, from the bottom up:
 - `placing`, `wire`: how requests become orders, and how orders are written.
 - `answers`, `rest` (with `rest_orders`, `rest_account`, `rest_markets`, `graded`, `pausing`),
   `orders_channel`: the services, a request and the book in, an answer out. No I/O.
+- `endpoints`: the names of all that is served.
 - `clock`, `limit`, `received`, `observed`: the time, the rate limit, what was received, and waiting
   for it.
 - `calls`, `injected`, `faults` (with `http_faults`, `socket_faults`): the faults, and which

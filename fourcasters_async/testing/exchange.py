@@ -13,6 +13,12 @@ from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Call, Fault, respond
 from fourcasters_async.testing.clock import Clock
 from fourcasters_async.testing.day import Day, fill
+from fourcasters_async.testing.endpoints import (
+    HANDSHAKES,
+    ORDERS_PATH,
+    check_endpoint,
+    check_game,
+)
 from fourcasters_async.testing.feeds import Feeds
 from fourcasters_async.testing.http_server import HttpServer
 from fourcasters_async.testing.injected import Injected, InjectedFaults
@@ -32,7 +38,6 @@ from fourcasters_async.testing.settings import (
 from fourcasters_async.testing.sockets import OrdersSockets
 
 _TYPES = ("moneyline", "spread", "total")
-_ORDERS_PATH = "/orders/ws"
 _PLACES = ("place", "placeV3", "editOrder")
 
 
@@ -115,7 +120,7 @@ class FakeExchange(Observed):
     @property
     def orders_url(self) -> str:
         """The address of the Orders WebSocket."""
-        return f"{self.url.replace('http', 'ws', 1)}{_ORDERS_PATH}"
+        return f"{self.url.replace('http', 'ws', 1)}{ORDERS_PATH}"
 
     @property
     def streaming_url(self) -> str:
@@ -221,8 +226,11 @@ class FakeExchange(Observed):
         names, and about those of the orders that it names. The fault lets the first `after` such
         requests pass and strikes the next `times`, with `None` all. Of several faults that could
         strike a request, the one injected first does. What the feeds push has faults of its own:
-        `exchange.feeds.user.inject`.
+        `exchange.feeds.user.inject`. Raises `ValueError` for an endpoint that is not served, which
+        no request would ever have; a game may be added later.
         """
+        check_endpoint(endpoint)
+        check_game(game_id)
         self._injected.add(Injected(fault, endpoint, game_id, after, times))
 
     def clear_faults(self) -> None:
@@ -245,6 +253,7 @@ class FakeExchange(Observed):
 
         With an `endpoint` (`ws`, `user` or `price-stream`) only those of that one.
         """
+        check_endpoint(endpoint, HANDSHAKES)
         if endpoint in (None, "ws"):
             self._sockets.drop(code)
         self.feeds.drop(code, endpoint=endpoint)
@@ -264,7 +273,7 @@ class FakeExchange(Observed):
 
         def commit() -> Answer:
             self._pass_time()
-            if request.path == _ORDERS_PATH:
+            if request.path == ORDERS_PATH:
                 return self._rest.shake_hands(authorization)
             if self.feeds.serves(request):
                 return self.feeds.answer(request, self._rest.account(authorization))
@@ -282,7 +291,7 @@ class FakeExchange(Observed):
         response = await self._answer(received, call, refusal=refusal)
         if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
             return response
-        if request.path == _ORDERS_PATH:
+        if request.path == ORDERS_PATH:
             return await self._sockets.serve(request, response.headers, account or "")
         return await self.feeds.serve(request, response.headers, account or "")
 

@@ -12,6 +12,7 @@ from aiohttp import WSMsgType, web
 from attrs import define, field
 
 from fourcasters_async.testing.clock import Clock
+from fourcasters_async.testing.endpoints import check_game
 from fourcasters_async.testing.injected import Injected, InjectedFaults
 from fourcasters_async.testing.price_feed import Subscription
 from fourcasters_async.testing.sockets import ServerSocket, ServerSockets, frame, shake_hands
@@ -134,6 +135,7 @@ class FeedSockets(ServerSockets[FeedSocket]):
         `cancelled`. The fault lets the first `after` such messages pass and strikes the next
         `times`, with `None` all. A message that is sent on two connections counts twice.
         """
+        check_game(game_id)
         self._faults.add(Injected(fault, type, game_id, after, times))
 
     def clear_faults(self) -> None:

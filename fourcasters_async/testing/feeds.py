@@ -13,21 +13,19 @@ from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.book_events import BookEvent
 from fourcasters_async.testing.calls import HttpCall
 from fourcasters_async.testing.clock import Clock
+from fourcasters_async.testing.endpoints import PRICE_PATH, REPLAY_PATH, USER_PATH, name_of
 from fourcasters_async.testing.feed_sockets import FeedSocket, FeedSockets
 from fourcasters_async.testing.price_feed import PriceUpdates
 from fourcasters_async.testing.received import Received, ReceivedLog
 from fourcasters_async.testing.records import BookGame
 from fourcasters_async.testing.user_feed import MessageID, UserLog
 
-_USER_PATH = "/v2/user"
-_PRICE_PATH = "/price-stream"
-_REPLAY_PATH = "/v2/user/messages"
 # Seconds. What is due later is looked at again whenever anything is received, a ping included:
 # clocks of tests jump to whatever is waited for.
 _HORIZON = 24 * 3600.0
 # Seconds. A rounding error must not wake anybody before what is due is due.
 _MARGIN = 1e-6
-_PATHS = (_USER_PATH, _PRICE_PATH, _REPLAY_PATH)
+_PATHS = (USER_PATH, PRICE_PATH, REPLAY_PATH)
 
 
 @define
@@ -156,8 +154,8 @@ class Feeds:
         self._clock = clock
         self._pass_time = pass_time
         self._by_path: dict[str, UserFeed | PriceFeed] = {
-            _USER_PATH: self.user,
-            _PRICE_PATH: self.price,
+            USER_PATH: self.user,
+            PRICE_PATH: self.price,
         }
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rings_at: float | None = None
@@ -171,7 +169,7 @@ class Feeds:
     def drop(self, code: int | None, *, endpoint: str | None = None) -> None:
         """Close the connections of a feed, or of both, with a close frame, or abort them."""
         for path, feed in self._by_path.items():
-            if endpoint in (None, path.rpartition("/")[2]):
+            if endpoint in (None, name_of(path)):
                 feed.drop(code)
 
     def clear_faults(self) -> None:
@@ -206,7 +204,7 @@ class Feeds:
         self, request: web.Request, commit: Callable[[], Answer], account: str | None
     ) -> HttpCall:
         """Return a request as a fault sees it."""
-        if request.path != _REPLAY_PATH:
+        if request.path != REPLAY_PATH:
             return HttpCall(request, commit, self._clock)
         return ReplayCall(request, commit, self._clock, lambda: self.user.kept(account or ""))
 
@@ -214,7 +212,7 @@ class Feeds:
         """Answer a handshake or a request for a replay."""
         if account is None:
             return unauthorized()
-        if request.path == _REPLAY_PATH:
+        if request.path == REPLAY_PATH:
             return self.user.replay(account, request)
         return Answer(101, None)
 

@@ -88,8 +88,12 @@ class HttpServer:
 
 def _tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Make an authority, and return contexts for a server on loopback and for its clients."""
-    # Only those who serve TLS need trustme.
-    import trustme  # noqa: PLC0415  # as above
+    try:
+        import trustme  # noqa: PLC0415  # only those who serve TLS need it
+    except ImportError as missing:
+        raise ImportError(
+            "FakeExchange needs trustme to serve TLS: pip install 'fourcasters-async[tls]'"
+        ) from missing
 
     authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from fourcasters_async.testing.endpoints import check_endpoint, check_game
 from fourcasters_async.testing.received import ReceivedLog, Requests
 
 T = TypeVar("T")
@@ -28,8 +29,11 @@ class Observed:
         return self._log.requests
 
     def received(self, endpoint: str | None = None, *, game_id: str | None = None) -> int:
-        """Count the `requests` to an endpoint and about a game."""
-        return sum(received.fits(endpoint, game_id) for received in self.requests)
+        """Count the `requests` to an endpoint and about a game.
+
+        Raises `ValueError` for an endpoint that is not served.
+        """
+        return len(self.requests.to(endpoint, game_id=game_id))
 
     async def wait_for(
         self,
@@ -43,8 +47,10 @@ class Observed:
 
         Counts what was received since the exchange was made, also what `requests` has forgotten.
         Raises `TimeoutError`, which says what came, after `timeout` seconds of the event loop.
-        With `None` it waits for ever.
+        With `None` it waits for ever. Raises `ValueError` for an endpoint that is not served.
         """
+        check_endpoint(endpoint)
+        check_game(game_id)
         limit = asyncio.timeout(timeout)
         try:
             async with limit:

@@ -49,7 +49,7 @@ class OrdersChannel:
 
     def answer(self, message: Message, *, account: str) -> Answer:
         """Do what a message asks, and answer it."""
-        handler = _MESSAGES.get(message.type)
+        handler = MESSAGES.get(message.type)
         if handler is None:
             return message.reply("error", "invalid message")
         try:
@@ -104,7 +104,7 @@ def _cancel_one_of_many(book: Book, account: str, order_id: object) -> wire.Docu
         return _cancel(book, order)
     if order is None or order.account != account:
         return {"success": False, "orderID": order_id, "description": reason}
-    result = _result(order, remaining=order.remaining)
+    result = _result(book, order, remaining=order.remaining)
     return {**result, "success": False, "description": reason}
 
 
@@ -124,7 +124,7 @@ def _place(book: Book, account: str, fields: Body) -> object:
 
 
 # A handler returns the `data` of the answer.
-_MESSAGES: dict[str, Callable[[Book, str, Body], object]] = {
+MESSAGES: dict[str, Callable[[Book, str, Body], object]] = {
     "cancelAll": _cancel_all,
     "cancelAllByGame": _cancel_all_by_game,
     "cancelById": _cancel_by_id,
@@ -151,10 +151,10 @@ def _why_not(book: Book, account: str, order_id: object) -> str | None:
 
 def _cancel(book: Book, order: BookOrder) -> wire.Document:
     released = book.cancel(order)
-    return _result(order, remaining=released)
+    return _result(book, order, remaining=released)
 
 
-def _result(order: BookOrder, *, remaining: float) -> wire.Document:
+def _result(book: Book, order: BookOrder, *, remaining: float) -> wire.Document:
     return {
         "success": True,
         "orderID": order.order_id,
@@ -166,5 +166,5 @@ def _result(order: BookOrder, *, remaining: float) -> wire.Document:
         "number": order.number,
         "gameID": order.game_id,
         "userReference": order.user_reference or "",
-        "description": wire.described(order),
+        "description": wire.described(order, book.games[order.game_id]),
     }

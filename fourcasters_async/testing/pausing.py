@@ -18,7 +18,9 @@ def pause_orders(book: Book, asked: Asked) -> object:
     resting = book.resting(account=asked.account)
     kept = book.paused.setdefault(asked.account, [])
     kept += [Paused(evolve(order), book.games[order.game_id].live) for order in resting]
-    return [wire.cancelled(order, book.cancel(order)) for order in resting]
+    return [
+        wire.cancelled(order, book.games[order.game_id], book.cancel(order)) for order in resting
+    ]
 
 
 def resume_orders(book: Book, asked: Asked) -> object:

@@ -16,6 +16,8 @@ from fourcasters_async.testing.records import BookGame, BookOrder
 
 ORDER_UPDATE, GAME_UPDATE = "orderUpdate", "gameUpdate"
 VOLUME_UPDATE = "matchedVolumeUpdate"
+# What a client can ask.
+COMMANDS = ("subscribe", "subscribeAll", "unsubscribe")
 
 _MARKETS = {
     BookEventKind.OPENED: "marketOpen",

@@ -61,6 +61,9 @@ async def sandbox(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
+        # It finds what this process finds, also from a zip file, and nothing in the folder in which
+        # that runs: a `random.py` there would be taken for the module of Python.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"},
         # Ctrl-C is for this process, which then ends that one.
         start_new_session=True,
     )

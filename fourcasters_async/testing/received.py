@@ -10,6 +10,7 @@ from attrs import define
 from fourcasters_async.testing.answers import Body, body_of
 from fourcasters_async.testing.book import Book
 from fourcasters_async.testing.calls import Fault
+from fourcasters_async.testing.endpoints import check_endpoint, check_game, name_of
 from fourcasters_async.testing.short import ShortRepr, counted
 
 Transport = Literal["http", "websocket"]
@@ -45,7 +46,7 @@ class Received(ShortRepr):
     @property
     def endpoint(self) -> str:
         """The last segment of the path, or the type of a message."""
-        return self.path.rpartition("/")[2]
+        return name_of(self.path)
 
     @property
     def transport(self) -> Transport:
@@ -83,7 +84,12 @@ class Requests(deque[Received]):
         game_id: str | None = None,
         transport: Transport | None = None,
     ) -> list[Received]:
-        """Return those to an endpoint, about a game and over a transport. `None` takes all."""
+        """Return those to an endpoint, about a game and over a transport. `None` takes all.
+
+        Raises `ValueError` for an endpoint that is not served.
+        """
+        check_endpoint(endpoint)
+        check_game(game_id)
         return [
             each
             for each in self

@@ -36,7 +36,7 @@ def _cancel_one_of_many(book: Book, account: str, order_id: str) -> wire.Documen
         return {"success": False, "reason": "Not your order"}
     if not order.open:
         reason = "Order already cancelled" if order.cancelled else "Order already filled"
-        return wire.not_cancelled(order, reason)
+        return wire.not_cancelled(order, book.games[order.game_id], reason)
     return _cancel(book, order)
 
 
@@ -133,7 +133,7 @@ def _replace(book: Book, order: BookOrder, asked: Asked) -> wire.Document:
 
 def _cancel(book: Book, order: BookOrder) -> wire.Document:
     released = book.cancel(order)
-    return wire.cancelled(order, released)
+    return wire.cancelled(order, book.games[order.game_id], released)
 
 
 def _id(asked: Asked, key: str, *, called: str | None = None) -> str:

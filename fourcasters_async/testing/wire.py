@@ -17,17 +17,17 @@ def error(message: str, *, code: int | None = None) -> Document:
     return {"error": message if code is None else {"message": message, "code": code}}
 
 
-def cancelled(order: BookOrder, released: float) -> Document:
+def cancelled(order: BookOrder, game: BookGame, released: float) -> Document:
     """Write the cancel result of an order that was cancelled just now."""
-    return {"success": True, **_common(order), "offered": 0, "remaining": released}
+    return {"success": True, **_common(order, game), "offered": 0, "remaining": released}
 
 
-def not_cancelled(order: BookOrder, reason: str) -> Document:
+def not_cancelled(order: BookOrder, game: BookGame, reason: str) -> Document:
     """Write the cancel result of an order that was not cancelled."""
     return {
         "success": False,
         "reason": reason,
-        **_common(order),
+        **_common(order, game),
         "offered": order.offered,
         "remaining": order.remaining,
     }
@@ -85,10 +85,12 @@ def _precise(now: float) -> str:
     return f"{when:%Y-%m-%dT%H:%M:%S}.{int(now % 1 * 1e9):09d}Z"
 
 
-def described(order: BookOrder) -> str:
-    """Write an order as text."""
+def described(order: BookOrder, game: BookGame) -> str:
+    """Write an order as text, with the name of a participant: `Lakers -3.5 -110`."""
+    names = {game.away_id: game.away, game.home_id: game.home}
+    side = names.get(order.side or "", order.side or order.type)
     number = "" if order.number is None else f" {order.number:+}"
-    return f"{order.side or order.type}{number} {order.odds:+}"
+    return f"{side}{number} {order.odds:+}"
 
 
 def unmatched(order: BookOrder, game: BookGame) -> Document:
@@ -221,10 +223,10 @@ def user(account: BookAccount, liability: float) -> Document:
     }
 
 
-def _common(order: BookOrder) -> Document:
+def _common(order: BookOrder, game: BookGame) -> Document:
     return {
         "sessionID": order.order_id,
-        "description": described(order),
+        "description": described(order, game),
         "odds": order.odds,
         "filled": order.filled,
         "gameID": order.game_id,

@@ -2,7 +2,16 @@
 const $ = (id) => document.getElementById(id);
 const cards = new Map();
 let board = null;
+// Whether the server does not answer: then nothing on the page is known any more.
 let lost = false;
+// What the last action came to, whether that is a doubt, and how many halts of this page run.
+let said = "";
+let doubted = false;
+let halting = 0;
+
+const LOST = "not known: the server does not answer";
+// Milliseconds. The server says something at least every two seconds.
+const SILENCE = 6000;
 
 const money = (value) => (value == null ? "–" : (value >= 0 ? "+" : "−") + Math.abs(value).toFixed(2));
 const time = (text) => new Date(text).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
@@ -14,14 +23,13 @@ function put(element, text) {
 }
 
 function stateOf(game) {
+  if (lost) return ["unknown", LOST];
   const halt = game.halt;
-  if (halt?.state === "halting") {
-    return lost ? ["unknown", "not known: the server is gone"] : ["halting", "halting…"];
-  }
+  if (halt?.state === "halting") return ["halting", "halting…"];
   if (halt?.state === "unknown") return ["unknown", `not known to be clear: ${halt.reason}`];
   // Somebody else may have placed there since, and green is for what is known now.
   if (halt?.state === "clear" && game.open > 0) return ["unknown", `was clear; ${plural(game.open, "order")} since`];
-  if (halt?.state === "clear" && (lost || !board.feed.current)) return ["unknown", "was clear; not known now"];
+  if (halt?.state === "clear" && !board.feed.current) return ["unknown", "was clear; not known now"];
   if (halt?.state === "clear") return ["clear", "clear"];
   return ["open", game.halted ? "halted" : ""];
 }
@@ -48,10 +56,12 @@ function draw() {
     put(item.querySelector("h2"), game.name);
     put(item.querySelector(".when"), [game.league, game.start && time(game.start)].filter(Boolean).join(", "));
     put(item.querySelector(".state"), words);
-    put(item.querySelector(".open"), String(game.open));
-    put(item.querySelector(".worst"), money(game.worst) + (game.unclear ? " ?" : ""));
-    put(item.querySelector(".best"), money(game.best) + (game.unclear ? " ?" : ""));
-    put(item.querySelector(".filled"), money(game.worst_if_filled) + (game.unclear ? " ?" : ""));
+    const sum = (value) => (lost ? "?" : money(value) + (game.unclear ? " ?" : ""));
+    put(item.querySelector(".open"), lost ? "?" : String(game.open));
+    put(item.querySelector(".worst"), sum(game.worst));
+    put(item.querySelector(".best"), sum(game.best));
+    put(item.querySelector(".filled"), sum(game.worst_if_filled));
+    put(item.querySelector("summary"), lost ? "orders when last seen" : "orders");
     const orders = item.querySelector(".orders");
     const lines = game.orders.concat(game.open > game.orders.length ? [`and ${game.open - game.orders.length} more`] : []);
     while (orders.children.length > lines.length) orders.lastChild.remove();
@@ -70,17 +80,18 @@ function draw() {
       cards.delete(id);
     }
   }
-  $("empty").hidden = board.games.length > 0;
+  $("empty").hidden = lost || board.games.length > 0;
   const halted = board.halted.everything || board.halted.games.length > 0;
   $("resume").disabled = !halted || lost;
   drawLink();
+  drawSummary();
 }
 
 function drawLink() {
   const link = $("link");
   if (lost) {
     link.dataset.link = "lost";
-    put(link, "no connection to the server: what you see is old, and orders may rest");
+    put(link, `${LOST}; orders may rest`);
   } else if (!board.feed.current) {
     link.dataset.link = "doubt";
     put(link, `own orders are not known for certain: ${board.feed.doubt}`);
@@ -90,8 +101,17 @@ function drawLink() {
   }
 }
 
-function say(text) {
-  put($("summary"), text);
+function say(text, doubt = false) {
+  said = text;
+  doubted = doubt;
+  drawSummary();
+}
+
+function drawSummary() {
+  const summary = $("summary");
+  const unknown = lost && said !== "" && !doubted;
+  put(summary, unknown ? LOST : said);
+  summary.dataset.state = unknown || doubted ? "unknown" : "known";
 }
 
 async function post(path, games) {
@@ -120,6 +140,7 @@ async function* events(response) {
 }
 
 async function halt(games) {
+  halting += 1;
   say("halting…");
   try {
     const states = new Map();
@@ -131,13 +152,16 @@ async function halt(games) {
       } else if (kind === "done") {
         const gone = `${plural(told.cancelled, "order")} cancelled`;
         const left = `${plural(count("unknown"), "game")} to look at`;
-        say(told.clear ? `halted and clear: ${gone}` : `halted, and NOT known to be clear: ${gone}, ${left}`);
+        if (told.clear) say(`halted and clear: ${gone}`);
+        else say(`halted, and NOT known to be clear: ${gone}, ${left}`, true);
         return;
       }
     }
-    say("the server ended before it said what became of the halt: orders may rest");
+    say("the server ended before it said what became of the halt: orders may rest", true);
   } catch (error) {
-    say(`not known what became of the halt: ${error.message}`);
+    say(`not known what became of the halt: ${error.message}`, true);
+  } finally {
+    halting -= 1;
   }
 }
 
@@ -146,7 +170,7 @@ async function resume(games) {
     await post("/resume", games);
     say("resumed");
   } catch (error) {
-    say(`not resumed: ${error.message}`);
+    say(`not known whether it is resumed: ${error.message}`, true);
   }
 }
 
@@ -154,29 +178,49 @@ $("halt").addEventListener("click", () => halt(null));
 $("resume").addEventListener("click", () => resume(null));
 
 let source = null;
+let watch = null;
 
 function connect() {
+  source?.close();
   source = new EventSource("/events");
   source.addEventListener("board", (event) => {
+    listen();
+    // What was said before belongs to another time, and perhaps to another server.
+    if (lost && !halting) say("");
     board = JSON.parse(event.data);
     lost = false;
     draw();
   });
-  source.addEventListener("error", lose);
+  source.addEventListener("alive", listen);
+  source.addEventListener("error", () => {
+    lose();
+    // The browser gives up after some answers, such as those of a proxy.
+    if (source.readyState === EventSource.CLOSED && !document.hidden) setTimeout(connect, 2000);
+  });
+  listen();
+}
+
+// A server that hangs, or a network that is gone, ends no connection.
+function listen() {
+  clearTimeout(watch);
+  watch = setTimeout(() => {
+    source.close();
+    lose();
+    connect();
+  }, SILENCE);
 }
 
 function lose() {
   lost = true;
   if (board) draw();
-  else put($("link"), "no connection to the server");
-  // The browser gives up after some answers, such as those of a proxy.
-  if (source.readyState === EventSource.CLOSED && !document.hidden) setTimeout(connect, 2000);
+  else drawLink();
 }
 
 // A browser has six connections to a server, for all of its tabs: those that nobody looks at must
 // not keep the button of another one waiting.
 document.addEventListener("visibilitychange", () => {
   source.close();
+  clearTimeout(watch);
   if (document.hidden) lose();
   else connect();
 });
