@@ -5,7 +5,6 @@ application gave to its loop stays there, and a forked child can tell that a sig
 """
 
 import asyncio
-import logging
 import os
 import signal
 import threading
@@ -13,11 +12,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from types import FrameType
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.tasks import times_told_to_stop
 from fourcasters_async._core.validation import check_list, shown
 from fourcasters_async.errors import InvalidRequestError
-
-_log = logging.getLogger("fourcasters_async")
 
 # Windows has no SIGHUP and no SIGSTOP.
 _DEFAULT = [
@@ -75,7 +73,7 @@ def watch(signals: Iterable[signal.Signals] | None, tell: Tell) -> Callable[[], 
     was started with `nohup` goes on when its terminal is closed.
     """
     if threading.current_thread() is not threading.main_thread():
-        _log.debug("no signal is watched: they arrive in the main thread, and this is another")
+        log.debug("no signal is watched: they arrive in the main thread, and this is another")
         return lambda: None
     if signals is None:
         signals = [each for each in _DEFAULT if signal.getsignal(each) is not signal.SIG_IGN]
@@ -131,7 +129,7 @@ def _handler_of(number: signal.Signals, tell: Tell) -> _Handler | None:
     while isinstance(earlier, _Handler) and earlier.process != os.getpid():
         earlier = earlier.earlier
     if earlier is None:
-        _log.debug("%s is not watched: its handler is not Python's", number.name)
+        log.debug("%s is not watched: its handler is not Python's", number.name)
         return None
     handler = earlier if isinstance(earlier, _Handler) else _Handler(number, earlier)
     handler.watching.append(tell)
@@ -139,7 +137,7 @@ def _handler_of(number: signal.Signals, tell: Tell) -> _Handler | None:
         signal.signal(number, handler)
     except (ValueError, OSError) as error:
         handler.watching.remove(tell)
-        _log.debug("%s is not watched: %s", number.name, error)
+        log.debug("%s is not watched: %s", number.name, error)
         return None
     return handler
 

@@ -13,11 +13,10 @@ from typing import Self
 from attrs import frozen
 
 from fourcasters_async._core.callbacks import tell
+from fourcasters_async._core.log import log
 from fourcasters_async._core.telemetry import Observer
 from fourcasters_async._core.validation import check_callback, check_count
 from fourcasters_async.errors import FourcastersError, InvalidRequestError, OutcomeUnknownError
-
-_log = logging.getLogger("fourcasters_async")
 
 # Beats per time-out: if two are missed, a third still has a quarter of the time to arrive.
 _BEATS = 4
@@ -232,7 +231,7 @@ class DeadManSwitch:
         error = asyncio.CancelledError() if beating.cancelled() else beating.exception()
         self.last_error = None if error is None else _failure(error)
         if error is not None:
-            _log.debug("a beat was not acknowledged: %r", error)
+            log.debug("a beat was not acknowledged: %r", error)
 
     async def _beat_once(self, beat: Beat) -> None:
         sent = self._clock()
@@ -255,7 +254,7 @@ class DeadManSwitch:
             return
         self._reported = state
         silence = 0.0 if self._acknowledged is None else self._clock() - self._acknowledged
-        _log.log(
+        log.log(
             _LEVELS[state],
             "the dead-man switch is %s: the last acknowledged beat was sent %.1f s ago, and the "
             "exchange cancels everything after %g s; the error of the last beat: %s",

@@ -1,20 +1,18 @@
 """Ending flat: everything is cancelled, and it is known whether anything rests."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
 
 from fourcasters_async import _signals
+from fourcasters_async._core.log import log
 from fourcasters_async.errors import (
     FourcastersError,
     InvalidRequestError,
 )
 from fourcasters_async.models import FlatReport
-
-_log = logging.getLogger("fourcasters_async")
 
 _CLEAR, _NOT_KNOWN_CLEAR = 0, 3
 _BEGINNINGS = 3
@@ -156,7 +154,7 @@ class FlatOnExit:
         if games:
             more = ", …" if len(games) > _GAMES_SHOWN else ""
             state += f"; on {', '.join(games[:_GAMES_SHOWN])}{more}"
-        _log.error("the book is not known to be flat: %s", state)
+        log.error("the book is not known to be flat: %s", state)
         if leaving is not None:
             leaving.add_note(f"fourcasters_async: the book is not known to be flat: {state}")
 

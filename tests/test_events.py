@@ -591,7 +591,9 @@ async def a_busy_minute(session: AsyncSession, exchange: FakeExchange) -> object
     )
 
 
-@pytest.mark.parametrize("error", [RuntimeError(CANARY), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [RuntimeError(CANARY), asyncio.CancelledError(), BaseException()], ids=repr
+)
 async def test_a_hook_that_raises_changes_nothing(
     error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:

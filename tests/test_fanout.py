@@ -150,7 +150,11 @@ async def test_the_callback_is_told_of_each_outcome_as_it_comes(
     assert set(map(id, told)) == set(map(id, report.outcomes))
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
+class NoException(BaseException):
+    """As pytest and others raise to end a test or a task."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError, NoException])
 async def test_a_callback_that_fails_costs_no_cancel(
     fake_exchange: FakeExchange,
     orders: Orders,

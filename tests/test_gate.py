@@ -1,7 +1,9 @@
 """The gate: what is not placed any more, and which own orders are undecided."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
@@ -656,3 +658,29 @@ async def test_a_closed_session_halts_nothing(session: AsyncSession) -> None:
     await session.close()
     with pytest.raises(FourcastersError):
         await session.halt()
+
+
+async def test_a_place_in_doubt_does_not_keep_alive_what_its_caller_had(
+    fake_exchange: FakeExchange,
+    orders: Orders,
+    transport: Transport,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # The record of a warning would keep its error.
+    caplog.set_level(logging.CRITICAL, logger="fourcasters_async")
+    game = fake_exchange.add_game().game_id
+    fake_exchange.inject(faults.Reset(committed=True), endpoint=transport.place)
+
+    class Strategy:
+        """Holds prices of a whole day."""
+
+    async def trade() -> "weakref.ref[Strategy]":
+        strategy = Strategy()
+        with pytest.raises(OutcomeUnknownError):
+            await orders.place([quote(game)])
+        return weakref.ref(strategy)
+
+    strategy = await trade()
+    gc.collect()
+    assert strategy() is None
+    assert len(orders._gate.undecided()) == 1

@@ -28,6 +28,7 @@ from fourcasters_async import (
     RetryPolicy,
 )
 from fourcasters_async._core.outcome import AttemptStatus, RequestOutcome
+from fourcasters_async._core.request import Kind
 from fourcasters_async.orders.hedge import Cancelled, hedged, united
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -106,6 +107,51 @@ async def test_a_socket_that_fails_outright_does_not_wait_for_the_hedge(
         report = await orders.cancel_all_orders_for_games(games, hedge=3600.0)
     assert report.ok
     assert fake_exchange.received(REST) == 5
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    "fault",
+    [faults.Unavailable(), faults.Reset(), faults.Close(), faults.TooManyRequests("30")],
+    ids=repr,
+)
+async def test_rest_is_asked_once_an_attempt_over_the_socket_has_failed(
+    fake_exchange: FakeExchange, fault: faults.Fault
+) -> None:
+    games = [fake_exchange.add_game(orders=2).game_id for _ in range(30)]
+    fake_exchange.inject(fault, endpoint=WS, times=None)
+    clock = asyncio.get_running_loop().time
+    async with opened(fake_exchange, retry=RetryPolicy()) as orders:
+        began = clock()
+        report = await orders.cancel_all_orders_for_games(games, hedge=HEDGE)
+        assert clock() - began < HEDGE
+    assert report.ok
+
+
+@pytest.mark.virtual_time
+async def test_a_socket_that_is_given_up_after_a_refusal_leaves_no_doubt(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=2).game_id
+    fake_exchange.inject(faults.TooManyRequests(), endpoint=WS)
+    async with opened(fake_exchange, retry=RetryPolicy()) as orders:
+        report = await orders.cancel_all_orders_for_games([game], hedge=HEDGE)
+    assert [(each.attempts, each.complete) for each in report.outcomes] == [(2, True)]
+    assert (fake_exchange.received(WS), fake_exchange.received(REST)) == (1, 1)
+
+
+@pytest.mark.virtual_time
+async def test_rest_is_asked_at_once_while_a_429_holds_the_socket_back(
+    fake_exchange: FakeExchange,
+) -> None:
+    game = fake_exchange.add_game(orders=2).game_id
+    clock = asyncio.get_running_loop().time
+    async with opened(fake_exchange) as orders:
+        began = clock()
+        orders._socket._holds.hold(Kind.CANCEL, began + 2 * HEDGE)
+        report = await orders.cancel_all_orders_for_games([game], hedge=HEDGE)
+        assert clock() - began < HEDGE
+    assert [(each.attempts, each.complete) for each in report.outcomes] == [(1, True)]
 
 
 async def test_without_a_connection_rest_settles_everything(fake_exchange: FakeExchange) -> None:

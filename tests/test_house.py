@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dead_man": {"_core", "errors"},
     "orders": {"_core", "_websocket", "account", "dead_man", *RECORDS},
     "_signals": {"_core", "errors"},
-    "flatten": {"_signals", *RECORDS},
+    "flatten": {"_core", "_signals", *RECORDS},
     "_transports": {"_core", "_json", "dead_man", "orders", *RECORDS, *TRANSPORTS},
     "_settings": {"_core", "errors", "events"},
     "_sign_in": {"_core", "orders", *RECORDS},

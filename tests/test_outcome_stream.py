@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -222,6 +224,76 @@ async def test_a_stream_that_was_left_early_ends_with_its_session(
         async for _ in orders.cancelling(games, deadline=3600.0):
             break
     assert not own_tasks(before)
+
+
+@pytest.mark.parametrize("some", [False, True], ids=["nobody", "somebody who left early"])
+async def test_what_nobody_has_heard_of_and_is_not_settled_is_logged(
+    fake_exchange: FakeExchange,
+    transport: Transport,
+    games: list[str],
+    caplog: pytest.LogCaptureFixture,
+    some: bool,  # as pytest passes it
+) -> None:
+    fake_exchange.inject(faults.Stall(), endpoint=transport.game, game_id=games[0], times=None)
+    async with session_on(fake_exchange) as session, transport.open(session) as orders:
+        stream = orders.cancelling(games, deadline=3600.0)
+        await until(lambda: fake_exchange.received(transport.game) == GAMES)
+        if some:
+            await anext(stream)
+        del stream
+    gc.collect()
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "nobody waited for cancels on many games: 5 games: " in record.getMessage()
+    assert " unknown" in record.getMessage()
+
+
+async def test_cancels_that_nobody_waited_for_and_somebody_stopped_are_logged(
+    orders: Orders,
+    transport: Transport,
+    games: list[str],
+    fake_exchange: FakeExchange,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    never(transport, fake_exchange, games[0])
+    before = asyncio.all_tasks()
+    stream = orders.cancelling(games[:1], deadline=60 * SECOND)
+    await until(lambda: bool(fake_exchange.received(transport.game)))
+    stopped = [t for t in own_tasks(before) if "_cancel_and_prove" in repr(t.get_coro())]
+    assert [task.cancel() for task in stopped] == [True]
+    await asyncio.wait(stopped)
+    del stream, stopped
+    gc.collect()
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
+        "nobody waited for cancels on many games, and they were stopped"
+    ]
+
+
+@pytest.mark.parametrize("hears", ["the loop", "the report", "aclose", "all is settled"])
+async def test_a_stream_of_whose_end_somebody_has_heard_logs_nothing(
+    fake_exchange: FakeExchange,
+    transport: Transport,
+    games: list[str],
+    caplog: pytest.LogCaptureFixture,
+    hears: str,
+) -> None:
+    if hears != "all is settled":
+        fault = faults.Respond(b'{"error": "no"}', 400)
+        fake_exchange.inject(fault, endpoint=transport.game, game_id=games[0], times=None)
+    async with session_on(fake_exchange) as session, transport.open(session) as orders:
+        stream = orders.cancelling(games)
+        if hears == "the loop":
+            async for _ in stream:
+                pass
+        elif hears == "aclose":
+            await stream.aclose()
+        else:
+            await until(stream._job.done)
+        if hears == "the report":
+            assert stream.report is not None
+        del stream
+    gc.collect()
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
 async def test_closing_is_not_held_up_by_a_client_that_is_lent(

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from attrs import evolve, frozen
 from support import SECOND
+from support import until as wait_until
 from test_live_orders import following, new, resting
 
 from fourcasters_async import ProofSource
@@ -377,3 +378,29 @@ async def test_of_a_read_and_a_feed_that_come_together_the_read_is_taken_that_sh
     await asyncio.sleep(SECOND / 2)
     asked.set_result(None)
     assert (await proving).orders == [order]
+
+
+@pytest.mark.virtual_time
+async def test_a_read_that_hangs_does_not_hold_up_those_that_come_after_it() -> None:
+    loop = asyncio.get_running_loop()
+    begun: list[float] = []
+
+    async def read(until: float) -> list[OpenOrder]:
+        begun.append(loop.time())
+        if len(begun) == 1:
+            await asyncio.sleep(until - loop.time())
+        return []
+
+    reads = SharedReads(read, Gate(late_effect=SECOND, read_lag=SECOND))
+    until = loop.time() + LONG
+    hangs = asyncio.create_task(reads.read(until))
+    await wait_until(lambda: bool(begun))
+    # They share the one that follows it, which gives it a little time.
+    await asyncio.gather(*[reads.read(until) for _ in range(5)])
+    assert begun[1:] == [begun[0] + 0.25]
+    await asyncio.sleep(SECOND)
+    asked = loop.time()
+    await reads.read(until)
+    assert begun[2:] == [asked]
+    await hangs
+    await reads.close()

@@ -184,6 +184,42 @@ async def test_the_new_token_may_come_after_all_the_refusals(
 
 
 @pytest.mark.virtual_time
+async def test_a_hedge_that_the_socket_overtakes_still_brings_the_new_token(
+    fake_exchange: FakeExchange,
+) -> None:
+    told: list[str] = []
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(30)]
+    async with (
+        made_with(fake_exchange, on_token=told.append) as session,
+        session.orders_socket() as orders,
+    ):
+        fake_exchange.move_clock(TOKEN_LIFE)
+        socket, rest = faults.Slow(0.3 * SECOND), faults.Slow(0.5 * SECOND, committed_first=True)
+        fake_exchange.inject(socket, endpoint="cancelAllByGame", times=None)
+        fake_exchange.inject(rest, endpoint="cancelAllOrdersForGame", times=None)
+        report = await orders.cancel_all_orders_for_games(games, verify=True, hedge=0.1 * SECOND)
+        assert report.verified_clear
+        # What was given up is not repeated.
+        assert fake_exchange.received("cancelAllOrdersForGame") == len(games)
+    assert list(fake_exchange.book.tokens) == told
+
+
+@pytest.mark.virtual_time
+async def test_a_hedge_that_was_overtaken_and_hangs_is_ended(fake_exchange: FakeExchange) -> None:
+    games = [fake_exchange.add_game(orders=1).game_id for _ in range(3)]
+    fake_exchange.inject(faults.Slow(0.3 * SECOND), endpoint="cancelAllByGame", times=None)
+    fake_exchange.inject(faults.Stall(), endpoint="cancelAllOrdersForGame", times=None)
+    async with made_with(fake_exchange) as session, session.orders_socket() as orders:
+        before = asyncio.all_tasks()
+        report = await orders.cancel_all_orders_for_games(games, hedge=0.1 * SECOND)
+        assert len(report.confirmed) == len(games)
+        assert len(own_tasks(before)) == len(games)
+        await asyncio.sleep(1.5 * SECOND)
+        assert not own_tasks(before)
+        assert fake_exchange.received("cancelAllOrdersForGame") == len(games)
+
+
+@pytest.mark.virtual_time
 async def test_once_the_new_token_has_come_nothing_else_in_flight_is_waited_for(
     fake_exchange: FakeExchange, session: AsyncSession
 ) -> None:

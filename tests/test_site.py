@@ -95,7 +95,7 @@ def arguments_that_are_told() -> Iterator[ast.AST]:
                 if name != "DecodeError":
                     yield text
             case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="_log"), attr=level), args=[*texts]
+                func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[*texts]
             ) if level in LEVELS:
                 yield from texts[:2]
 

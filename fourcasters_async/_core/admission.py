@@ -53,6 +53,7 @@ class Admission(Waits, ABC):
                 wait = f"{held_until - now:.1f} s"
                 return not_sent(request, f"the exchange asked to wait {wait}, past the deadline")
             if held_until > now:
+                attempts.tell_of_delay()
                 await self._rest(held_until)
                 continue
             rate_limit, urgent = self._rate_limit, RULES[request.kind].uses_reserve

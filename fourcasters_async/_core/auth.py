@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from math import inf
@@ -12,7 +11,9 @@ from aiohttp import hdrs
 from attrs import field, frozen
 from multidict import CIMultiDict
 
+from fourcasters_async._core.callbacks import ENDS_THE_PROGRAM
 from fourcasters_async._core.in_flight import InFlight
+from fourcasters_async._core.log import log
 from fourcasters_async._core.redaction import Redactor
 from fourcasters_async._core.secret import Secret, hidden
 from fourcasters_async._core.telemetry import Telemetry
@@ -26,8 +27,6 @@ from fourcasters_async.errors import (
     RateLimitedError,
     SessionClosedError,
 )
-
-_log = logging.getLogger("fourcasters_async")
 
 # Seconds after a login before the next one, if its token was refused at its first use.
 _LOGIN_PAUSE = 10.0
@@ -133,7 +132,7 @@ class Auth:
         try:
             token = check_token(fresh)
         except InvalidRequestError:
-            _log.debug("the exchange sent an X-Auth-Token that is not valid in a header")
+            log.debug("the exchange sent an X-Auth-Token that is not valid in a header")
             return
         if used is not None and used == self.token and token != used:
             self._rotated = used, token
@@ -261,12 +260,16 @@ class Auth:
             self._login.cancel()
         if self._on_token is None:
             return
+        result, failed = None, None
         try:
             result = self._on_token(str.__str__(token))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is the caller's code
-            _log_callback_error(error)
-            return
-        if inspect.isawaitable(result):
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException as error:  # noqa: BLE001  # it is the caller's code
+            failed = type(error)
+        if failed is not None:
+            _log_failure(failed)
+        elif inspect.isawaitable(result):
             self._notifying = asyncio.create_task(_await_callback(result, after=self._notifying))
             self._callbacks.add(self._notifying)
             self._notifying.add_done_callback(self._callbacks.discard)
@@ -284,12 +287,21 @@ async def _await_callback(result: Awaitable[object], *, after: asyncio.Task[None
     """Await a callback after the previous one, so that the newest token arrives last."""
     if after is not None:
         await asyncio.wait([after])
+    failed = None
     try:
         await result
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is the caller's code
-        _log_callback_error(error)
+    except (*ENDS_THE_PROGRAM, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # it is the caller's code
+        failed = type(error)
+    if failed is not None:
+        _log_failure(failed)
 
 
-def _log_callback_error(error: BaseException) -> None:
-    # The text and the frames of the error may hold the token that the callback was given.
-    _log.error("on_token failed: %s", type(error).__name__)
+def _log_failure(failed: type[BaseException]) -> None:
+    """Log that a callback failed.
+
+    The text and the frames of its error may hold the token. A handler of the log that fails while
+    the error is being handled would show it as its context, so it is called after that.
+    """
+    log.error("on_token failed: %s", failed.__name__)

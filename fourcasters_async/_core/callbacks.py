@@ -1,19 +1,26 @@
 """Telling the caller: what a callback raises is logged, and has no other effect."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from fourcasters_async._core.log import log
+
 T = TypeVar("T")
 
-_log = logging.getLogger("fourcasters_async")
+ENDS_THE_PROGRAM = (KeyboardInterrupt, SystemExit)
+"""What a callback may raise to be heard."""
 
 
 def tell(callback: Callable[[T], object], news: T, failed: str, about: object) -> None:
-    """Call a function of the caller's. If it raises, log what `failed` says `about` something."""
+    """Call a function of the caller's. If it raises, log what `failed` says `about` something.
+
+    A test fails by raising what is no `Exception`, and so do other frameworks. Only what is to end
+    the program goes on up.
+    """
     try:
         callback(news)
-    except (Exception, asyncio.CancelledError):  # noqa: BLE001  # it is the caller's code
+    except ENDS_THE_PROGRAM:
+        raise
+    except BaseException:  # noqa: BLE001  # it is the caller's code
         # What the library has still to do matters more than the caller's callback.
-        _log.exception(failed, about)
+        log.exception(failed, about)

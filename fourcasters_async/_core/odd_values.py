@@ -1,8 +1,6 @@
 """Which informational values of answers were not of their type: logged once each."""
 
-import logging
-
-_log = logging.getLogger("fourcasters_async")
+from fourcasters_async._core.log import log
 
 # A bot runs for weeks: what is remembered must not grow with the odd values.
 _REMEMBERED = 1000
@@ -19,4 +17,4 @@ class OddValues:
         if (path, kind) in self._noted or len(self._noted) >= _REMEMBERED:
             return
         self._noted.add((path, kind))
-        _log.debug("%s: %s is not of its type, and is taken as missing", path, kind)
+        log.debug("%s: %s is not of its type, and is taken as missing", path, kind)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from attrs import Attribute, define, field, frozen
+from attrs import Attribute, define, evolve, field, frozen
 from attrs.validators import optional
 
 from fourcasters_async._core.outcome import (
@@ -118,7 +118,8 @@ class Attempts(Generic[T]):
     could not be the answer to this request. `begun` returns the result of a first attempt that was
     made before, or `None` if it was not made, as long as nobody has asked for it. `moments` are
     those of the last attempt, if anybody is told of them. `under_way` says that there is an attempt
-    that may have left and that was not noted yet.
+    that may have left and that was not noted yet. `delayed` is called whenever another attempt has
+    to follow, or one has to wait because of a 429: who knows another way takes it then.
     """
 
     request: Request[T]
@@ -137,11 +138,27 @@ class Attempts(Generic[T]):
     refused: AttemptResult[T] | None = None
     moments: Moments | None = None
     under_way: bool = False
+    delayed: Callable[[], object] | None = None
+
+    def tell_of_delay(self) -> None:
+        """Tell that it takes longer than one attempt."""
+        if self.delayed is not None:
+            self.delayed()
 
     @property
     def tried(self) -> int:
         """How many attempts were made, also if the last was given up before it was noted."""
         return self.made + (self.under_way or self.begun is not None)
+
+    def stop_after_this(self) -> None:
+        """Let no other attempt follow the one that is under way."""
+        self.policy = evolve(self.policy, max_attempts=1)
+        self.renewed = True
+
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether any of them may have taken effect without an answer that says so."""
+        return self._unknowns > 0 or self.under_way or self.begun is not None
 
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""

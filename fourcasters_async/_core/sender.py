@@ -10,7 +10,6 @@ It reads from the outside in, and each layer can be read alone:
 """
 
 import asyncio
-import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -18,6 +17,7 @@ from typing import ClassVar, TypeVar, cast
 
 from fourcasters_async._core.admission import Admission, give_back, not_sent
 from fourcasters_async._core.auth import Auth
+from fourcasters_async._core.log import log
 from fourcasters_async._core.outcome import (
     ANSWERED,
     NOT_SENT,
@@ -46,7 +46,6 @@ from fourcasters_async.errors import (
 
 T = TypeVar("T")
 
-_log = logging.getLogger("fourcasters_async")
 
 # Seconds in which no attempt is worth while any more.
 _TOO_LATE = 0.005
@@ -311,8 +310,9 @@ class Sender(Admission):
     def _note_retry(self, attempts: Attempts[T], pause: float, after: AttemptResult[T]) -> None:
         """Record that another attempt follows in `pause` seconds."""
         request, error = attempts.request, after.error
-        _log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, error)
+        log.debug("%s: again in %.3f s after: %s", request.endpoint, pause, error)
         self.telemetry.retries += 1
+        attempts.tell_of_delay()
         if self._observer is not None:
             self._observer.retrying(request, self.transport, attempts.made, pause, error)
 

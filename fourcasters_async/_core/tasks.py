@@ -91,9 +91,13 @@ class Jobs:
     def begin(self, work: Coroutine[object, object, T]) -> "asyncio.Task[T]":
         """Begin some work."""
         task = asyncio.get_running_loop().create_task(work)
+        self.adopt(task)
+        return task
+
+    def adopt(self, task: "asyncio.Task[Any]") -> None:
+        """Own work that goes on already."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def close(self) -> None:
         """Wait until all of it has ended. What it needs was closed before, so it ends soon."""

@@ -1,7 +1,6 @@
 """One WebSocket connection, the requests that wait on it, and what is lost with it."""
 
 import asyncio
-import logging
 import math
 import secrets
 from collections import deque
@@ -10,14 +9,13 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from fourcasters_async._core.failures import no_response
+from fourcasters_async._core.log import log
 from fourcasters_async._core.outcome import NoResponse
 from fourcasters_async._core.secret import Secret
 from fourcasters_async._core.telemetry import Moments
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.frames import Answer, Document
 from fourcasters_async._websocket.pending import Asked, Pending
-
-_log = logging.getLogger("fourcasters_async")
 
 _GIVEN_UP = "the connection was given up"
 _LATE = NoResponse("TimeoutError: the time was up", not_sent=True)
@@ -244,7 +242,7 @@ class Connection:
         ):
             # A late answer, a duplicate, noise, or an answer to what has not left and cannot have
             # been read. Its request, if any, waits until its time limit.
-            _log.debug("a frame of %d bytes answers no request", len(frame))
+            log.debug("a frame of %d bytes answers no request", len(frame))
             self._ignore(frame)
             return
         del self._pending[pending.request_id]

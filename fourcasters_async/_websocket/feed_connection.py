@@ -1,15 +1,12 @@
 """One WebSocket that pushes: its frames, in the order in which they came."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 import aiohttp
 
 from fourcasters_async._core.failures import no_response
 from fourcasters_async._websocket.buffered import BufferedWebSocket
-
-_log = logging.getLogger("fourcasters_async")
 
 # Seconds that frames are taken without a turn of the loop. A burst of them must not hold up the
 # answers that others wait for.

@@ -1,13 +1,13 @@
 """Keeps a WebSocket open, whatever it carries."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar, cast
 
 from attrs import evolve
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async._websocket.buffered import BufferedWebSocket
 from fourcasters_async._websocket.handshake import Handshake, without_connection
@@ -17,8 +17,6 @@ from fourcasters_async.errors import (
     FourcastersError,
     SessionClosedError,
 )
-
-_log = logging.getLogger("fourcasters_async")
 
 # Seconds that a connection has to last so that the next one is made without a pause.
 _STEADY = 5.0
@@ -176,7 +174,7 @@ class Reconnecting(Generic[C]):
         """Keep a connection open again, after a pause if that failed in a way that it must not."""
         if ended is not None and not ended.cancelled() and (failed := ended.exception()):
             self._crashes += 1
-            _log.error("keeping a connection open failed: %s", type(failed).__name__)
+            log.error("keeping a connection open failed: %s", type(failed).__name__)
             await asyncio.sleep(self._retry.backoff(self._crashes))
         await self._keep()
 
@@ -194,7 +192,7 @@ class Reconnecting(Generic[C]):
                 if error is None:
                     carried = self._carried_by(made.value)
             if carried is None:
-                _log.debug("no connection: %s", error)
+                log.debug("no connection: %s", error)
                 self._wanted.clear()
                 self._notify(error)
                 pauses = failures
@@ -202,7 +200,7 @@ class Reconnecting(Generic[C]):
                 since = clock()
                 reason = await self._use(carried)
                 carried = None
-                _log.debug("the connection was lost: %s", reason)
+                log.debug("the connection was lost: %s", reason)
                 if self._observer is not None:
                     self._observer.disconnected(self._handshake.request.endpoint, reason)
                 if clock() - since >= _STEADY:

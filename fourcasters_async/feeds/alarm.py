@@ -1,9 +1,8 @@
 """Says that a feed is down: not at once, and once for each outage."""
 
 import asyncio
-import logging
 
-_log = logging.getLogger("fourcasters_async")
+from fourcasters_async._core.log import log
 
 # Seconds: a connection that is made anew by then is not worth waking anybody.
 _NOT_BACK = 5.0
@@ -29,4 +28,4 @@ class Alarm:
             self._timer = None
 
     def _warn(self) -> None:
-        _log.warning(self._text, self.reason)
+        log.warning(self._text, self.reason)

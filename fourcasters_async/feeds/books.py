@@ -1,19 +1,17 @@
 """The books that a price feed keeps: their reads, and when they are stale."""
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.retry import RetryPolicy
 from fourcasters_async.errors import DecodeError, FourcastersError
 from fourcasters_async.feeds.alarm import Alarm
 from fourcasters_async.feeds.live_book import BookState, LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import Update, game_of, payload_of, update_of
 from fourcasters_async.models import GameUpdate, Gap, OrderBook, OrderUpdate
-
-_log = logging.getLogger("fourcasters_async")
 
 
 class ReadBook(Protocol):
@@ -229,7 +227,7 @@ class Books:
             found = await self._read(game_id=book.game_id)
         except FourcastersError as error:
             book.error = error
-            _log.debug("the book of game %s was not read: %s", book.game_id, error)
+            log.debug("the book of game %s was not read: %s", book.game_id, error)
             return False
         one = next((each for each in found if each.game_id == book.game_id), None)
         if one is None:
@@ -269,7 +267,7 @@ class Books:
         self._timer, self._due = None, math.inf
         if silent:
             self._quiet = True
-            _log.warning(
+            log.warning(
                 "the price feed has said nothing for %.1f s: %d books are stale, among them that "
                 "of game %s",
                 self.time() - self._heard,

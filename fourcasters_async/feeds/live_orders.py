@@ -1,12 +1,12 @@
 """LiveOrders: the account's own orders, at every moment."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Self
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.unclosed import Entered
 from fourcasters_async._core.validation import check_id, check_list, check_seconds, check_text
 from fourcasters_async.errors import FourcastersError, InvalidRequestError
@@ -26,8 +26,6 @@ from fourcasters_async.models import (
     OrderFilled,
     UndecidedOrder,
 )
-
-_log = logging.getLogger("fourcasters_async")
 
 # Seconds between two looks at whether an own place is decided.
 _DECIDED_PAUSE = 0.05
@@ -272,7 +270,7 @@ class LiveOrders(Entered):
             try:
                 await self._look()
             except FourcastersError as error:
-                _log.debug("live orders: could not read the open orders: %s", error)
+                log.debug("live orders: could not read the open orders: %s", error)
                 self._upkeep.fail_read(_now())
                 self._doubts.news.tell()
 
@@ -292,7 +290,7 @@ class LiveOrders(Entered):
         upkeep.end_read(began, gapless, conclusive=self._ledger.conclusive)
         for change in changes:
             if change.disagreement:
-                _log.warning(
+                log.warning(
                     "live orders: a read disagrees about order %s on game %s, and wins",
                     change.order.order_id,
                     change.order.game_id,
@@ -302,7 +300,7 @@ class LiveOrders(Entered):
 
     def _warn(self) -> None:
         late = self._ledger.owed.forgive(before=_now() - ECHO / 2)
-        _log.warning(
+        log.warning(
             "live orders: the user feed has not told of %d own orders for %.0f s: %s",
             len(late),
             ECHO,

@@ -2,11 +2,11 @@
 
 import asyncio
 import copy
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.unclosed import Entered
 from fourcasters_async._core.validation import (
     check_callback,
@@ -31,8 +31,6 @@ from fourcasters_async.feeds.live_book import BookState, LiveBook, OnStale
 from fourcasters_async.feeds.price_frames import event_of, kind_of
 from fourcasters_async.feeds.subscriptions import Subscriptions, Topics
 from fourcasters_async.models import Gap, PriceEvent
-
-_log = logging.getLogger("fourcasters_async")
 
 _ENDPOINT = "GET /price-stream"
 # Seconds: uvloop takes no infinite time.
@@ -301,7 +299,7 @@ class PriceFeed(Entered):
                 # A program may cancel all of its tasks, and still want to know the prices.
                 self._keep_on(connections)
             elif (failed := task.exception()) is not None:
-                _log.error("the price feed failed: %s", type(failed).__name__)
+                log.error("the price feed failed: %s", type(failed).__name__)
                 error = SessionClosedError(f"the price feed failed: {type(failed).__name__}")
                 error.__cause__ = failed
                 self._end(error)

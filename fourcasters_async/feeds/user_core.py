@@ -1,11 +1,11 @@
 """UserFeedCore: the user feed without a queue. Each event is given to a function, in order."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Self
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.sender import Sender
 from fourcasters_async._websocket.feed_connection import FeedConnection
 from fourcasters_async._websocket.reconnecting import Reconnecting
@@ -28,8 +28,6 @@ from fourcasters_async.feeds.replay import (
     replay_after,
 )
 from fourcasters_async.models import FeedEvent, Gap
-
-_log = logging.getLogger("fourcasters_async")
 
 _FEED = "GET /v2/user"
 _FINAL = (AuthenticationError, ForbiddenError, SessionClosedError)
@@ -180,7 +178,7 @@ class UserFeedCore:
         self._begin(connection)
         message = read_frame(frame)
         if message is None:
-            _log.debug("user feed: a message of %d bytes is not about orders", len(frame))
+            log.debug("user feed: a message of %d bytes is not about orders", len(frame))
         elif self._live:
             self._tell(message)
         else:
@@ -257,7 +255,7 @@ class UserFeedCore:
             # Without any, nothing has happened since, and the last message is too old to be kept.
             self._hand(Gap(reason=_EXPIRED))
         if missed:
-            _log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
+            log.warning("user feed: %d messages were not pushed, and are told late", len(missed))
             await self._tell_all(in_order(missed))
             connection.lose("messages were not pushed")
         self._verified = newest(found) or after
@@ -269,7 +267,7 @@ class UserFeedCore:
         await asyncio.sleep(self._ask_from - clock())
         outcome = await replays.send(replay_after(after))
         if outcome.error is not None:
-            _log.debug("user feed: no replay: %s", outcome.error)
+            log.debug("user feed: no replay: %s", outcome.error)
             self._alarm.reason = str(outcome.error)
             self._ask_from = clock() + replays.asked(outcome.error)
         if isinstance(outcome.error, _FINAL):
@@ -297,7 +295,7 @@ class UserFeedCore:
     def _hand(self, event: FeedEvent) -> None:
         if self.error is None:
             if isinstance(event, Gap):
-                _log.debug("user feed: a gap: %s", event.reason)
+                log.debug("user feed: a gap: %s", event.reason)
             try:
                 self._take(event)
             except Exception as error:  # noqa: BLE001  # without this event, no later one is right
@@ -308,7 +306,7 @@ class UserFeedCore:
         if self.error is not None:
             return
         if not isinstance(error, FourcastersError):
-            _log.error("the user feed failed: %s", type(error).__name__)
+            log.error("the user feed failed: %s", type(error).__name__)
             error = SessionClosedError(f"the user feed failed: {type(error).__name__}")
         self.error = error
         if self._connection is not None:

@@ -1,10 +1,10 @@
 """The beats of one account over REST, for any number of switches with the same time-out."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.rate_limit import RateLimit
 from fourcasters_async._core.sender import Sender
 from fourcasters_async.dead_man import (
@@ -15,8 +15,6 @@ from fourcasters_async.dead_man import (
 )
 from fourcasters_async.errors import InvalidRequestError, NotSentError
 from fourcasters_async.orders.heartbeat import acknowledged_seconds, heartbeat_request
-
-_log = logging.getLogger("fourcasters_async")
 
 
 class Beats:
@@ -80,4 +78,4 @@ class Beats:
         try:
             self._sender = self._open(self.stack, seconds, self._places)
         except InvalidRequestError as error:
-            _log.warning("the rate limit may hold heartbeats back: %s", error)
+            log.warning("the rate limit may hold heartbeats back: %s", error)

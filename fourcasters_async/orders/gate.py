@@ -82,6 +82,8 @@ class Gate(Halts):
         self._note_change(ticket)
         if ticket.left is not None and isinstance(error, OutcomeUnknownError):
             ticket.unknown = True
+            # The traceback of its error has the frames of the caller, and all that they hold.
+            ticket.task = None
             if self._observer is not None and ticket in self.tickets:
                 self._observer.undecided(self._as_undecided([ticket]))
             # Nobody may ever ask what is undecided.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -17,6 +18,10 @@ from fourcasters_async.errors import (
 from fourcasters_async.models import CancelResult, GameMarket
 from fourcasters_async.orders.fanout import crashed
 from fourcasters_async.orders.verify import CancelById
+
+# Seconds that an attempt which is given up has for its answer, where it goes on. It takes a place
+# in the pool meanwhile.
+_GRACE = 1.0
 
 Cancelled = RequestOutcome[Sequence[CancelResult]]
 Watch = Callable[[Attempts[Any]], object]
@@ -44,12 +49,23 @@ class OverRest:
     connections: int
 
 
-def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame:
+def hedged(
+    first: CancelGame,
+    second: CancelGame,
+    *,
+    after: float,
+    keep: Callable[["asyncio.Task[Cancelled]"], object] | None = None,
+) -> CancelGame:
     """Return a cancel that uses `second` too if `first` has decided nothing in `after` seconds.
 
-    It uses `second` at once if `first` fails, is refused for its token or its rate, or does not
-    know the game. The first answer ends it, and so does any other refusal before `second` is used.
-    A request that has no answer by then is given up, and may still take effect.
+    It uses `second` at once if an attempt of `first` fails, is refused for its token or its rate,
+    or may not leave for that, or if `first` does not know the game. `first` goes on meanwhile. The
+    first answer ends it, and so does any other refusal before `second` is used. A request that has
+    no answer by then is given up, and may still take effect.
+
+    With `keep`, an attempt of `second` that is given up goes on for a moment, in a task that is
+    handed over: its answer may bring the token that replaces an aged one, which nothing else has,
+    and its connection is used again.
     """
 
     async def cancel(
@@ -59,33 +75,58 @@ def hedged(first: CancelGame, second: CancelGame, *, after: float) -> CancelGame
         /,
     ) -> Cancelled:
         attempts: list[list[Attempts[Any]]] = [[], []]
+        delayed = asyncio.Event()
+        kept: asyncio.Task[Cancelled] | None = None
 
-        def begin(cancel: CancelGame, made: list[Attempts[Any]]) -> "asyncio.Task[Cancelled]":
-            return asyncio.ensure_future(_guarded(cancel, market, deadline, made.append))
+        def begin(cancel: CancelGame, watch: Watch) -> "asyncio.Task[Cancelled]":
+            return asyncio.ensure_future(_guarded(cancel, market, deadline, watch))
 
-        tasks = [begin(first, attempts[0])]
+        def watch_first(made: Attempts[Any]) -> None:
+            attempts[0].append(made)
+            made.delayed = delayed.set
+
+        tasks = [begin(first, watch_first)]
+        tasks[0].add_done_callback(lambda _: delayed.set())
         try:
-            await asyncio.wait(tasks, timeout=after)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(after):
+                    await delayed.wait()
             if not (tasks[0].done() and _is_final(_end_of(tasks[0], market))):
-                tasks.append(begin(second, attempts[1]))
+                tasks.append(begin(second, attempts[1].append))
             while not any(_answered(task, market) for task in tasks) and (
                 waiting := [t for t in tasks if not t.done()]
             ):
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if keep is not None and not tasks[-1].done() and _stop_after_this(attempts[1]):
+                keep(kept := tasks[-1])
+                _end_within(_GRACE, kept)
         finally:
-            given_up = [task for task in tasks if not task.done()]
-            for task in given_up:
+            ended = [task for task in tasks if not task.done() and task is not kept]
+            for task in ended:
                 task.cancel()
-            if given_up:
-                await asyncio.wait(given_up)
+            if ended:
+                await asyncio.wait(ended)
         return united(
             [
-                _tried(made) if task in given_up else _end_of(task, market)
+                _given_up(made) if task in ended or not task.done() else _end_of(task, market)
                 for task, made in zip(tasks, attempts, strict=False)
             ]
         )
 
     return cancel
+
+
+def _stop_after_this(made: Sequence[Attempts[Any]]) -> bool:
+    """Let no other attempt follow the one that is under way; `False` if none is."""
+    under_way = [attempts for attempts in made if attempts.under_way]
+    for attempts in under_way:
+        attempts.stop_after_this()
+    return bool(under_way)
+
+
+def _end_within(seconds: float, task: "asyncio.Task[Cancelled]") -> None:
+    timer = asyncio.get_running_loop().call_later(seconds, task.cancel)
+    task.add_done_callback(lambda _: timer.cancel())
 
 
 async def elsewhere(
@@ -107,9 +148,16 @@ async def _guarded(
         return crashed(market, error)
 
 
-def _tried(made: Sequence[Attempts[Any]]) -> int:
-    """Return how many attempts a transport made that was given up; one, if nothing tells."""
-    return sum(each.tried for each in made) if made else 1
+def _given_up(made: Sequence[Attempts[Any]]) -> Cancelled | int:
+    """Return what the attempts of a transport prove that was given up, or how many are in doubt.
+
+    If nothing tells, that is one.
+    """
+    match made:
+        case [attempts] if attempts.made and not attempts.may_have_effect:
+            return attempts.outcome()
+        case _:
+            return sum(each.tried for each in made) if made else 1
 
 
 def _end_of(task: "asyncio.Task[Cancelled]", market: GameMarket) -> Cancelled:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Self
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.tasks import Jobs
 from fourcasters_async.errors import InvalidRequestError
 from fourcasters_async.models import CancelReport, GameOutcome
@@ -23,6 +24,9 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
     `aclose` stops the cancels on purpose, and so does whoever cancels every task of the event loop:
     what is known by then still comes, and there is no report. When the session is closed, what is
     in flight ends unknown as for every fan-out, and there is a report.
+
+    If nobody has heard of the end when the stream is dropped, neither from the loop nor from
+    `report`, and the cancels were stopped or something is not settled, that is logged as an error.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
         self._known: deque[GameOutcome] = deque()
         self._news = asyncio.Event()
         self._iterating = False
+        self._heard = False
         self._job = jobs.begin(begin(self._take))
         self._job.add_done_callback(lambda _: self._news.set())
 
@@ -43,7 +48,18 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
         job = self._job
         if not job.done() or job.cancelled() or job.exception() is not None:
             return None
+        self._heard = True
         return job.result()
+
+    def __del__(self) -> None:
+        """Log that nobody has heard of cancels that have not done what they were to do."""
+        job: asyncio.Task[CancelReport] | None = getattr(self, "_job", None)
+        if self._heard or job is None or not job.done():
+            return
+        if job.cancelled():
+            log.error("nobody waited for cancels on many games, and they were stopped")
+        elif job.exception() is None and not job.result().ok:
+            log.error("nobody waited for cancels on many games: %s", job.result())
 
     def __aiter__(self) -> Self:
         """Return the stream itself: a later loop goes on where the last one ended."""
@@ -66,6 +82,7 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
 
         Does nothing once they have ended.
         """
+        self._heard = True
         self._job.cancel()
         await asyncio.wait([self._job])
 
@@ -74,6 +91,7 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
         await asyncio.sleep(0)
         while not self._known:
             if self._job.done():
+                self._heard = True
                 if not self._job.cancelled():
                     # If it has failed, whoever iterates is told.
                     self._job.result()

@@ -1,13 +1,13 @@
 """The session's own places and edits: sent through the gate, and tracked until decided."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
 from attrs import evolve
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.request import Request
 from fourcasters_async._core.sender import Sender
 from fourcasters_async.errors import (
@@ -21,7 +21,6 @@ from fourcasters_async.orders.tickets import OwnOrder, Ticket
 
 T = TypeVar("T")
 
-_log = logging.getLogger("fourcasters_async")
 
 _GIVEN_UP = "the session was closed before the answer came: it may have taken effect"
 
@@ -114,7 +113,7 @@ def _decide(
     # With no orders left, all of them are known to have come into the book.
     if isinstance(error, OutcomeUnknownError) and ticket.left is not None and ticket.orders:
         games = ", ".join(sorted({order.game or "unknown" for order in ticket.orders}))
-        _log.warning("a place or an edit on game %s ended unknown: %s", games, error)
+        log.warning("a place or an edit on game %s ended unknown: %s", games, error)
     if error is None:
         on_answer(sending.result())
     gate.decide(ticket, error)

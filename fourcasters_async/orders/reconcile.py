@@ -1,9 +1,9 @@
 """What happened to the orders of a place: each is looked up by its reference."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.validation import check_id, check_list, check_text
 from fourcasters_async.errors import (
     AuthenticationError,
@@ -13,8 +13,6 @@ from fourcasters_async.errors import (
 )
 from fourcasters_async.models import BetsByReference, OrderFate, ReconciledOrder
 from fourcasters_async.orders.gate import Gate
-
-_log = logging.getLogger("fourcasters_async")
 
 # Seconds before an order that was not found is looked up again.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
@@ -59,7 +57,7 @@ async def reconcile(
             except (AuthenticationError, ForbiddenError, SessionClosedError):
                 raise
             except FourcastersError as error:
-                _log.debug("could not look up the order %s: %s", reference, error)
+                log.debug("could not look up the order %s: %s", reference, error)
             fate = fate_of(found, final=final)
             if fate is not OrderFate.UNDECIDED or clock() + pause >= until:
                 found = found or BetsByReference()

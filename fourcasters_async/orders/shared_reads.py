@@ -14,7 +14,8 @@ from fourcasters_async.orders.gate import Gate
 
 T = TypeVar("T")
 
-# Seconds for which a read waits for the one before it, so that many callers share one.
+# Seconds for which a read is waited for by the next one, so that many callers share one. One that
+# takes longer, or never ends, holds nobody up.
 _PATIENCE = 0.25
 # Turns of the loop for a read that was answered while the loop was blocked.
 _CATCH_UP_TURNS = 10
@@ -51,7 +52,8 @@ class SharedReads:
         self._read = read
         self._gate = gate
         self._next: asyncio.Task[BookRead] | None = None
-        self._running: set[asyncio.Task[BookRead]] = set()
+        # When each began, as a loop time: the next one has not.
+        self._running: dict[asyncio.Task[BookRead], float] = {}
         self._waiting: dict[asyncio.Task[BookRead], int] = {}
         self._until = float("-inf")
 
@@ -178,10 +180,11 @@ class SharedReads:
         wanted = tuple(each for each in self._running if self._waiting.get(each))
         # What was asked for and is not wanted any more ends by itself, so that its connection is
         # kept. But there is never more than one such read.
-        for unwanted in self._running.difference(wanted):
+        for unwanted in self._running.keys() - wanted:
             unwanted.cancel()
-        reading = asyncio.get_running_loop().create_task(self._begin(wanted))
-        self._running.add(reading)
+        loop = asyncio.get_running_loop()
+        reading = loop.create_task(self._begin(wanted))
+        self._running[reading] = loop.time()
         reading.add_done_callback(self._end)
         return reading
 
@@ -192,7 +195,7 @@ class SharedReads:
             self._next = None
 
     def _end(self, reading: "asyncio.Task[BookRead]") -> None:
-        self._running.discard(reading)
+        self._running.pop(reading, None)
         self._waiting.pop(reading, None)
         if self._next is reading:
             # It was cancelled before it began.
@@ -211,11 +214,22 @@ class SharedReads:
     async def _begin(self, earlier: Sequence["asyncio.Task[BookRead]"]) -> BookRead:
         # Those who ask in this turn of the loop join, too.
         await asyncio.sleep(0)
-        if earlier:
-            await asyncio.wait(earlier, timeout=_PATIENCE)
+        await self._wait_for_those_that_just_began(earlier)
         self._next = None
         began, mark = asyncio.get_running_loop().time(), self._gate.mark()
+        if (this := asyncio.current_task()) in self._running:
+            self._running[this] = began
         return BookRead(await self._read(self._until), began, mark)
+
+    async def _wait_for_those_that_just_began(
+        self, earlier: Sequence["asyncio.Task[BookRead]"]
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        begun = {each: self._running[each] for each in earlier if each in self._running}
+        just_begun = [each for each, began in begun.items() if began + _PATIENCE > now]
+        if just_begun:
+            last = max(begun[each] for each in just_begun)
+            await asyncio.wait(just_begun, timeout=last + _PATIENCE - now)
 
 
 async def _wait_for_any(tasks: "Sequence[asyncio.Task[Any]]", until: float) -> None:

@@ -286,7 +286,8 @@ class OrdersSocket(Orders):
             return self._socket.send(request, deadline=deadline, begun=first, watch=watch)
 
         if hedge is not None:
-            return await hedged(send, self._rest.cancel, after=hedge)(market, until)
+            both = hedged(send, self._rest.cancel, after=hedge, keep=self._jobs.adopt)
+            return await both(market, until)
         return await elsewhere(await send(market, until), self._rest.cancel, market, until)
 
     async def _send_cancel(

@@ -1,11 +1,11 @@
 """Read until clear: the one loop that proves that nothing rests any more."""
 
 import asyncio
-import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
+from fourcasters_async._core.log import log
 from fourcasters_async._core.outcome import is_too_large
 from fourcasters_async.errors import (
     AuthenticationError,
@@ -28,8 +28,6 @@ from fourcasters_async.orders.answers import already_cancelled
 from fourcasters_async.orders.fanout import with_results
 from fourcasters_async.orders.gate import Gate
 from fourcasters_async.orders.shared_reads import BookRead, SharedReads
-
-_log = logging.getLogger("fourcasters_async")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # Seconds that the first read waits for own places in flight; each later one waits twice as long.
@@ -110,7 +108,7 @@ async def read_until_clear(
             else:
                 read = await reads.read(read_until, reading)
         except FourcastersError as failed:
-            _log.debug("could not read the open orders: %s", failed)
+            log.debug("could not read the open orders: %s", failed)
             error, final = failed, isinstance(failed, _FINAL) or is_too_large(failed)
         else:
             final = False
@@ -124,7 +122,7 @@ async def read_until_clear(
             await doubt.cancel(resting or [])
         except FourcastersError as failed:
             # The next read shows what was cancelled.
-            _log.debug("could not cancel what rests: %s", failed)
+            log.debug("could not cancel what rests: %s", failed)
             error = failed
 
 
