@@ -155,11 +155,6 @@ class Attempts(Generic[T]):
         self.policy = evolve(self.policy, max_attempts=1)
         self.renewed = True
 
-    @property
-    def may_have_effect(self) -> bool:
-        """Whether any of them may have taken effect without an answer that says so."""
-        return self._unknowns > 0 or self.under_way or self.begun is not None
-
     def note(self, result: AttemptResult[T]) -> float | None:
         """Take note of one; return the seconds to wait before the next, `None` for no next."""
         self._last = result

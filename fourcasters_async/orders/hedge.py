@@ -106,12 +106,11 @@ def hedged(
                 task.cancel()
             if ended:
                 await asyncio.wait(ended)
-        return united(
-            [
-                _given_up(made) if task in ended or not task.done() else _end_of(task, market)
-                for task, made in zip(tasks, attempts, strict=False)
-            ]
-        )
+        parts: list[Cancelled | int] = []
+        for task, made in zip(tasks, attempts, strict=False):
+            gone = task in ended or not task.done()
+            parts += _given_up(made) if gone else [_end_of(task, market)]
+        return united(parts)
 
     return cancel
 
@@ -148,16 +147,15 @@ async def _guarded(
         return crashed(market, error)
 
 
-def _given_up(made: Sequence[Attempts[Any]]) -> Cancelled | int:
-    """Return what the attempts of a transport prove that was given up, or how many are in doubt.
+def _given_up(made: Sequence[Attempts[Any]]) -> list[Cancelled | int]:
+    """Return what the attempts of a transport prove that was given up, and how many are in doubt.
 
     If nothing tells, that is one.
     """
-    match made:
-        case [attempts] if attempts.made and not attempts.may_have_effect:
-            return attempts.outcome()
-        case _:
-            return sum(each.tried for each in made) if made else 1
+    if not made:
+        return [1]
+    proved: list[Cancelled | int] = [each.outcome() for each in made if each.made]
+    return [*proved, sum(each.tried - each.made for each in made)]
 
 
 def _end_of(task: "asyncio.Task[Cancelled]", market: GameMarket) -> Cancelled:
