@@ -19,6 +19,7 @@ import pytest
 from aioresponses import aioresponses as Mocked  # noqa: N812  # it is a class
 from attrs import evolve
 from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("kill_model", "spec", "support")
 
@@ -45,6 +46,11 @@ from fourcasters_async.testing import FakeExchange  # noqa: E402  # as above
 
 _KEPT = TemporaryDirectory(prefix="fourcasters-tests-")
 leave_the_shell(Path(_KEPT.name))
+
+# How fast the machine is decides nothing.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fewer", settings.get_profile("tests"), max_examples=30)
+settings.load_profile("tests")
 
 _SPEC = Path(__file__).parents[2] / "shared" / "exchange" / "rest-openapi.json"
 

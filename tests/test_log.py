@@ -62,6 +62,7 @@ async def test_a_handler_that_raises_costs_no_cancel(
     assert unreachable.asked > len(games)
 
 
+@pytest.mark.virtual_time
 async def test_a_handler_that_raises_stops_no_beat(unreachable: Unreachable) -> None:
     beats: list[float] = []
     enough = asyncio.Event()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -241,7 +240,6 @@ async def test_what_nobody_has_heard_of_and_is_not_settled_is_logged(
         if some:
             await anext(stream)
         del stream
-    gc.collect()
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "nobody waited for cancels on many games: 5 games: " in record.getMessage()
@@ -263,7 +261,6 @@ async def test_cancels_that_nobody_waited_for_and_somebody_stopped_are_logged(
     assert [task.cancel() for task in stopped] == [True]
     await asyncio.wait(stopped)
     del stream, stopped
-    gc.collect()
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
         "nobody waited for cancels on many games, and they were stopped"
     ]
@@ -292,7 +289,6 @@ async def test_a_stream_of_whose_end_somebody_has_heard_logs_nothing(
         if hears == "the report":
             assert stream.report is not None
         del stream
-    gc.collect()
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 

@@ -25,19 +25,19 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
     what is known by then still comes, and there is no report. When the session is closed, what is
     in flight ends unknown as for every fan-out, and there is a report.
 
-    If nobody has heard of the end when the stream is dropped, neither from the loop nor from
+    If the stream is dropped and nobody has heard of the end, neither from the loop nor from
     `report`, and the cancels were stopped or something is not settled, that is logged as an error.
     """
 
     def __init__(
         self, jobs: Jobs, begin: Callable[[OnOutcome], Coroutine[object, object, CancelReport]]
     ) -> None:
-        self._known: deque[GameOutcome] = deque()
-        self._news = asyncio.Event()
+        # Of the stream itself the cancels know nothing: it is gone once its user drops it.
+        self._told = told = _Told()
         self._iterating = False
         self._heard = False
-        self._job = jobs.begin(begin(self._take))
-        self._job.add_done_callback(lambda _: self._news.set())
+        self._job = jobs.begin(begin(told.take))
+        self._job.add_done_callback(lambda _: told.news.set())
 
     @property
     def report(self) -> CancelReport | None:
@@ -52,14 +52,14 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
         return job.result()
 
     def __del__(self) -> None:
-        """Log that nobody has heard of cancels that have not done what they were to do."""
+        """Log how the cancels end, if nobody has heard of that."""
         job: asyncio.Task[CancelReport] | None = getattr(self, "_job", None)
-        if self._heard or job is None or not job.done():
+        if job is None or self._heard:
             return
-        if job.cancelled():
-            log.error("nobody waited for cancels on many games, and they were stopped")
-        elif job.exception() is None and not job.result().ok:
-            log.error("nobody waited for cancels on many games: %s", job.result())
+        if job.done():
+            _log_end(job)
+        else:
+            job.add_done_callback(_log_end)
 
     def __aiter__(self) -> Self:
         """Return the stream itself: a later loop goes on where the last one ended."""
@@ -89,17 +89,37 @@ class OutcomeStream(AsyncIterator[GameOutcome]):
     async def _next(self) -> GameOutcome:
         # A consumer that never waits would hold up the answers of the other games.
         await asyncio.sleep(0)
-        while not self._known:
+        told = self._told
+        while not told.known:
             if self._job.done():
                 self._heard = True
                 if not self._job.cancelled():
                     # If it has failed, whoever iterates is told.
                     self._job.result()
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self._known.popleft()
+            told.news.clear()
+            await told.news.wait()
+        return told.known.popleft()
 
-    def _take(self, outcome: GameOutcome) -> None:
-        self._known.append(outcome)
-        self._news.set()
+
+class _Told:
+    """What is known and was not taken yet, and whether there is news."""
+
+    def __init__(self) -> None:
+        self.known: deque[GameOutcome] = deque()
+        self.news = asyncio.Event()
+
+    def take(self, outcome: GameOutcome) -> None:
+        """Keep an outcome until somebody takes it."""
+        self.known.append(outcome)
+        self.news.set()
+
+
+def _log_end(job: "asyncio.Task[CancelReport]") -> None:
+    """Log how cancels have ended of which nobody has heard, unless all is settled."""
+    if job.cancelled():
+        log.error("nobody waited for cancels on many games, and they were stopped")
+        return
+    end = job.exception() or job.result()
+    if not isinstance(end, CancelReport) or not end.ok:
+        log.error("nobody waited for cancels on many games: %s", end)
