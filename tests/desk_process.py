@@ -2,16 +2,15 @@
 
 import asyncio
 import os
-import secrets
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 from attrs import frozen
+from support import free_port
 
 from fourcasters_async.testing import BookGame, FakeExchange
 
@@ -29,17 +28,6 @@ class Desk:
         """Send it a signal, and return its exit status."""
         self.process.send_signal(number)
         return await self.process.wait()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on.
-
-    It is not one of those that the system gives away: another test would soon get it too.
-    """
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @asynccontextmanager

@@ -4,7 +4,9 @@ import asyncio
 import os
 import pickle
 import re
+import secrets
 import selectors
+import socket
 import sys
 import time
 import traceback
@@ -336,6 +338,17 @@ def leave_the_shell(kept_by_tests: Path) -> None:
     os.environ["XDG_STATE_HOME"] = str(kept_by_tests)
     if hasattr(time, "tzset"):
         time.tzset()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on.
+
+    It is not one of those that the system gives away: another test would soon get it too.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def environment(exchange: FakeExchange) -> dict[str, str]:

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from attrs import frozen
 from shapes import mistakes
-from support import CANARY, ECHOES, Run, environment
+from support import CANARY, ECHOES, Run, environment, free_port
 from test_cli import Interrupts, interrupts
 
 from fourcasters_async.cli import surroundings
@@ -107,11 +107,6 @@ def examine(set_up: Callable[..., None]) -> Examine:
 
 def grades(found: dict[str, Finding], grade: Grade) -> list[str]:
     return [check for check, each in found.items() if each.grade is grade]
-
-
-def a_closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @asynccontextmanager
@@ -363,7 +358,7 @@ async def test_a_server_that_never_answers_holds_it_up_for_a_limited_time(
 async def test_a_socket_that_is_refused_is_the_only_failure(
     examine: Examine,
 ) -> None:
-    port = a_closed_port()
+    port = free_port()
     found = await examine(FOURCASTERS_ORDERS_URL=f"ws://127.0.0.1:{port}/orders/ws")
     assert grades(found, FAILED) == ["orders socket"]
 

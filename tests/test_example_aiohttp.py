@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from support import free_port
 
 from fourcasters_async.testing import FakeExchange, faults
 
@@ -26,8 +26,7 @@ PROGRAM = Path(__file__).parents[1] / "examples" / "aiohttp_web" / "kill_switch.
 @asynccontextmanager
 async def serving(exchange: FakeExchange) -> AsyncIterator[str]:
     """Run the program, give its address, and end it with a SIGTERM and status 0."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     settings = {
         "FOURCASTERS_TOKEN": exchange.token,
         "FOURCASTERS_BASE_URL": exchange.url,

@@ -16,7 +16,7 @@ import pytest
 from attrs import frozen
 from click.testing import CliRunner
 from pages import ROOT, blocks
-from support import until
+from support import free_port, until
 
 from fourcasters_async.cli.commands import main
 from fourcasters_async.testing import FakeExchange, process
@@ -154,8 +154,7 @@ async def test_the_command_does_not_end_with_its_standard_input() -> None:
 
 @pytest.mark.real_time
 async def test_the_port_and_the_token_can_be_given(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     token = "it's-$mine"
     async with serving(*COMMAND, "--port", str(port), "--token", token) as sandbox:
         (tmp_path / "env").write_text("".join(await read_lines(sandbox, 4)))
